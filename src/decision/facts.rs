@@ -1,0 +1,181 @@
+//! The rows that decisions are made from, as the store hands them over and before they are packed
+//! into a [`Snapshot`](super::Snapshot). Plain values: no rule, no storage detail.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{TenantId, TokenHash, TokenKind};
+
+/// One row of decision data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A tenant that exists, with or without rows.
+    Tenant(TenantId),
+    /// A user.
+    User(User),
+    /// A project.
+    Project(Project),
+    /// A user's role on a project.
+    Collaborator(Collaborator),
+    /// A token.
+    Token(Token),
+    /// An upstream.
+    Upstream(Upstream),
+    /// That a token may reach an upstream.
+    Grant(Grant),
+}
+
+/// What a user is within the organisation; rights on a project come from [`ProjectRole`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserRole {
+    /// An ordinary user.
+    #[default]
+    User,
+    /// May look at administration, not change it.
+    Viewer,
+    /// Administers the organisation.
+    Admin,
+}
+
+/// A collaborator's role on a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProjectRole {
+    /// Reads.
+    Viewer,
+    /// Reads and writes.
+    Developer,
+    /// Also the reserved sections.
+    Administrator,
+    /// Also deletes the project.
+    Owner,
+}
+
+/// Which credential the gateway must present to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialMode {
+    /// None.
+    #[default]
+    None,
+    /// One for all.
+    Shared,
+    /// One for each user.
+    PerUser,
+    /// One for each token.
+    PerToken,
+}
+
+macro_rules! names {
+    ($type:ty: $($variant:ident = $name:literal),+) => {
+        impl $type {
+            /// The name used on the wire, in the store and in Rego.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The value with that name, if there is one.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+names!(UserRole: User = "user", Viewer = "viewer", Admin = "admin");
+names!(ProjectRole: Viewer = "viewer", Developer = "developer", Administrator = "administrator", Owner = "owner");
+names!(CredentialMode: None = "none", Shared = "shared", PerUser = "per_user", PerToken = "per_token");
+
+/// A user of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The tenant it belongs to.
+    pub tenant: TenantId,
+    /// Unique within the tenant.
+    pub id: String,
+    /// Its role in the organisation.
+    pub role: UserRole,
+    /// A disabled user's tokens decide nothing.
+    pub disabled: bool,
+}
+
+/// A project of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// The tenant it belongs to.
+    pub tenant: TenantId,
+    /// Unique within the tenant.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// Anyone may read it.
+    pub public: bool,
+}
+
+/// A user's role on a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collaborator {
+    /// The tenant of both.
+    pub tenant: TenantId,
+    /// The project.
+    pub project_id: String,
+    /// The user.
+    pub user_id: String,
+    /// The role.
+    pub role: ProjectRole,
+}
+
+/// A token, without the secret that it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Unique everywhere.
+    pub id: String,
+    /// `None` is a gateway of all tenants; every other token has a tenant.
+    pub tenant: Option<TenantId>,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// What it is found by.
+    pub sha256: TokenHash,
+    /// Whose it is.
+    pub user_id: Option<String>,
+    /// The one project of a project token.
+    pub project_id: Option<String>,
+    /// May read (project tokens).
+    pub scope_pull: bool,
+    /// May write.
+    pub scope_push: bool,
+    /// May trigger (MCP tokens).
+    pub allow_trigger: bool,
+    /// `None` is not limited to a list. Else project id → expiry in unix seconds, or `None` for no
+    /// expiry. An expiry that could not be read is given as 0: long past.
+    pub projects: Option<BTreeMap<String, Option<i64>>>,
+    /// Unix seconds; at that second it has expired.
+    pub expires_at: Option<i64>,
+    /// Revoked tokens stay in the data, so that an answer can say so.
+    pub revoked: bool,
+}
+
+/// A server behind the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// The tenant it belongs to.
+    pub tenant: TenantId,
+    /// Unique within the tenant.
+    pub id: String,
+    /// Every token of the tenant may reach it.
+    pub allow_all: bool,
+    /// Which credential goes on.
+    pub credential: CredentialMode,
+}
+
+/// That a token may reach an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The tenant of both.
+    pub tenant: TenantId,
+    /// The token's id.
+    pub token_id: String,
+    /// The upstream's id.
+    pub upstream_id: String,
+}

@@ -1,0 +1,3 @@
+//! regate: a policy decision point for gateways.
+pub mod decision;
+pub mod types;

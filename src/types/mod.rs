@@ -1,0 +1,24 @@
+//! The words that all rooms share: ids, secrets, time, revisions, tenants.
+//!
+//! **For:** small value types with their rules (what a tenant id may contain, how a token hash is
+//! written), and the three sources that make a test exact when it brings its own: the clock, the
+//! ids, the randomness.
+//!
+//! **Must never know:** any other room; HTTP; SQL; Rego. Nothing here does I/O.
+//!
+//! **To add one more:** a word that two rooms use goes here, in a file named after it. A word that
+//! one room uses stays in that room.
+
+mod clock;
+mod id;
+mod revision;
+mod secret;
+mod tenant;
+mod token;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use id::{IdSource, RandomIds};
+pub use revision::{DataRevision, PolicyRevision};
+pub use secret::SecretText;
+pub use tenant::{InvalidTenantId, TenantId};
+pub use token::{InvalidTokenHash, TokenHash, TokenKind, UnknownTokenKind};
