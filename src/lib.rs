@@ -1,3 +1,10 @@
-//! regate: a policy decision point for gateways.
+//! regate: a policy decision point for gateways. It answers "may this caller do this?" from Rego
+//! rules over token and collaborator data.
+//!
+//! The rooms, and what each may use, are in `docs/architecture.md`; a test holds the code to it.
+
+pub mod api;
+pub mod auth;
 pub mod decision;
+pub mod policy;
 pub mod types;

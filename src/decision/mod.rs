@@ -1,2 +1,45 @@
-//! placeholder
+//! The decision: a pure function of the policy, the data, the question and the moment.
+//!
+//! **For:** making a question unambiguous, finding the presented credential in the data, asking Rego,
+//! and reading its answer strictly. The way of one decision is [`decide`], top to bottom.
+//!
+//! **Must never know:** HTTP, SQL, files, configuration, the clock, randomness, async. It does no I/O
+//! and writes no log. It is the only room that knows `regorus`; others say [`Document`].
+//!
+//! **To add one more:** a reason of regate's own goes into `reason.rs` and into `docs/reasons.md`; a
+//! field of `input` into `input.rs` and into the table of `docs/policies.md`; a kind of row into
+//! `facts.rs` and `snapshot.rs`.
+
+mod basis;
+mod bundle;
+mod decide;
 pub mod facts;
+mod evaluator;
+mod gateway;
+mod input;
+mod interpreter;
+mod outcome;
+mod path;
+mod question;
+mod reason;
+mod snapshot;
+mod verdict;
+
+/// A Rego value: what `input`, `data` and results are made of.
+pub type Document = regorus::Value;
+
+pub use basis::Basis;
+pub use bundle::{
+    Bundle, CompileError, CompileOptions, Entrypoint, EntrypointPaths, EvaluationBudget, RegoSource, RegoVersion,
+    TIME_CHECK_INTERVAL,
+};
+pub use decide::{DecisionRules, decide};
+pub use evaluator::{EvaluationError, Evaluator};
+pub use gateway::{GatewayRefusal, recognise_gateway};
+pub use interpreter::{Interpreter, RuleTest, TestOutcome};
+pub use outcome::{Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject};
+pub use path::{AmbiguousPath, PathRules, RequestPath};
+pub use question::{AskingGateway, Headers, Mcp, Question, Request};
+pub use reason::{OwnReason, Reason};
+pub use snapshot::{DATABASE_DOCUMENTS, Snapshot, SnapshotBuilder, TenantData, TokenRecord, UpstreamRecord};
+pub use verdict::InvalidVerdict;

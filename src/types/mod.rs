@@ -10,6 +10,7 @@
 //! one room uses stays in that room.
 
 mod clock;
+mod credential;
 mod id;
 mod revision;
 mod secret;
@@ -17,6 +18,7 @@ mod tenant;
 mod token;
 
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use credential::PresentedCredential;
 pub use id::{IdSource, RandomIds};
 pub use revision::{DataRevision, PolicyRevision};
 pub use secret::SecretText;

@@ -1,0 +1,127 @@
+//! `POST /v1/decide` and `POST /v1/decide/batch`.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+
+use super::{
+    Shared,
+    answer::Answer,
+    problem::Problem,
+    question::{BatchMessage, QuestionMessage, read},
+};
+use crate::{
+    auth,
+    decision::{AskingGateway, Decision},
+    types::{DataRevision, PresentedCredential},
+};
+
+/// How much more than the bound of a body is read and thrown away, so that a client that is still
+/// sending gets to see the answer.
+const DRAIN_FACTOR: usize = 16;
+
+/// `POST /v1/decide`
+pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
+    let (gateway, body) = receive(&shared, request).await?;
+    let message = QuestionMessage::read(&body, &shared.bounds)?;
+    wait(&shared, message.min_revision()).await?;
+    let question = message.into_question(gateway.as_ref(), &shared.bounds)?;
+    let decision = shared.point.decide(&question);
+    Ok(json(&Answer::from(&decision)))
+}
+
+/// `POST /v1/decide/batch`
+pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Answers<'a> {
+        decisions: Vec<Answer<'a>>,
+    }
+    let (gateway, body) = receive(&shared, request).await?;
+    let BatchMessage { requests } = read(&body, &shared.bounds)?;
+    let limit = shared.bounds.batch_length;
+    if requests.len() > limit {
+        return Err(Problem::BatchTooLong { length: requests.len(), limit });
+    }
+    wait(&shared, requests.iter().filter_map(QuestionMessage::min_revision).max()).await?;
+    let questions = requests
+        .into_iter()
+        .enumerate()
+        .map(|(index, message)| {
+            message.into_question(gateway.as_ref(), &shared.bounds).map_err(|problem| match problem {
+                Problem::PartTooLong { part, limit } => {
+                    Problem::PartTooLong { part: format!("requests[{index}].{part}").into(), limit }
+                }
+                other => other,
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    // One policy and one snapshot for all.
+    let basis = shared.point.live().basis();
+    let mut decisions: Vec<Decision> = Vec::with_capacity(questions.len());
+    for question in &questions {
+        decisions.push(shared.point.decide_from(&basis, question));
+        // A batch of questions that each use up their budget must not keep others from being heard.
+        tokio::task::consume_budget().await;
+    }
+    Ok(json(&Answers { decisions: decisions.iter().map(Answer::from).collect() }))
+}
+
+/// Who asks, and the whole body.
+async fn receive(shared: &Shared, request: Request) -> Result<(Option<AskingGateway>, Bytes), Problem> {
+    let header_bytes: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if header_bytes > shared.bounds.header_bytes {
+        return Err(Problem::HeaderTooLarge(shared.bounds.header_bytes));
+    }
+    // Before the body: who may not ask may not make us read.
+    let gateway = shared.point.gateway(presented(request.headers()))?;
+    let limit = shared.bounds.body_bytes;
+    let mut body = request.into_body();
+    let reading = Limited::new(&mut body, limit).collect();
+    let read = tokio::time::timeout(shared.bounds.receive_time, reading).await;
+    match read {
+        Ok(Ok(collected)) => Ok((gateway, collected.to_bytes())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            drain(shared, body).await;
+            Err(Problem::BodyTooLarge(limit))
+        }
+        Ok(Err(_)) | Err(_) => Err(Problem::BodyNotReceived),
+    }
+}
+
+/// Reads on for a while without keeping anything.
+async fn drain(shared: &Shared, body: Body) {
+    let mut rest = Limited::new(body, shared.bounds.body_bytes.saturating_mul(DRAIN_FACTOR));
+    let reading = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(shared.bounds.receive_time, reading).await;
+}
+
+fn presented(headers: &HeaderMap) -> PresentedCredential {
+    let values = headers.get_all(header::AUTHORIZATION);
+    // A value that is not ASCII is no credential; it must not vanish either.
+    auth::present(None, values.iter().map(|value| value.to_str().unwrap_or_default()))
+}
+
+async fn wait(shared: &Shared, wanted: Option<DataRevision>) -> Result<(), Problem> {
+    match wanted {
+        None => Ok(()),
+        Some(wanted) => {
+            Ok(shared.point.live().wait_for_revision(wanted, shared.bounds.revision_wait).await?)
+        }
+    }
+}
+
+fn json(message: &impl Serialize) -> Response {
+    let mut body = Vec::with_capacity(768);
+    // A structure of texts and numbers always serialises; an empty body is no allow either.
+    if serde_json::to_writer(&mut body, message).is_err() {
+        body.clear();
+    }
+    let content_type = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, content_type)], body).into_response()
+}

@@ -1,0 +1,56 @@
+//! HTTP in and out.
+//!
+//! **For:** reading questions off the wire, handing them to the one [`DecisionPoint`], writing the
+//! answers; the bounds that protect the process from what is sent to it; problem documents.
+//!
+//! **Must never know:** a rule, SQL, where policies come from. It decides nothing: every face ends in
+//! [`DecisionPoint::decide`].
+//!
+//! **To add one more** face: a module that brings its protocol's message to a
+//! [`Question`](crate::decision::Question) and a [`Decision`](crate::decision::Decision) to its
+//! protocol's answer, and a route in [`router`].
+
+mod answer;
+mod bounds;
+mod decide;
+mod health;
+mod nesting;
+mod point;
+mod problem;
+mod question;
+mod server;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+pub use answer::Answer;
+pub use bounds::HttpBounds;
+pub use point::{DecisionPoint, GatewayAuthentication, NewIds};
+pub use problem::Problem;
+pub use question::QuestionMessage;
+pub use server::{Server, ServerError};
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Where every face's question goes.
+    pub point: Arc<DecisionPoint>,
+    /// What a message may cost.
+    pub bounds: Arc<HttpBounds>,
+}
+
+/// All routes.
+pub fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/v1/decide", post(decide::one))
+        .route("/v1/decide/batch", post(decide::batch))
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(shared)
+}

@@ -1,0 +1,152 @@
+//! Errors of a call, as problem documents (RFC 9457) with a stable `code` and `"allow": false`, so
+//! that a careless client still denies.
+
+use std::borrow::Cow;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{decision::GatewayRefusal, policy::RevisionTimeout};
+
+/// Why a call was not answered with a decision.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// The body is not UTF-8, not JSON, or not a question.
+    #[error("{0}")]
+    Malformed(String),
+    /// The body is nested too deep.
+    #[error("the body is nested deeper than {0} levels")]
+    TooDeep(usize),
+    /// A part of the question is too long.
+    #[error("{part} is longer than {limit} bytes")]
+    PartTooLong {
+        /// Which part, as a path into the message.
+        part: Cow<'static, str>,
+        /// The bound.
+        limit: usize,
+    },
+    /// A batch is too long.
+    #[error("the batch has {length} questions; at most {limit} are taken")]
+    BatchTooLong {
+        /// How many came.
+        length: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// The body is too large.
+    #[error("the body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    /// The header is too large.
+    #[error("the header is larger than {0} bytes")]
+    HeaderTooLarge(usize),
+    /// The body did not arrive, or not in time.
+    #[error("the body did not arrive in time")]
+    BodyNotReceived,
+    /// The gateway did not authenticate.
+    #[error(transparent)]
+    Gateway(#[from] GatewayRefusal),
+    /// There is nothing at this path.
+    #[error("there is nothing at this path")]
+    NotFound,
+    /// The path takes another method.
+    #[error("this path takes another method")]
+    MethodNotAllowed,
+    /// The data that the question asks for is not here yet.
+    #[error(transparent)]
+    Revision(#[from] RevisionTimeout),
+}
+
+impl Problem {
+    /// The stable code, the HTTP status of the call, and the title that goes with the code.
+    pub fn kind(&self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::Malformed(_) => ("question.malformed", StatusCode::BAD_REQUEST, "Not a valid question"),
+            Self::TooDeep(_) => ("question.too_deep", StatusCode::BAD_REQUEST, "The question is nested too deep"),
+            Self::PartTooLong { .. } => {
+                ("question.part_too_long", StatusCode::BAD_REQUEST, "A part of the question is too long")
+            }
+            Self::BatchTooLong { .. } => ("batch.too_long", StatusCode::BAD_REQUEST, "The batch is too long"),
+            Self::BodyTooLarge(_) => ("body.too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::HeaderTooLarge(_) => (
+                "header.too_large",
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The header is too large",
+            ),
+            Self::BodyNotReceived => {
+                ("body.not_received", StatusCode::REQUEST_TIMEOUT, "The body did not arrive")
+            }
+            Self::Gateway(_) => {
+                ("gateway.unauthenticated", StatusCode::UNAUTHORIZED, "The gateway did not authenticate")
+            }
+            Self::NotFound => ("route.not_found", StatusCode::NOT_FOUND, "Not found"),
+            Self::MethodNotAllowed => {
+                ("route.method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+            }
+            Self::Revision(_) => (
+                "data.revision_not_reached",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The data revision has not been reached",
+            ),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    code: &'a str,
+    allow: bool,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (code, status, title) = self.kind();
+        let document = Document {
+            r#type: format!("urn:regate:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: self.to_string(),
+            code,
+            allow: false,
+        };
+        // A structure of texts always serialises; if it ever did not, an empty object still denies.
+        let body = serde_json::to_vec(&document).unwrap_or_else(|_| b"{\"allow\":false}".to_vec());
+        let content_type = HeaderValue::from_static("application/problem+json");
+        let mut response = (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
+        let headers = response.headers_mut();
+        match self {
+            Self::Gateway(_) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Revision(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // The rest of the message may still be on its way: nothing after it can be understood.
+            Self::BodyTooLarge(_) | Self::HeaderTooLarge(_) | Self::BodyNotReceived => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Self::Malformed(_)
+            | Self::TooDeep(_)
+            | Self::PartTooLong { .. }
+            | Self::BatchTooLong { .. }
+            | Self::NotFound
+            | Self::MethodNotAllowed => {}
+        }
+        response
+    }
+}
+
+pub(super) async fn not_found() -> Problem {
+    Problem::NotFound
+}
+
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::MethodNotAllowed
+}

@@ -1,0 +1,255 @@
+//! The question as it is on the wire, read without copying what need not be copied.
+//!
+//! The types here hold the caller's credential: none of them has `Debug`.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+
+use super::{bounds::HttpBounds, nesting, problem::Problem};
+use crate::{
+    auth,
+    decision::{AskingGateway, Document, Headers, Mcp, Question, Request},
+    types::DataRevision,
+};
+
+/// A text that borrows from the message where it can. (serde borrows a `Cow` only where it stands
+/// alone, not within an `Option`.)
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A question, off the wire. See section 3 of the contract for its fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuestionMessage<'a> {
+    #[serde(borrow, default)]
+    token: Option<Text<'a>>,
+    #[serde(borrow)]
+    request: RequestMessage<'a>,
+    #[serde(borrow, default)]
+    upstream: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    mcp: Option<McpMessage<'a>>,
+    #[serde(default)]
+    context: Option<Document>,
+    #[serde(default)]
+    min_revision: Option<DataRevision>,
+    #[serde(default)]
+    explain: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestMessage<'a> {
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow)]
+    path: Cow<'a, str>,
+    #[serde(borrow, default)]
+    host: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    headers: HeaderFields<'a>,
+    #[serde(borrow, default)]
+    source_ip: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct McpMessage<'a> {
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(default)]
+    params: Option<Document>,
+}
+
+/// Several questions.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchMessage<'a> {
+    #[serde(borrow)]
+    pub requests: Vec<QuestionMessage<'a>>,
+}
+
+/// Names and values as they were written: a name may come twice, and a value may be a list.
+#[derive(Default)]
+struct HeaderFields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for HeaderFields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = HeaderFields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of header names and values")
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(HeaderFields::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(8));
+                while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+                    match map.next_value::<HeaderValues<'de>>()? {
+                        HeaderValues::One(value) => fields.push((name, value)),
+                        HeaderValues::Many(values) => {
+                            fields.extend(values.into_iter().map(|Text(value)| (name.clone(), value)));
+                        }
+                    }
+                }
+                Ok(HeaderFields(fields))
+            }
+        }
+
+        deserializer.deserialize_any(Fields)
+    }
+}
+
+enum HeaderValues<'a> {
+    One(Cow<'a, str>),
+    Many(Vec<Text<'a>>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for HeaderValues<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Values;
+
+        impl<'de> Visitor<'de> for Values {
+            type Value = HeaderValues<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+                Ok(HeaderValues::One(Cow::Borrowed(value)))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+                Ok(HeaderValues::One(Cow::Owned(value.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element()? {
+                    values.push(value);
+                }
+                Ok(HeaderValues::Many(values))
+            }
+        }
+
+        deserializer.deserialize_any(Values)
+    }
+}
+
+/// Reads a message of whatever type from a JSON text.
+///
+/// # Errors
+/// [`Problem::TooDeep`], and [`Problem::Malformed`] with the place in the text.
+pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8], bounds: &HttpBounds) -> Result<T, Problem> {
+    if nesting::is_deeper_than(json, bounds.nesting) {
+        return Err(Problem::TooDeep(bounds.nesting));
+    }
+    // One check of the whole text is cheaper than one for each string, and lets the strings borrow.
+    let text =
+        std::str::from_utf8(json).map_err(|_| Problem::Malformed("the body is not UTF-8".to_owned()))?;
+    serde_json::from_str(text).map_err(|_| explain::<T>(text))
+}
+
+/// Reads again, more slowly, to say where it went wrong.
+fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Problem {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let place = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Ok(_) => deserializer.end().err().map(|error| without_values(&error.to_string())),
+        Err(error) => {
+            let path = error.path().to_string();
+            let inner = without_values(&error.into_inner().to_string());
+            Some(if path == "." { inner } else { format!("{path}: {inner}") })
+        }
+    };
+    Problem::Malformed(place.unwrap_or_else(|| "the body is not a question".to_owned()))
+}
+
+/// The reader's message without the text that it found: that text may be a credential.
+fn without_values(message: &str) -> String {
+    match (message.find("string \""), message.rfind('"')) {
+        (Some(begin), Some(end)) if end > begin + 7 => {
+            [&message[..begin], "a string", &message[end + 1..]].concat()
+        }
+        _ => message.to_owned(),
+    }
+}
+
+impl<'a> QuestionMessage<'a> {
+    /// Reads one question.
+    ///
+    /// # Errors
+    /// [`Problem`], as every other call would answer it.
+    pub fn read(json: &'a [u8], bounds: &HttpBounds) -> Result<Self, Problem> {
+        read(json, bounds)
+    }
+
+    /// The data revision that the question waits for.
+    pub fn min_revision(&self) -> Option<DataRevision> {
+        self.min_revision
+    }
+
+    /// Checks the parts against the bounds, hashes the credential, and gives the question that is left.
+    ///
+    /// # Errors
+    /// [`Problem::PartTooLong`].
+    pub fn into_question<'q>(
+        self,
+        gateway: Option<&'q AskingGateway>,
+        bounds: &HttpBounds,
+    ) -> Result<Question<'q>, Problem>
+    where
+        'a: 'q,
+    {
+        let RequestMessage { method, path, host, headers, source_ip } = self.request;
+        let too_long = |part: &'static str, limit| Problem::PartTooLong { part: part.into(), limit };
+        if path.len() > bounds.path_bytes {
+            return Err(too_long("request.path", bounds.path_bytes));
+        }
+        let header_bytes: usize = headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if header_bytes > bounds.header_bytes {
+            return Err(too_long("request.headers", bounds.header_bytes));
+        }
+        if self.token.as_ref().is_some_and(|token| token.0.len() > bounds.token_bytes) {
+            return Err(too_long("token", bounds.token_bytes));
+        }
+        let authorization =
+            headers.0.iter().filter(|(name, _)| Headers::is_credential(name)).map(|(_, value)| value.as_ref());
+        let credential = auth::present(self.token.as_ref().map(|token| token.0.as_ref()), authorization);
+        let mut kept = Headers::default();
+        for (name, value) in headers.0 {
+            if !Headers::is_credential(&name) {
+                kept.add(name, value);
+            }
+        }
+        let text = |text: Option<Text<'a>>| text.map(|text| text.0);
+        Ok(Question {
+            credential,
+            request: Request {
+                method,
+                target: path,
+                host: text(host),
+                headers: kept,
+                source_ip: text(source_ip),
+            },
+            upstream: text(self.upstream),
+            mcp: self
+                .mcp
+                .map(|mcp| Mcp { method: mcp.method, params: mcp.params.unwrap_or(Document::Null) }),
+            context: self.context.unwrap_or_else(Document::new_object),
+            gateway,
+            explain: self.explain,
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! A policy bundle, compiled: what `policy` makes from a folder, and what decisions run on.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use regorus::{
+    CompiledPolicy, Engine, Value,
+    languages::rego::compiler::Compiler,
+    rvm::Program,
+};
+use thiserror::Error;
+
+use super::{DATABASE_DOCUMENTS, Document};
+use crate::types::PolicyRevision;
+
+/// One file of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegoSource {
+    /// Its name, as messages show it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Which version of the language a bundle is written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegoVersion {
+    /// Rego v0, as OPA before 1.0 read it.
+    V0,
+    /// Rego v1.
+    #[default]
+    V1,
+}
+
+/// The rules that are asked, each as a path below `data`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntrypointPaths {
+    /// For gateways' questions. The bundle must have it.
+    pub decision: String,
+    /// For calls of regate's own management API. A bundle without it leaves them to admin tokens.
+    pub management: String,
+    /// For AuthZEN. A bundle without it answers `decision: false`.
+    pub authzen: String,
+}
+
+impl Default for EntrypointPaths {
+    fn default() -> Self {
+        Self {
+            decision: "data.regate.decision".into(),
+            management: "data.regate.management.decision".into(),
+            authzen: "data.regate.authzen.decision".into(),
+        }
+    }
+}
+
+/// Which rule is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrypoint {
+    /// Gateways' questions.
+    Decision,
+    /// regate's own management API.
+    Management,
+    /// AuthZEN.
+    Authzen,
+}
+
+/// How much one evaluation may cost before it is stopped and denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluationBudget {
+    /// Instructions of the virtual machine.
+    pub instructions: usize,
+    /// Wall-clock time, looked at every [`TIME_CHECK_INTERVAL`] instructions.
+    pub time: Duration,
+}
+
+/// How many instructions pass between two looks at the clock: some ten microseconds.
+pub const TIME_CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(256).unwrap();
+
+impl Default for EvaluationBudget {
+    fn default() -> Self {
+        Self { instructions: 250_000, time: Duration::from_millis(50) }
+    }
+}
+
+/// What to compile with.
+#[derive(Clone, Debug)]
+pub struct CompileOptions {
+    /// The rules that are asked.
+    pub entrypoints: EntrypointPaths,
+    /// The language.
+    pub rego_version: RegoVersion,
+    /// The budget of each evaluation.
+    pub budget: EvaluationBudget,
+    /// How many copies of the program to make: one for each worker, because workers that share one
+    /// wait for each other at its reference counts.
+    pub workers: usize,
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        Self {
+            entrypoints: EntrypointPaths::default(),
+            rego_version: RegoVersion::default(),
+            budget: EvaluationBudget::default(),
+            workers: 1,
+        }
+    }
+}
+
+/// Why a bundle cannot be used. The text is for the engineer who edits it.
+#[derive(Debug, Error)]
+pub enum CompileError {
+    /// The compiler's own message, with file, line and column.
+    #[error("{0}")]
+    Rego(String),
+    /// There is no rule at the path that gateways ask.
+    #[error("no rule at the entrypoint {0}: set [policy] entrypoint to a rule that the bundle defines")]
+    EntrypointMissing(String),
+    /// A rule or a data file stands where the database's documents go.
+    #[error("{place} collides with data.{document}, which comes from the database: move it")]
+    ReservedDocument {
+        /// The rule or data file.
+        place: String,
+        /// The first name below `data`.
+        document: &'static str,
+    },
+    /// A data file stands where a rule is.
+    #[error("a data file and a rule define the same path: {0}")]
+    Conflict(String),
+    /// The data files are not one object.
+    #[error("the bundle's data is not an object")]
+    DataNotObject,
+}
+
+/// A compiled bundle. Immutable; shared by all workers.
+#[derive(Debug)]
+pub struct Bundle {
+    pub(super) revision: PolicyRevision,
+    pub(super) data: Document,
+    pub(super) budget: EvaluationBudget,
+    programs: Vec<Arc<Program>>,
+    paths: [Option<String>; 3],
+    interpreted: Engine,
+}
+
+impl Bundle {
+    /// Compiles rules and data.
+    ///
+    /// # Errors
+    /// [`CompileError`] when the rules do not compile, the entrypoint is missing, or the data stands
+    /// where rules or the database's documents are.
+    pub fn compile(
+        sources: &[RegoSource],
+        data: Document,
+        revision: PolicyRevision,
+        options: &CompileOptions,
+    ) -> Result<Self, CompileError> {
+        let entry = &options.entrypoints;
+        let mut engine = engine_with(sources, data.clone(), options.rego_version)?;
+        if !has_rule(&engine, &entry.decision)? {
+            return Err(CompileError::EntrypointMissing(entry.decision.clone()));
+        }
+        let compiled = engine
+            .compile_with_entrypoint(&entry.decision.as_str().into())
+            .map_err(|error| CompileError::Rego(message(&error)))?;
+        refuse_reserved_names(&compiled, &data)?;
+        let rules = compiled.get_rules();
+        let paths = [&entry.decision, &entry.management, &entry.authzen]
+            .map(|path| rules.contains_key(path).then(|| path.clone()));
+        let present: Vec<&str> = paths.iter().flatten().map(String::as_str).collect();
+        let programs = (0..options.workers.max(1))
+            .map(|_| Compiler::compile_from_policy(&compiled, &present))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| CompileError::Rego(error.to_string()))?;
+        if let Some(program) = programs.first() {
+            program.check_rule_data_conflicts(&data).map_err(|e| CompileError::Conflict(e.to_string()))?;
+        }
+        Ok(Self { revision, data, budget: options.budget, programs, paths, interpreted: engine })
+    }
+
+    /// The hash of the content that it was compiled from.
+    pub fn revision(&self) -> &PolicyRevision {
+        &self.revision
+    }
+
+    /// Whether the bundle has a rule for these questions.
+    pub fn has(&self, entrypoint: Entrypoint) -> bool {
+        self.path(entrypoint).is_some()
+    }
+
+    /// The path of the rule that is asked.
+    pub(super) fn path(&self, entrypoint: Entrypoint) -> Option<&str> {
+        self.paths[entrypoint as usize].as_deref()
+    }
+
+    /// The entrypoint's index in the program: absent ones take no place.
+    pub(super) fn program_index(&self, entrypoint: Entrypoint) -> Option<usize> {
+        let before = entrypoint as usize;
+        self.paths[before].as_ref()?;
+        Some(self.paths[..before].iter().flatten().count())
+    }
+
+    /// A worker's own copy of the program.
+    pub(super) fn program(&self, worker: usize) -> Arc<Program> {
+        Arc::clone(&self.programs[worker % self.programs.len()])
+    }
+
+    /// The same rules for the interpreter, without data.
+    pub(super) fn interpreter(&self) -> Engine {
+        let mut engine = self.interpreted.clone();
+        engine.clear_data();
+        engine
+    }
+}
+
+/// An engine that has read the sources and the data.
+pub(super) fn engine_with(
+    sources: &[RegoSource],
+    data: Document,
+    version: RegoVersion,
+) -> Result<Engine, CompileError> {
+    let mut engine = Engine::new();
+    engine.set_rego_v0(version == RegoVersion::V0);
+    for source in sources {
+        engine
+            .add_policy(source.name.clone(), source.text.clone())
+            .map_err(|error| CompileError::Rego(message(&error)))?;
+    }
+    if !matches!(data, Value::Object(_)) {
+        return Err(CompileError::DataNotObject);
+    }
+    engine.add_data(data).map_err(|error| CompileError::Rego(message(&error)))?;
+    Ok(engine)
+}
+
+/// The engine's message without the blank line that it begins with.
+pub(super) fn message(error: &impl std::fmt::Display) -> String {
+    error.to_string().trim().to_owned()
+}
+
+fn has_rule(engine: &Engine, path: &str) -> Result<bool, CompileError> {
+    // A probe of our own has a rule for sure, so that the list of all rules can be had even when the
+    // entrypoint is the thing that is missing.
+    let mut probe = engine.clone();
+    let package = "package regate_entrypoint_probe\n\nhere := true\n";
+    probe
+        .add_policy("entrypoint probe".into(), package.into())
+        .map_err(|error| CompileError::Rego(message(&error)))?;
+    let compiled = probe
+        .compile_with_entrypoint(&"data.regate_entrypoint_probe.here".into())
+        .map_err(|error| CompileError::Rego(message(&error)))?;
+    Ok(compiled.get_rules().contains_key(path))
+}
+
+fn refuse_reserved_names(compiled: &CompiledPolicy, data: &Document) -> Result<(), CompileError> {
+    for document in DATABASE_DOCUMENTS {
+        let root = format!("data.{document}");
+        let below = format!("{root}.");
+        let rule = compiled.get_rules().keys().find(|path| **path == root || path.starts_with(&below));
+        if let Some(rule) = rule {
+            return Err(CompileError::ReservedDocument { place: format!("the rule {rule}"), document });
+        }
+        let defined = matches!(data, Value::Object(object) if object.contains_key(&document.into()));
+        if defined {
+            let place = format!("a data file that defines {document}");
+            return Err(CompileError::ReservedDocument { place, document });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,272 @@
+//! From a question to a decision, in the order of the contract: the path, the public paths, the
+//! credential, the rules, the obligations. The first that refuses is the answer.
+
+use std::{borrow::Cow, sync::Arc};
+
+use uuid::Uuid;
+
+use super::{
+    Document,
+    basis::Basis,
+    bundle::Entrypoint,
+    evaluator::Evaluator,
+    facts::CredentialMode,
+    input::{InputParts, UpstreamInput},
+    outcome::{Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject},
+    path::{AmbiguousPath, PathRules, RequestPath},
+    question::Question,
+    reason::{OwnReason, Reason},
+    snapshot::{Snapshot, TenantData, TokenRecord},
+    verdict::Verdict,
+};
+use crate::types::{PresentedCredential, TenantId, Timestamp};
+
+/// What the configuration says about decisions.
+#[derive(Clone, Debug)]
+pub struct DecisionRules {
+    /// How paths are read.
+    pub path: PathRules,
+    /// Paths that any GET or HEAD may have, as segments.
+    pub public_paths: Vec<Vec<String>>,
+    /// The tenant of an anonymous caller whose gateway speaks for all tenants, or did not authenticate.
+    pub default_tenant: TenantId,
+}
+
+impl Default for DecisionRules {
+    fn default() -> Self {
+        Self {
+            path: PathRules::default(),
+            public_paths: vec![vec!["health".into()]],
+            default_tenant: TenantId::default_tenant(),
+        }
+    }
+}
+
+impl DecisionRules {
+    /// Reads a public path from the configuration.
+    ///
+    /// # Errors
+    /// [`AmbiguousPath`] when it is not a path that a question could have.
+    pub fn public_path(text: &str, rules: PathRules) -> Result<Vec<String>, AmbiguousPath> {
+        RequestPath::read(text, rules).map(|path| path.segments.into_iter().map(String::from).collect())
+    }
+
+    fn is_public(&self, method: &str, path: &RequestPath<'_>) -> bool {
+        matches!(method, "GET" | "HEAD") && self.public_paths.iter().any(|public| *public == path.segments)
+    }
+}
+
+/// Decides. Never fails: what goes wrong is a deny with its reason.
+///
+/// Takes `basis` (the policy and the data, of one moment), the question, the moment and the id that
+/// the decision is to have; gives the same answer for the same values.
+pub fn decide(
+    evaluator: &mut Evaluator,
+    basis: &Basis,
+    rules: &DecisionRules,
+    question: &Question<'_>,
+    id: Uuid,
+    now: Timestamp,
+) -> Decision {
+    let draft = Draft { basis, id, subject: None };
+    let path = match RequestPath::read(&question.request.target, rules.path) {
+        Ok(path) => path,
+        Err(ambiguous) => {
+            let message = Message::Own(Cow::Owned(ambiguous.to_string()));
+            return Decision { message, ..draft.refuse(OwnReason::AmbiguousPath) };
+        }
+    };
+    let method = upper_case(&question.request.method);
+    if rules.is_public(&method, &path) {
+        return Decision { allow: true, ..draft.refuse(OwnReason::PublicPath) };
+    }
+    let token = match resolve(basis.snapshot(), question, now) {
+        Ok(token) => token,
+        Err((reason, token)) => return Draft { subject: token.map(Subject::from), ..draft }.refuse(reason),
+    };
+    let draft = Draft { subject: token.map(Subject::from), ..draft };
+    let gateways_tenant = question.gateway.and_then(|gateway| gateway.tenant.as_ref());
+    let tenant_id = match token {
+        Some(token) => token.tenant.as_ref().unwrap_or(&rules.default_tenant),
+        None => gateways_tenant.unwrap_or(&rules.default_tenant),
+    };
+    let (tenant, data) = basis.tenant(tenant_id);
+    let upstream = match find_upstream(tenant, token, question) {
+        Ok(upstream) => upstream,
+        Err(reason) => return draft.refuse(reason),
+    };
+    let now = now.unix_seconds();
+    let parts = InputParts { question, method: &method, path: &path, token, tenant, upstream, now };
+    let input = evaluator.input.build(&parts);
+    let seen = question.explain.then(|| input.clone());
+    let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, data, input);
+    let explanation = seen.map(|input| {
+        Box::new(Explanation { input, result: result.clone().unwrap_or(Document::Undefined) })
+    });
+    let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
+    let decision = match verdict {
+        Ok(verdict) if verdict.allow => match refusal_after_allow(upstream) {
+            Some(reason) => draft.refuse(reason),
+            None => draft.allow(verdict),
+        },
+        Ok(verdict) => draft.deny(verdict, token.is_none()),
+        Err(fault) => draft.fail(fault),
+    };
+    Decision { explanation, ..decision }
+}
+
+/// Methods are case-sensitive, and nobody means anything but upper case: `get` must not be a way
+/// around a rule about `GET`.
+fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
+    if method.bytes().any(|b| b.is_ascii_lowercase()) {
+        Cow::Owned(method.to_ascii_uppercase())
+    } else {
+        Cow::Borrowed(method)
+    }
+}
+
+/// The token that the caller presented, `None` for an anonymous caller, or why it is refused, with
+/// the token where there is one to name.
+///
+/// INVARIANT: a credential that is there and not good is a refusal. It never becomes anonymous.
+fn resolve<'a>(
+    snapshot: &'a Snapshot,
+    question: &Question<'_>,
+    now: Timestamp,
+) -> Result<Option<&'a TokenRecord>, (OwnReason, Option<&'a TokenRecord>)> {
+    let hash = match &question.credential {
+        PresentedCredential::Absent => return Ok(None),
+        PresentedCredential::Ambiguous => return Err((OwnReason::AmbiguousCredential, None)),
+        PresentedCredential::Malformed => return Err((OwnReason::TokenMalformed, None)),
+        PresentedCredential::Token(hash) => hash,
+    };
+    let token = snapshot.token(hash).ok_or((OwnReason::TokenUnknown, None))?;
+    // A gateway's token is never a caller's, and a token without a tenant is a gateway's.
+    let Some(tenant) = token.tenant.as_ref().filter(|_| token.kind != crate::types::TokenKind::Gateway) else {
+        return Err((OwnReason::TokenUnknown, None));
+    };
+    // A gateway of one tenant learns nothing of another's tokens, not even that they exist.
+    let gateways_tenant = question.gateway.and_then(|gateway| gateway.tenant.as_ref());
+    if gateways_tenant.is_some_and(|own| own != tenant) {
+        return Err((OwnReason::TokenUnknown, None));
+    }
+    if token.revoked {
+        return Err((OwnReason::TokenRevoked, Some(token)));
+    }
+    if is_expired(token, now) {
+        return Err((OwnReason::TokenExpired, Some(token)));
+    }
+    Ok(Some(token))
+}
+
+/// At the second of its expiry a token has expired.
+pub(super) fn is_expired(token: &TokenRecord, now: Timestamp) -> bool {
+    token.expires_at.is_some_and(|expires_at| expires_at <= now.unix_seconds())
+}
+
+fn find_upstream<'a>(
+    tenant: &TenantData,
+    token: Option<&TokenRecord>,
+    question: &'a Question<'_>,
+) -> Result<Option<UpstreamInput<'a>>, OwnReason> {
+    let Some(id) = question.upstream.as_deref() else { return Ok(None) };
+    let record = tenant.upstream(id).ok_or(OwnReason::UpstreamUnknown)?;
+    let granted = token.is_some_and(|token| tenant.granted(&token.id, id));
+    let credential = match record.credential {
+        CredentialMode::None => "none",
+        // No credential can be held yet, so every upstream that needs one lacks it.
+        CredentialMode::Shared | CredentialMode::PerUser | CredentialMode::PerToken => "missing",
+    };
+    Ok(Some(UpstreamInput { id, granted, credential }))
+}
+
+/// What regate itself refuses about the upstream, whatever the policy allowed.
+fn refusal_after_allow(upstream: Option<UpstreamInput<'_>>) -> Option<OwnReason> {
+    let upstream = upstream?;
+    if !upstream.granted {
+        return Some(OwnReason::UpstreamNotGranted);
+    }
+    (upstream.credential != "none").then_some(OwnReason::CredentialMissing)
+}
+
+/// What all answers to one question have in common.
+#[derive(Clone)]
+struct Draft<'a> {
+    basis: &'a Basis,
+    id: Uuid,
+    subject: Option<Subject>,
+}
+
+impl Draft<'_> {
+    /// A refusal by regate itself. (The public paths are the one use with `allow` put over it.)
+    fn refuse(self, reason: OwnReason) -> Decision {
+        let challenge = match reason {
+            // RFC 6750 section 3.1: no error code where no credential came.
+            OwnReason::TokenMissing => Some("Bearer"),
+            _ if reason.status() == 401 => Some("Bearer error=\"invalid_token\""),
+            _ => None,
+        };
+        Decision {
+            id: self.id,
+            allow: false,
+            status: reason.status(),
+            reasons: Reasons { first: reason.into(), rest: Vec::new() },
+            message: Message::Own(Cow::Borrowed(reason.message())),
+            subject: self.subject,
+            headers: HeaderChanges::default(),
+            challenge,
+            policy_revision: self.basis.bundle().revision().clone(),
+            data_revision: self.basis.snapshot().revision(),
+            fault: None,
+            explanation: None,
+        }
+    }
+
+    fn fail(self, fault: Fault) -> Decision {
+        let decision = self.refuse(fault.reason());
+        Decision { fault: Some(fault), ..decision }
+    }
+
+    fn allow(self, verdict: Verdict) -> Decision {
+        let decision = self.refuse(OwnReason::PolicyAllowed);
+        Decision {
+            allow: true,
+            headers: HeaderChanges::new(verdict.set, verdict.remove),
+            ..decision.with_policys(verdict.reasons, verdict.message)
+        }
+    }
+
+    fn deny(self, verdict: Verdict, anonymous: bool) -> Decision {
+        let reason = if anonymous { OwnReason::TokenMissing } else { OwnReason::NoRuleMatched };
+        let mut decision = self.refuse(reason);
+        decision.status = verdict.status.unwrap_or(decision.status);
+        if decision.status != 401 {
+            decision.challenge = None;
+        } else if decision.challenge.is_none() {
+            decision.challenge = Some("Bearer");
+        }
+        decision.headers = HeaderChanges::new(Vec::new(), verdict.remove);
+        if anonymous {
+            // That a credential is needed comes first; what the policy said is kept behind it.
+            decision.reasons.rest = verdict.reasons.into_iter().map(Reason::Policy).collect();
+            return decision;
+        }
+        decision.with_policys(verdict.reasons, verdict.message)
+    }
+}
+
+impl Decision {
+    /// The policy's own reasons and message in place of regate's, where it gave any.
+    fn with_policys(mut self, reasons: Vec<Arc<str>>, message: Option<Arc<str>>) -> Self {
+        let mut reasons = reasons.into_iter().map(Reason::Policy);
+        if let Some(first) = reasons.next() {
+            self.reasons = Reasons { first, rest: reasons.collect() };
+            // regate's text explains regate's code, not the policy's.
+            self.message = Message::Own(Cow::Borrowed(""));
+        }
+        if let Some(message) = message {
+            self.message = Message::Policy(message);
+        }
+        self
+    }
+}

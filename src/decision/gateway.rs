@@ -1,0 +1,35 @@
+//! Who asks: the gateway's own token.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::{decide::is_expired, question::AskingGateway, snapshot::Snapshot};
+use crate::types::{PresentedCredential, Timestamp, TokenKind};
+
+/// The gateway presented something that is not a live gateway token. One text for all: whoever
+/// guesses learns nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the gateway did not authenticate: a live token of kind `gateway` is needed")]
+pub struct GatewayRefusal;
+
+/// The gateway that presented `credential`; `None` if it presented none.
+///
+/// # Errors
+/// [`GatewayRefusal`] for a credential that is there and is not a live gateway token.
+pub fn recognise_gateway(
+    snapshot: &Snapshot,
+    credential: PresentedCredential,
+    now: Timestamp,
+) -> Result<Option<AskingGateway>, GatewayRefusal> {
+    let hash = match credential {
+        PresentedCredential::Absent => return Ok(None),
+        PresentedCredential::Ambiguous | PresentedCredential::Malformed => return Err(GatewayRefusal),
+        PresentedCredential::Token(hash) => hash,
+    };
+    let token = snapshot.token(&hash).ok_or(GatewayRefusal)?;
+    if token.kind != TokenKind::Gateway || token.revoked || is_expired(token, now) {
+        return Err(GatewayRefusal);
+    }
+    Ok(Some(AskingGateway { id: Arc::clone(&token.id), tenant: token.tenant.clone() }))
+}

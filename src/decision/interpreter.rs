@@ -1,0 +1,111 @@
+//! The interpreter: for policy tests, which need the `with` keyword that the virtual machine lacks,
+//! and to hold the virtual machine against.
+
+use regorus::{Engine, Value};
+
+use super::{
+    Document,
+    bundle::{Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, engine_with, message},
+};
+
+/// Rules and data, ready to be evaluated one rule at a time.
+#[derive(Debug)]
+pub struct Interpreter(Engine);
+
+/// A `test_` rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleTest {
+    /// The file that it stands in.
+    pub file: String,
+    /// The line of its head, from 1.
+    pub line: u32,
+    /// Its path below `data`.
+    pub path: String,
+}
+
+/// What became of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TestOutcome {
+    /// It is true.
+    Passed,
+    /// It is false, undefined, or anything else that is not true.
+    Failed,
+    /// It could not be evaluated; the engine's message.
+    Error(String),
+}
+
+/// The word that the name of a test begins with, as in OPA.
+const TEST_PREFIX: &str = "test_";
+
+impl Interpreter {
+    /// Reads rules and data.
+    ///
+    /// # Errors
+    /// [`CompileError`] when a rule does not parse, or the data is not an object.
+    pub fn new(sources: &[RegoSource], data: Document, version: RegoVersion) -> Result<Self, CompileError> {
+        engine_with(sources, data, version).map(Self)
+    }
+
+    /// An interpreter of a bundle's own rules, over `data`.
+    ///
+    /// # Errors
+    /// [`CompileError`] when the data collides with a rule.
+    pub fn of_bundle(bundle: &Bundle, data: Document) -> Result<Self, CompileError> {
+        let mut engine = bundle.interpreter();
+        engine.add_data(data).map_err(|error| CompileError::Rego(message(&error)))?;
+        Ok(Self(engine))
+    }
+
+    /// Every `test_` rule, by file and line.
+    ///
+    /// # Errors
+    /// [`CompileError`] when the rules do not compile together.
+    pub fn tests(&self) -> Result<Vec<RuleTest>, CompileError> {
+        let mut probe = self.0.clone();
+        let package = "package regate_test_probe\n\nhere := true\n";
+        probe
+            .add_policy("test probe".into(), package.into())
+            .map_err(|error| CompileError::Rego(message(&error)))?;
+        let compiled = probe
+            .compile_with_entrypoint(&"data.regate_test_probe.here".into())
+            .map_err(|error| CompileError::Rego(message(&error)))?;
+        let mut tests = Vec::new();
+        for (path, rules) in compiled.get_rules() {
+            let name = path.rsplit('.').next().unwrap_or_default();
+            if let Some(rule) = rules.first().filter(|_| name.starts_with(TEST_PREFIX)) {
+                let span = rule.span();
+                tests.push(RuleTest {
+                    file: span.source.get_path().clone(),
+                    line: span.line,
+                    path: path.to_string(),
+                });
+            }
+        }
+        tests.sort();
+        Ok(tests)
+    }
+
+    /// Evaluates one test.
+    pub fn run(&mut self, test: &RuleTest) -> TestOutcome {
+        match self.0.eval_rule(test.path.clone()) {
+            Ok(Value::Bool(true)) => TestOutcome::Passed,
+            Ok(_) => TestOutcome::Failed,
+            Err(error) => TestOutcome::Error(message(&error)),
+        }
+    }
+
+    /// Evaluates the rule of an entrypoint over an input.
+    ///
+    /// # Errors
+    /// The engine's message.
+    pub fn evaluate(
+        &mut self,
+        bundle: &Bundle,
+        entrypoint: Entrypoint,
+        input: Document,
+    ) -> Result<Document, String> {
+        let path = bundle.path(entrypoint).ok_or("the bundle has no rule for this entrypoint")?;
+        self.0.set_input(input);
+        self.0.eval_rule(path.to_owned()).map_err(|error| message(&error))
+    }
+}

@@ -1,0 +1,96 @@
+//! Why: the stable dotted code of an answer.
+
+use std::{fmt, sync::Arc};
+
+/// A reason code, given by regate or by the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// One of regate's own.
+    Own(OwnReason),
+    /// One that the policy gave.
+    Policy(Arc<str>),
+}
+
+impl Reason {
+    /// The code.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Own(own) => own.code(),
+            Self::Policy(code) => code,
+        }
+    }
+}
+
+impl From<OwnReason> for Reason {
+    fn from(own: OwnReason) -> Self {
+        Self::Own(own)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+macro_rules! own_reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $message:literal;)+) => {
+        /// The codes that regate itself gives. The table in `docs/reasons.md` explains each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum OwnReason { $($(#[$doc])* $variant),+ }
+
+        impl OwnReason {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// What the gateway should answer to its client.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status),+ }
+            }
+
+            /// What the caller may be told. The four answers to a dead credential are one text, so
+            /// that a caller cannot learn whether a key ever existed.
+            pub const fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message),+ }
+            }
+        }
+    };
+}
+
+own_reasons! {
+    /// The path could be read in two ways.
+    AmbiguousPath = "request.ambiguous_path", 400, "the path can be read in more than one way";
+    /// Two credentials, or the header twice.
+    AmbiguousCredential = "request.ambiguous_credential", 400, "the request carries more than one credential";
+    /// A path that needs no credential.
+    PublicPath = "request.public_path", 200, "this path is public";
+    /// Rego denied an anonymous caller.
+    TokenMissing = "token.missing", 401, "a credential is needed";
+    /// Not a credential.
+    TokenMalformed = "token.malformed", 401, "the credential is not valid";
+    /// No such token, or none that this gateway may see.
+    TokenUnknown = "token.unknown", 401, "the credential is not valid";
+    /// Revoked.
+    TokenRevoked = "token.revoked", 401, "the credential is not valid";
+    /// Expired.
+    TokenExpired = "token.expired", 401, "the credential is not valid";
+    /// The policy allowed and gave no reason of its own.
+    PolicyAllowed = "policy.allowed", 200, "the policy allows this";
+    /// The policy denied and gave no reason of its own.
+    NoRuleMatched = "policy.no_rule_matched", 403, "no rule allows this";
+    /// The policy failed, or its result has no boolean `allow`.
+    PolicyError = "policy.error", 403, "the policy could not be evaluated";
+    /// The policy exceeded its budget of instructions or time.
+    PolicyTimeout = "policy.timeout", 503, "the policy took too long";
+    /// The question names an upstream that the tenant does not have.
+    UpstreamUnknown = "upstream.unknown", 403, "there is no such upstream";
+    /// The token has no grant for the upstream.
+    UpstreamNotGranted = "upstream.not_granted", 403, "this token may not reach this upstream";
+    /// The upstream needs a credential, and there is none to send on.
+    CredentialMissing = "upstream.credential_missing", 403, "there is no usable credential for this upstream";
+}

@@ -1,0 +1,24 @@
+//! The bundle that is built into the program, so that one binary decides without any other file.
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        /// Names within the bundle, and contents.
+        pub(super) const FILES: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../policies/", $name)))),+];
+    };
+}
+
+files!(
+    "admin_token.rego",
+    "anonymous.rego",
+    "global_token.rego",
+    "management.rego",
+    "mcp_token.rego",
+    "overrides.rego",
+    "project_token.rego",
+    "regate.rego",
+    "request.rego",
+    "routes/data.json",
+    "session.rego",
+    "token_projects.rego",
+);
