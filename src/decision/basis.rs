@@ -43,6 +43,11 @@ impl Basis {
         &self.snapshot
     }
 
+    /// What Rego sees as `data` in a decision about this tenant.
+    pub fn document(&self, tenant: &TenantId) -> &Document {
+        self.tenant(tenant).1
+    }
+
     /// What a decision about this tenant sees. A tenant that is not there has no rows.
     pub(super) fn tenant(&self, tenant: &TenantId) -> (&TenantData, &Document) {
         match (self.snapshot.tenant(tenant), self.documents.get(tenant)) {

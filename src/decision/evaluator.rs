@@ -66,7 +66,7 @@ impl Evaluator {
     /// # Errors
     /// [`EvaluationError`] when a budget is exceeded or the engine fails. An undefined result is not
     /// an error here: it is [`Document::Undefined`].
-    pub(super) fn evaluate(
+    pub fn evaluate(
         &mut self,
         bundle: &Arc<Bundle>,
         entrypoint: Entrypoint,

@@ -1,0 +1,71 @@
+# The entrypoint for gateways' questions: `data.regate.decision`.
+#
+# It decides nothing itself. It looks at who asks and hands the question to the file for that kind of
+# caller. The result is always an object with `allow` and `reasons`; `message` is plain English for a
+# deny. Every reason is explained in docs/reasons.md.
+#
+# Two habits of these files are for speed. Chains of `else` instead of sets of reasons: the first
+# answer ends the search. And rules of other packages are named in full, never through an `import` of
+# their package: the virtual machine would evaluate that whole package for each mention.
+package regate
+
+# A caller is heard when nothing forbids it beforehand: no deny of the organisation's own, and a user
+# who is not disabled (only `false` is not disabled; anonymous callers and some tokens have no user).
+decision := caller_decision if {
+	data.regate.overrides.deny == set()
+	not input.user.disabled
+}
+
+# An organisation's own deny (overrides.rego) is stronger than every allow.
+else := {
+	"allow": false,
+	"reasons": [reason | some reason in data.regate.overrides.deny],
+	"message": "a rule of this organisation forbids it",
+} if {
+	data.regate.overrides.deny != set()
+}
+
+# Whoever is disabled has no rights left, whichever credential is used.
+else := {
+	"allow": false,
+	"reasons": ["user.disabled"],
+	"message": "this user is disabled",
+} if {
+	input.user.disabled
+}
+
+# Not reached: one of the three holds, or the set of denies could not be had.
+else := {
+	"allow": false,
+	"reasons": ["policy.no_rule_matched"],
+	"message": "no rule allows this",
+}
+
+# By the kind of caller, the busiest first.
+caller_decision := data.regate.global_token.decision if input.token.kind == "global"
+
+else := data.regate.mcp_token.decision if input.token.kind == "mcp"
+
+else := data.regate.session.decision if input.token.kind == "session"
+
+else := data.regate.project_token.decision if input.token.kind == "project"
+
+else := data.regate.anonymous.decision if input.token == null
+
+else := data.regate.admin_token.decision if input.token.kind == "admin"
+
+# A gateway's token says which gateway asks. It is never the caller's own credential.
+else := {
+	"allow": false,
+	"reasons": ["gateway_token.never_a_caller"],
+	"message": "a gateway's token cannot be used as a caller's",
+} if {
+	input.token.kind == "gateway"
+}
+
+# A caller of a kind that this bundle does not know.
+else := {
+	"allow": false,
+	"reasons": ["policy.no_rule_matched"],
+	"message": "no rule allows this",
+}

@@ -1,0 +1,7 @@
+//! Who was allowed what, when, by which rule.
+//!
+//! **For:** the record of each decision: its spool on disk, its hash chain, its way to the database.
+//!
+//! **Must never know:** a credential; how a decision was made.
+//!
+//! **State:** empty. Decisions are not recorded yet; the documentation says so.

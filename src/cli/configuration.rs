@@ -1,0 +1,512 @@
+//! The configuration: a TOML file, environment variables, flags, in rising order of strength.
+//!
+//! Every key has a default, an unknown key is an error. A variable is named after its section and
+//! key with two underscores between: `REGATE_DATABASE__URL` is `url` in `[database]`.
+
+use std::{collections::HashMap, fs, path::PathBuf, time::Duration};
+
+use config::{Config, File, FileFormat};
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use thiserror::Error;
+
+use crate::{
+    api::{GatewayAuthentication, HttpBounds},
+    decision::{CompileOptions, DecisionRules, EntrypointPaths, EvaluationBudget, PathRules, RegoVersion},
+    policy::PolicySource,
+    telemetry::LogFormat,
+    types::{SecretText, TenantId},
+};
+
+/// All sections.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Configuration {
+    /// The HTTP listener.
+    pub http: HttpSection,
+    /// Who may ask.
+    pub gateways: GatewaySection,
+    /// Where the data is.
+    pub database: DatabaseSection,
+    /// The policy bundle.
+    pub policy: PolicySection,
+    /// How questions are read.
+    pub requests: RequestSection,
+    /// The log.
+    pub log: LogSection,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSection {
+    /// Address and port to listen on.
+    pub listen: String,
+    /// Bytes of a request body.
+    pub max_body_bytes: usize,
+    /// Bytes of all header names and values.
+    pub max_header_bytes: usize,
+    /// Bytes of the path within a question.
+    pub max_path_bytes: usize,
+    /// Bytes of the token within a question.
+    pub max_token_bytes: usize,
+    /// Questions in a batch.
+    pub max_batch_length: usize,
+    /// Levels of arrays and objects in a body.
+    pub max_nesting: usize,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// How long a request's header may take to arrive, and again its body.
+    #[serde(deserialize_with = "duration")]
+    pub receive_time: Duration,
+    /// How long a question with `min_revision` waits.
+    #[serde(deserialize_with = "duration")]
+    pub revision_wait: Duration,
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        let bounds = HttpBounds::default();
+        Self {
+            listen: "127.0.0.1:8181".into(),
+            max_body_bytes: bounds.body_bytes,
+            max_header_bytes: bounds.header_bytes,
+            max_path_bytes: bounds.path_bytes,
+            max_token_bytes: bounds.token_bytes,
+            max_batch_length: bounds.batch_length,
+            max_nesting: bounds.nesting,
+            max_connections: bounds.connections,
+            receive_time: bounds.receive_time,
+            revision_wait: bounds.revision_wait,
+        }
+    }
+}
+
+/// `[gateways]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewaySection {
+    /// Whether a gateway must present a token of kind `gateway`.
+    pub authentication: Authentication,
+}
+
+impl Default for GatewaySection {
+    fn default() -> Self {
+        Self { authentication: Authentication::Optional }
+    }
+}
+
+/// Whether a gateway must say who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authentication {
+    /// It must.
+    Required,
+    /// It may: on loopback only.
+    Optional,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseSection {
+    #[serde(deserialize_with = "secret")]
+    url: SecretText,
+    /// A file that holds the URL, in place of `url`.
+    pub url_file: Option<PathBuf>,
+    /// The most connections to hold.
+    pub max_connections: u32,
+    /// Bring the tables up to date at the start.
+    pub migrate: bool,
+}
+
+impl Default for DatabaseSection {
+    fn default() -> Self {
+        Self {
+            url: SecretText::new("sqlite://regate.sqlite".into()),
+            url_file: None,
+            max_connections: 8,
+            migrate: true,
+        }
+    }
+}
+
+/// `[policy]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicySection {
+    /// The policy folder. Left out: the shipped bundle, which is built in.
+    pub folder: Option<PathBuf>,
+    /// The rule that gateways' questions ask.
+    pub entrypoint: String,
+    /// The rule that regate's own management API asks.
+    pub management_entrypoint: String,
+    /// The rule that AuthZEN asks.
+    pub authzen_entrypoint: String,
+    /// `v0` or `v1`.
+    pub rego_version: RegoVersion,
+    /// Instructions that one evaluation may take.
+    pub max_instructions: usize,
+    /// Time that one evaluation may take.
+    #[serde(deserialize_with = "duration")]
+    pub max_time: Duration,
+}
+
+impl Default for PolicySection {
+    fn default() -> Self {
+        let paths = EntrypointPaths::default();
+        let budget = EvaluationBudget::default();
+        Self {
+            folder: None,
+            entrypoint: paths.decision,
+            management_entrypoint: paths.management,
+            authzen_entrypoint: paths.authzen,
+            rego_version: RegoVersion::default(),
+            max_instructions: budget.instructions,
+            max_time: budget.time,
+        }
+    }
+}
+
+/// `[requests]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestSection {
+    /// Paths that any GET or HEAD may have without a credential.
+    pub public_paths: Vec<String>,
+    /// What becomes of an encoded `/` in a path.
+    pub encoded_slash: EncodedSlash,
+    /// The tenant of anonymous callers.
+    pub default_tenant: TenantId,
+}
+
+impl Default for RequestSection {
+    fn default() -> Self {
+        Self {
+            public_paths: vec!["/health".into()],
+            encoded_slash: EncodedSlash::Deny,
+            default_tenant: TenantId::default_tenant(),
+        }
+    }
+}
+
+/// What becomes of an encoded `/` in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodedSlash {
+    /// The path is ambiguous.
+    Deny,
+    /// It stays inside its segment. Only where everything behind the gateway reads it so.
+    Keep,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter.
+    pub level: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigurationError {
+    /// The file or a variable has an unknown key or a value of a wrong type. The text names both the
+    /// key and where it stands.
+    #[error("{0}")]
+    Invalid(String),
+    /// A variable without a section.
+    #[error("{0} is not a setting: write REGATE_SECTION__KEY, with two underscores between")]
+    Variable(String),
+    /// A file cannot be read.
+    #[error("{path} cannot be read")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A value is of the right type and still wrong.
+    #[error("{key}: {problem}")]
+    Value {
+        /// Section and key.
+        key: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// Anyone on the network could ask.
+    #[error(
+        "listening on {0} would let anyone on the network ask: set authentication = \"required\" in [gateways] \
+         and give the gateway a token (regate token mint --kind gateway), or listen on 127.0.0.1"
+    )]
+    OpenListener(String),
+}
+
+const PREFIX: &str = "REGATE_";
+
+impl Configuration {
+    /// Reads the file, if there is one, and the variables over it.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`], which names the key.
+    pub fn read(
+        file: Option<&PathBuf>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigurationError> {
+        let mut builder = Config::builder();
+        if let Some(path) = file {
+            let text = fs::read_to_string(path)
+                .map_err(|source| ConfigurationError::Read { path: path.clone(), source })?;
+            // The path is not handed over: the reader would look for files of other names beside it.
+            builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+        }
+        let environment = config::Environment::with_prefix("REGATE")
+            .prefix_separator("_")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("requests.public_paths")
+            .source(Some(settings(variables)?));
+        let read = builder.add_source(environment).build().and_then(Config::try_deserialize);
+        let configuration: Self = read.map_err(|error| ConfigurationError::Invalid(error.to_string()))?;
+        if configuration.http.max_nesting > HttpBounds::DEEPEST_NESTING {
+            let problem = format!("at most {}", HttpBounds::DEEPEST_NESTING);
+            return Err(ConfigurationError::Value { key: "http.max_nesting", problem });
+        }
+        Ok(configuration)
+    }
+
+    /// Puts a database URL from the command line in the place of any other.
+    pub fn set_database_url(&mut self, url: String) {
+        self.database.url = SecretText::new(url);
+        self.database.url_file = None;
+    }
+
+    /// The bounds of the HTTP listener.
+    pub fn bounds(&self) -> HttpBounds {
+        let http = &self.http;
+        HttpBounds {
+            body_bytes: http.max_body_bytes,
+            header_bytes: http.max_header_bytes,
+            path_bytes: http.max_path_bytes,
+            token_bytes: http.max_token_bytes,
+            batch_length: http.max_batch_length,
+            nesting: http.max_nesting,
+            receive_time: http.receive_time,
+            revision_wait: http.revision_wait,
+            connections: http.max_connections,
+        }
+    }
+
+    /// Whether gateways must authenticate.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::OpenListener`] when they need not and the listener can be reached from
+    /// another machine.
+    pub fn authentication(&self) -> Result<GatewayAuthentication, ConfigurationError> {
+        match self.gateways.authentication {
+            Authentication::Required => Ok(GatewayAuthentication::Required),
+            Authentication::Optional if is_loopback(&self.http.listen) => Ok(GatewayAuthentication::Optional),
+            Authentication::Optional => Err(ConfigurationError::OpenListener(self.http.listen.clone())),
+        }
+    }
+
+    /// Where the policy comes from.
+    pub fn policy_source(&self) -> PolicySource {
+        match &self.policy.folder {
+            Some(folder) => PolicySource::Paths(vec![folder.clone()]),
+            None => PolicySource::Shipped,
+        }
+    }
+
+    /// What to compile the policy with.
+    pub fn compile_options(&self, workers: usize) -> CompileOptions {
+        CompileOptions {
+            entrypoints: EntrypointPaths {
+                decision: self.policy.entrypoint.clone(),
+                management: self.policy.management_entrypoint.clone(),
+                authzen: self.policy.authzen_entrypoint.clone(),
+            },
+            rego_version: self.policy.rego_version,
+            budget: EvaluationBudget {
+                instructions: self.policy.max_instructions,
+                time: self.policy.max_time,
+            },
+            workers,
+        }
+    }
+
+    /// What the configuration says about decisions.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Value`] for a public path that no question could have.
+    pub fn decision_rules(&self) -> Result<DecisionRules, ConfigurationError> {
+        let path = PathRules { keep_encoded_slash: self.requests.encoded_slash == EncodedSlash::Keep };
+        let public_paths = self
+            .requests
+            .public_paths
+            .iter()
+            .map(|text| {
+                DecisionRules::public_path(text, path).map_err(|error| ConfigurationError::Value {
+                    key: "requests.public_paths",
+                    problem: format!("{text}: {error}"),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(DecisionRules { path, public_paths, default_tenant: self.requests.default_tenant.clone() })
+    }
+}
+
+impl DatabaseSection {
+    /// The URL, from the file that holds it if one is named.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Read`] when that file cannot be read.
+    pub fn url(&self) -> Result<SecretText, ConfigurationError> {
+        match &self.url_file {
+            None => Ok(self.url.clone()),
+            Some(path) => fs::read_to_string(path)
+                .map(|text| SecretText::new(text.trim().to_owned()))
+                .map_err(|source| ConfigurationError::Read { path: path.clone(), source }),
+        }
+    }
+}
+
+/// The variables that are settings. Kubernetes gives every process `REGATE_PORT…` and
+/// `REGATE_SERVICE_…` when a service is called `regate`; those are not ours.
+fn settings(
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<HashMap<String, String>, ConfigurationError> {
+    let mut settings = HashMap::new();
+    for (name, value) in variables {
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        if rest.contains("__") {
+            settings.insert(name, value);
+        } else if !rest.starts_with("SERVICE_") && rest != "PORT" && !rest.starts_with("PORT_") {
+            return Err(ConfigurationError::Variable(name));
+        }
+    }
+    Ok(settings)
+}
+
+/// Whether only this machine can reach an address. A name other than `localhost` might resolve to
+/// anything.
+fn is_loopback(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let duration: Option<SignedDuration> = text.parse().ok();
+    duration
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| D::Error::custom(format!("{text:?} is not a time such as \"10s\" or \"50ms\"")))
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretText, D::Error> {
+    String::deserialize(deserializer).map(SecretText::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf, time::Duration};
+
+    use super::{Configuration, ConfigurationError};
+    use crate::{api::GatewayAuthentication, decision::RegoVersion};
+
+    fn read(toml: &str, variables: &[(&str, &str)]) -> Result<Configuration, ConfigurationError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("regate.toml");
+        fs::write(&path, toml).unwrap();
+        let variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        Configuration::read(Some(&path), variables)
+    }
+
+    #[test]
+    fn variables_are_stronger_than_the_file_and_the_file_than_the_defaults() {
+        let toml = "[http]\nlisten = \"127.0.0.1:1\"\nmax_nesting = 8\n[policy]\nrego_version = \"v0\"\nmax_time = \"5ms\"";
+        let read = read(
+            toml,
+            &[
+                ("REGATE_HTTP__LISTEN", "127.0.0.1:2"),
+                ("REGATE_DATABASE__URL", "postgres://x"),
+                ("REGATE_REQUESTS__PUBLIC_PATHS", "/health,/live"),
+                ("OTHER", "x"),
+                ("REGATE_SERVICE_HOST", "10.0.0.1"),
+                ("REGATE_PORT_8181_TCP", "tcp://10.0.0.1:8181"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(read.http.listen, "127.0.0.1:2");
+        assert_eq!(read.http.max_nesting, 8);
+        assert_eq!(read.http.max_batch_length, 100);
+        assert_eq!(read.policy.rego_version, RegoVersion::V0);
+        assert_eq!(read.policy.max_time, Duration::from_millis(5));
+        assert_eq!(read.database.url().unwrap().expose(), "postgres://x");
+        assert_eq!(read.decision_rules().unwrap().public_paths, [["health"], ["live"]]);
+    }
+
+    #[test]
+    fn what_is_not_a_setting_is_an_error_that_names_it() {
+        let cases: &[(&str, &[(&str, &str)], &str)] = &[
+            ("[http]\nlisen = \"x\"", &[], "lisen"),
+            ("[htp]\nlisten = \"x\"", &[], "htp"),
+            ("[http]\nmax_body_bytes = \"many\"", &[], "max_body_bytes"),
+            ("[http]\nreceive_time = \"soon\"", &[], "soon"),
+            ("[http]\nmax_nesting = 1000", &[], "max_nesting"),
+            ("[requests]\ndefault_tenant = \"_x\"", &[], "tenant id"),
+            ("not toml", &[], "expected"),
+            ("", &[("REGATE_HTTP__LISEN", "x")], "lisen"),
+            ("", &[("REGATE_LISTEN", "x")], "REGATE_LISTEN"),
+        ];
+        for (toml, variables, expected) in cases {
+            let error = read(toml, variables).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{toml} {variables:?}: {error}");
+        }
+        let missing = Configuration::read(Some(&PathBuf::from("/nonexistent.toml")), std::iter::empty());
+        assert!(missing.unwrap_err().to_string().contains("/nonexistent.toml"));
+    }
+
+    #[test]
+    fn a_listener_that_others_can_reach_needs_authentication() {
+        for (listen, open) in [
+            ("127.0.0.1:1", true),
+            ("127.8.8.8:1", true),
+            ("[::1]:1", true),
+            ("localhost:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            ("192.168.0.1:1", false),
+            ("example.org:1", false),
+            (":1", false),
+        ] {
+            let optional = read(&format!("[http]\nlisten = \"{listen}\""), &[]).unwrap();
+            assert_eq!(optional.authentication().is_ok(), open, "{listen}");
+            let toml = format!("[http]\nlisten = \"{listen}\"\n[gateways]\nauthentication = \"required\"");
+            let required = read(&toml, &[]).unwrap().authentication();
+            assert!(matches!(required, Ok(GatewayAuthentication::Required)), "{listen}");
+        }
+    }
+
+    #[test]
+    fn the_database_url_may_come_from_a_file_and_is_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("url");
+        fs::write(&path, "postgres://u:hunter2@h/d\n").unwrap();
+        let read = read(&format!("[database]\nurl_file = {path:?}"), &[]).unwrap();
+        assert_eq!(read.database.url().unwrap().expose(), "postgres://u:hunter2@h/d");
+        let inline = self::read("[database]\nurl = \"postgres://u:hunter2@h/d\"", &[]).unwrap();
+        assert!(!format!("{inline:?}").contains("hunter2"));
+    }
+}

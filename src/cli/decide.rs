@@ -1,0 +1,86 @@
+//! `regate decide`: one decision from files, offline.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use clap::Args;
+
+use super::{
+    configuration::Configuration,
+    exit::{CommandError, Exit},
+    import::read,
+    policies,
+    store::{block_on, load},
+};
+use crate::{
+    api::{Answer, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, Problem, QuestionMessage},
+    policy::Live,
+    store::{self, ConnectOptions, import},
+    types::{RandomIds, SystemClock},
+};
+
+/// Decide one question from files, without a server or a database
+///
+/// Prints the answer as JSON, as POST /v1/decide would give it. Exit code 0: allowed; 2: denied;
+/// 1: not a valid question.
+#[derive(Debug, Args)]
+pub(super) struct Decide {
+    /// The question, as POST /v1/decide takes it; - is standard input
+    #[arg(value_name = "QUESTION", default_value = "-")]
+    question: PathBuf,
+    /// The data, as `regate import` takes it [default: none]
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Policy folder [default: the shipped policies, which are built in]
+    #[arg(long, value_name = "FOLDER")]
+    policies: Option<PathBuf>,
+    /// Configuration file, for [policy] and [requests]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Also print what the policy saw (`input`) and gave (`result`)
+    #[arg(long)]
+    explain: bool,
+}
+
+impl Decide {
+    /// Decides and prints.
+    pub(super) fn run(&self) -> Result<Exit, CommandError> {
+        let mut configuration = Configuration::read(self.config.as_ref(), std::env::vars())?;
+        if let Some(folder) = &self.policies {
+            configuration.policy.folder = Some(folder.clone());
+        }
+        let bundle = Arc::new(policies::compile(&configuration, 1)?);
+        let snapshot = Arc::new(block_on(self.data())?);
+        let live = Arc::new(Live::new(bundle, snapshot));
+        let new_ids: NewIds = Arc::new(|| Box::new(RandomIds::new()));
+        let rules = configuration.decision_rules()?;
+        let point =
+            DecisionPoint::new(live, rules, Arc::new(SystemClock), new_ids, GatewayAuthentication::Optional);
+        let text = read(&self.question)?;
+        // A file of one's own needs no protection from itself.
+        let bounds = HttpBounds { nesting: HttpBounds::DEEPEST_NESTING, ..configuration.bounds() };
+        let refused = |problem: Problem| CommandError::Refused(format!("not a valid question: {problem}"));
+        let message = QuestionMessage::read(&text, &bounds).map_err(refused)?;
+        let mut question = message.into_question(None, &bounds).map_err(refused)?;
+        question.explain |= self.explain;
+        let decision = point.decide(&question);
+        let answer = serde_json::to_string_pretty(&Answer::from(&decision)).map_err(io::Error::from)?;
+        writeln!(io::stdout(), "{answer}")?;
+        Ok(if decision.allow { Exit::Done } else { Exit::Failed })
+    }
+
+    /// The data of the file, through a store of its own, so that it is read exactly as `import` would.
+    async fn data(&self) -> Result<crate::decision::Snapshot, CommandError> {
+        let store = store::connect("sqlite::memory:", ConnectOptions::default()).await?;
+        store.migrate().await?;
+        if let Some(file) = &self.data {
+            let document = import::parse(&read(file)?).and_then(import::check);
+            let document = document.map_err(import::ImportError::Invalid)?;
+            store.import(&document, &mut |_| {}).await?;
+        }
+        load(&*store).await
+    }
+}

@@ -1,0 +1,75 @@
+//! Example users, projects and tokens, for the first five minutes.
+
+use std::{fmt::Write, net::SocketAddr};
+
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+
+use super::exit::CommandError;
+use crate::{
+    auth::{self, MintedToken},
+    store::{Store, import},
+    types::TokenKind,
+};
+
+/// Users, projects and collaborators; the tokens are made anew at each start.
+const DOCUMENT: &str = include_str!("../../examples/demo.json");
+
+/// The tokens of one demo.
+pub(super) struct Demo {
+    reader: MintedToken,
+    writer: MintedToken,
+    agent: MintedToken,
+}
+
+impl Demo {
+    /// Writes the example rows and fresh tokens into the store.
+    pub(super) async fn write(store: &dyn Store) -> Result<Self, CommandError> {
+        let mut random = StdRng::try_from_rng(&mut rand::rngs::SysRng)
+            .map_err(|error| CommandError::Refused(format!("no randomness to make tokens from: {error}")))?;
+        let demo = Self {
+            reader: auth::mint(TokenKind::Global, &mut random),
+            writer: auth::mint(TokenKind::Global, &mut random),
+            agent: auth::mint(TokenKind::Mcp, &mut random),
+        };
+        let mut document: Value = serde_json::from_str(DOCUMENT)
+            .map_err(|error| CommandError::Refused(format!("examples/demo.json: {error}")))?;
+        let token = |id: &str, kind: TokenKind, minted: &MintedToken, scope_push: bool| {
+            json!({
+                "id": id, "name": id, "kind": kind, "user_id": "alice", "sha256": minted.sha256.to_string(),
+                "prefix": minted.prefix, "scope_pull": true, "scope_push": scope_push,
+            })
+        };
+        document["tokens"] = json!([
+            token("demo-reader", TokenKind::Global, &demo.reader, false),
+            token("demo-writer", TokenKind::Global, &demo.writer, true),
+            token("demo-agent", TokenKind::Mcp, &demo.agent, false),
+        ]);
+        let document = import::parse(document.to_string().as_bytes()).and_then(import::check);
+        let document = document.map_err(import::ImportError::Invalid)?;
+        store.import(&document, &mut |_| {}).await?;
+        Ok(demo)
+    }
+
+    /// Lines to paste into a shell, each with a comment that says what will be answered.
+    pub(super) fn curl_lines(&self, address: SocketAddr) -> String {
+        let cases = [
+            ("alice may read a project that she works on", &self.reader, "GET", "/api/v1/projects/website/builds"),
+            ("writing needs scope_push: denied", &self.reader, "POST", "/api/v1/projects/website/builds"),
+            ("the same with a token that has it", &self.writer, "POST", "/api/v1/projects/website/builds"),
+            ("she does not work on this one: denied", &self.writer, "GET", "/api/v1/projects/payroll"),
+            ("an MCP token where it belongs", &self.agent, "POST", "/mcp"),
+            ("an MCP token outside /mcp: denied", &self.agent, "GET", "/api/v1/projects/website/builds"),
+        ];
+        let mut text = String::new();
+        for (comment, token, method, path) in cases {
+            let question = json!({"token": token.token.expose(), "request": {"method": method, "path": path}});
+            // Writing to a String cannot fail.
+            let _ = write!(
+                text,
+                "\n# {comment}\ncurl -s http://{address}/v1/decide -H 'content-type: application/json' -d '{question}'\n"
+            );
+        }
+        text
+    }
+}

@@ -1,0 +1,113 @@
+//! Exit codes, and the errors that lead to them.
+
+use std::{error::Error, io, process::ExitCode};
+
+use thiserror::Error;
+
+use super::configuration::ConfigurationError;
+use crate::{
+    api::ServerError,
+    decision::CompileError,
+    policy::{LoadError, TestError},
+    store::{StoreError, import::ImportError},
+    telemetry::LogError,
+};
+
+/// What the program ends with. The numbers are part of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done; `decide`: allowed.
+    Done = 0,
+    /// It could not be done.
+    CouldNot = 1,
+    /// It was done, and the answer is no: a test failed, a question was denied.
+    Failed = 2,
+    /// The policy folder is broken.
+    BrokenPolicy = 3,
+    /// The command line is wrong (EX_USAGE of sysexits.h; 2 is taken).
+    Usage = 64,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The configuration is wrong.
+    #[error("the configuration cannot be used")]
+    Configuration(#[from] ConfigurationError),
+    /// The policy files cannot be read.
+    #[error("the policy folder cannot be used")]
+    PolicyFolder(#[from] LoadError),
+    /// The policy does not compile.
+    #[error("the policy does not compile")]
+    Policy(#[from] CompileError),
+    /// Policy tests could not run.
+    #[error("the policy tests could not run")]
+    Test(#[from] TestError),
+    /// The store failed.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// The import document is wrong, or the store failed.
+    #[error("nothing was imported")]
+    Import(#[from] ImportError),
+    /// The listener cannot be opened.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The log cannot be set up.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A file cannot be read.
+    #[error("{path} cannot be read")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The runtime cannot be started, or the terminal not be written to.
+    #[error("the operating system refused")]
+    System(#[from] io::Error),
+    /// Anything that is said best in one sentence.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl CommandError {
+    /// The exit code that goes with it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::PolicyFolder(_) | Self::Policy(_) => Exit::BrokenPolicy,
+            Self::Configuration(_)
+            | Self::Test(_)
+            | Self::Store(_)
+            | Self::Import(_)
+            | Self::Server(_)
+            | Self::Log(_)
+            | Self::Read { .. }
+            | Self::System(_)
+            | Self::Refused(_) => Exit::CouldNot,
+        }
+    }
+
+    /// The whole chain, outermost first, each on a line.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let line = error.to_string();
+            // `transparent` wrappers say what their source says.
+            if !text.ends_with(&line) {
+                text.push_str("\n  ");
+                text.push_str(&line.replace('\n', "\n  "));
+            }
+            cause = error.source();
+        }
+        text
+    }
+}

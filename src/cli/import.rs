@@ -1,0 +1,101 @@
+//! `regate import`: rows from one JSON document.
+
+use std::{fs, io::{self, IsTerminal, Read, Write}, path::PathBuf};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    exit::{CommandError, Exit},
+    store::{StoreArguments, block_on},
+};
+use crate::store::import::{self, ImportProgress};
+
+/// Write users, projects, collaborators, tokens, upstreams and grants from a JSON document
+///
+/// The whole document is checked first; each problem names its place, such as
+/// tokens[3].expires_at. Then all of it is written in one transaction, or nothing. It can be
+/// repeated: rows that are as the document says stay as they are. A revoked token stays revoked.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The document; - is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    store: StoreArguments,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Import {
+    /// Imports and reports.
+    pub(super) fn run(&self) -> Result<Exit, CommandError> {
+        let bytes = read(&self.file)?;
+        let document = import::parse(&bytes).and_then(import::check).map_err(import::ImportError::Invalid)?;
+        drop(bytes);
+        let mut progress = Progress::default();
+        let report = block_on(async {
+            let store = self.store.open().await?;
+            let report = store.import(&document, &mut |step| progress.show(&step)).await?;
+            store.close().await;
+            Ok(report)
+        })?;
+        progress.end();
+        let mut output = io::stdout();
+        if self.json {
+            writeln!(output, "{}", serde_json::to_string(&report).map_err(io::Error::from)?)?;
+        } else {
+            write!(output, "{report}")?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Reads a file, or standard input for `-`.
+pub(super) fn read(file: &PathBuf) -> Result<Vec<u8>, CommandError> {
+    let failed = |source| CommandError::Read { path: file.display().to_string(), source };
+    if file.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map_err(failed)?;
+        return Ok(bytes);
+    }
+    fs::read(file).map_err(failed)
+}
+
+/// A bar on a terminal; elsewhere a line now and then, for logs.
+#[derive(Default)]
+struct Progress {
+    bar: Option<(String, ProgressBar)>,
+}
+
+impl Progress {
+    fn show(&mut self, step: &ImportProgress) {
+        if !io::stderr().is_terminal() {
+            // Small documents need no line; of large ones each tenth is told.
+            let tenth = (step.total / 10).max(10_000);
+            if step.total >= 10_000 && (step.done % tenth < 5_000 || step.done == step.total) {
+                eprintln!("{}: {} of {}", step.table, step.done, step.total);
+            }
+            return;
+        }
+        if self.bar.as_ref().is_none_or(|(table, _)| table != step.table) {
+            self.end();
+            let bar = ProgressBar::new(step.total as u64);
+            if let Ok(style) = ProgressStyle::with_template("{prefix:14} {wide_bar} {pos}/{len} {eta}") {
+                bar.set_style(style);
+            }
+            bar.set_prefix(step.table.to_string());
+            self.bar = Some((step.table.to_string(), bar));
+        }
+        if let Some((_, bar)) = &self.bar {
+            bar.set_position(step.done as u64);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The command line: flags, the order of the start, signals, exit codes. The only place where all
+//! rooms meet.
+//!
+//! **For:** putting the parts together, and telling a person what happened.
+//!
+//! **Must never know:** anything that another room could know instead. A command parses, calls, prints.
+//!
+//! **To add one more** command: a module with its flags and a `run`, a variant of [`Command`].
+
+mod configuration;
+mod decide;
+mod demo;
+mod exit;
+mod import;
+mod migrate;
+mod policies;
+mod serve;
+mod store;
+mod test;
+mod token;
+
+use clap::{Parser, Subcommand};
+
+pub use configuration::{Configuration, ConfigurationError};
+pub use exit::{CommandError, Exit};
+
+/// The program's name, version and commands.
+#[derive(Debug, Parser)]
+#[command(
+    name = "regate",
+    version,
+    about = "A policy decision point for gateways: Rego rules over token and collaborator data",
+    after_help = "Exit codes: 0 done (decide: allowed), 1 could not be done, 2 failed (test: a test failed; \
+                  decide: denied), 3 the policy folder is broken, 64 wrong usage.\n\
+                  Try it: regate serve --demo",
+    propagate_version = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Decide(decide::Decide),
+    Test(test::Test),
+    Import(import::Import),
+    Migrate(migrate::Migrate),
+    Token(token::Token),
+}
+
+/// Parses the command line, runs the command and gives the exit code. Messages go to standard error.
+pub fn run() -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // `--help` and `--version` come this way as well, and are no mistake.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return exit;
+        }
+    };
+    let result = match arguments.command {
+        Command::Serve(command) => command.run(),
+        Command::Decide(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Migrate(command) => command.run(),
+        Command::Token(command) => command.run(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("regate: {}", error.with_causes());
+        error.exit()
+    })
+}

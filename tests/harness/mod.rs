@@ -1,0 +1,6 @@
+//! The real parts that tests talk to: started here, on free ports of the loopback, in temporary
+//! folders, and gone when the test process is.
+
+pub mod http;
+pub mod postgres;
+pub mod program;

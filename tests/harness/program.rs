@@ -1,0 +1,122 @@
+//! The program itself, as users start it.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// The built binary.
+pub const REGATE: &str = env!("CARGO_BIN_EXE_regate");
+
+/// Runs a command to its end, `input` on its standard input.
+pub fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(REGATE)
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("regate starts");
+    // A command that does not read its input may have closed it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// What was written to standard output.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What was written to standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A running `regate serve`.
+///
+/// It runs below a shell that ends it when a pipe closes: the pipe is held by this value, and by the
+/// test process, so nothing is left running however the process ends.
+pub struct Serving {
+    supervisor: Child,
+    pipe: Option<ChildStdin>,
+    /// `127.0.0.1:PORT`
+    pub address: String,
+    /// All that it printed before and after it was ready.
+    pub output: Arc<Mutex<String>>,
+    /// All that it logged.
+    pub log: Arc<Mutex<String>>,
+}
+
+const SUPERVISOR: &str = r#"
+exec 3<&0
+"$@" </dev/null &
+serving=$!
+( cat <&3; kill -TERM $serving ) >/dev/null 2>&1 &
+wait $serving
+"#;
+
+impl Serving {
+    /// Starts `regate serve` on a free port and waits until it can decide.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::try_start(folder, arguments).unwrap_or_else(|(code, log)| panic!("regate ended with {code:?}: {log}"))
+    }
+
+    /// The same; a process that ends before it is ready gives its exit code and its log.
+    pub fn try_start(folder: &Path, arguments: &[&str]) -> Result<Self, (Option<i32>, String)> {
+        let mut supervisor = Command::new("/bin/sh")
+            .args(["-c", SUPERVISOR, "sh", REGATE, "serve"])
+            .args(arguments)
+            .args(if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a shell starts");
+        let pipe = supervisor.stdin.take();
+        let (log, logged) = collect(supervisor.stderr.take().unwrap());
+        let mut stdout = BufReader::new(supervisor.stdout.take().unwrap());
+        let mut first = String::new();
+        stdout.read_line(&mut first).unwrap();
+        let Some(address) = first.trim().strip_prefix("regate is ready: http://").map(str::to_owned) else {
+            drop(pipe);
+            let code = supervisor.wait().unwrap().code();
+            logged.join().unwrap();
+            return Err((code, log.lock().unwrap().clone()));
+        };
+        let (output, _) = collect(stdout);
+        Ok(Self { supervisor, pipe, address, output, log })
+    }
+
+    /// Sends SIGTERM and waits; gives the exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        self.pipe.take();
+        self.supervisor.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.pipe.take();
+        let _ = self.supervisor.wait();
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, thread::JoinHandle<()>) {
+    let text = Arc::new(Mutex::new(String::new()));
+    let into = Arc::clone(&text);
+    let reading = thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    });
+    (text, reading)
+}
