@@ -8,6 +8,7 @@ use serde::{
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 
+use super::objects;
 use crate::types::TokenHash;
 
 /// A whole document. Every list may be left out, and so may `tenant` everywhere: it then is `default`.
@@ -15,12 +16,19 @@ use crate::types::TokenHash;
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "each field is the list of what its type says")]
 pub struct ImportDocument {
+    #[serde(deserialize_with = "objects::list")]
     pub tenants: Vec<TenantEntry>,
+    #[serde(deserialize_with = "objects::list")]
     pub users: Vec<UserEntry>,
+    #[serde(deserialize_with = "objects::list")]
     pub projects: Vec<ProjectEntry>,
+    #[serde(deserialize_with = "objects::list")]
     pub collaborators: Vec<CollaboratorEntry>,
+    #[serde(deserialize_with = "objects::list")]
     pub tokens: Vec<TokenEntry>,
+    #[serde(deserialize_with = "objects::list")]
     pub upstreams: Vec<UpstreamEntry>,
+    #[serde(deserialize_with = "objects::list")]
     pub grants: Vec<GrantEntry>,
 }
 

@@ -11,6 +11,7 @@
 mod check;
 mod document;
 mod entries;
+mod objects;
 mod problems;
 mod rules;
 pub(super) mod write;
@@ -31,7 +32,7 @@ pub use write::{ImportError, ImportProgress, ImportReport, TableReport};
 /// The one problem found.
 pub fn parse(bytes: &[u8]) -> Result<ImportDocument, Problems> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let document: ImportDocument = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let objects::Object(document) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let place = match error.path().to_string() {
             path if path == "." => "document".to_owned(),
             path => path,
