@@ -1,0 +1,71 @@
+//! Every difference between the SQL of the two databases.
+
+use serde::Serialize;
+
+use super::{
+    DatabaseFault, StoreError,
+    schema::{Column, Kind},
+};
+
+/// Which database's SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// SQLite 3.39 or later; the program brings its own.
+    Sqlite,
+    /// Postgres 14 or later.
+    Postgres,
+}
+
+impl Dialect {
+    /// What stands in a `from`: the parameter `$1`, a JSON array of objects, as a table `r` of
+    /// `columns`, and `r.i`, the place in the array counted from 0. A key that an object lacks, or
+    /// that is null, is NULL.
+    pub(super) fn rows<'a>(self, columns: impl IntoIterator<Item = &'a Column>) -> String {
+        let mut list = Vec::new();
+        match self {
+            Self::Sqlite => {
+                for Column { name, kind, .. } in columns {
+                    list.push(match kind {
+                        // The JSON itself, where `->>` would give an array's text and a null's too.
+                        Kind::Json => format!("nullif(value -> '{name}', 'null') as {name}"),
+                        Kind::Text | Kind::Boolean | Kind::Time => format!("value ->> '{name}' as {name}"),
+                    });
+                }
+                format!("(select key as i, {} from json_each($1)) as r", list.join(", "))
+            }
+            Self::Postgres => {
+                let mut names = Vec::new();
+                for Column { name, kind, .. } in columns {
+                    let sql_type = match kind {
+                        Kind::Text => "text",
+                        Kind::Boolean => "boolean",
+                        Kind::Json => "jsonb",
+                        Kind::Time => "timestamptz",
+                    };
+                    list.push(format!("{name} {sql_type}"));
+                    names.push(*name);
+                }
+                format!(
+                    "(select {names}, position - 1 as i \
+                     from rows from (jsonb_to_recordset(cast($1 as jsonb)) as ({list})) \
+                     with ordinality as unpacked ({names}, position)) as r",
+                    names = names.join(", "),
+                    list = list.join(", "),
+                )
+            }
+        }
+    }
+
+    /// The present moment, for a column that says when its row was made.
+    pub(super) const fn now(self) -> &'static str {
+        match self {
+            Self::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+            Self::Postgres => "now()",
+        }
+    }
+}
+
+/// The parameter of a statement: `rows` as a JSON array.
+pub(super) fn json_rows<T: Serialize>(rows: &[T]) -> Result<String, StoreError> {
+    serde_json::to_string(rows).map_err(|error| StoreError::Failed(DatabaseFault(error.to_string())))
+}

@@ -1,0 +1,228 @@
+//! From rows to facts.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    StoreError,
+    database::{Row, Transaction},
+    time,
+};
+use crate::{
+    decision::facts::{
+        Collaborator, CredentialMode, Fact, Grant, Project, ProjectRole, Token, Upstream, User, UserRole,
+    },
+    types::{TenantId, Timestamp, TokenHash, TokenKind},
+};
+
+/// Hands every row of decision data to `sink`, table by table.
+pub(super) async fn all(
+    transaction: &mut dyn Transaction,
+    sink: &mut (dyn FnMut(Fact) + Send),
+) -> Result<(), StoreError> {
+    type Read = fn(&dyn Row, &mut Tenants) -> Result<Fact, Unreadable>;
+    // Written so that a referred-to row comes before the one that refers to it.
+    let tables: [(&'static str, &str, Read); 7] = [
+        ("tenants", "select id from tenants", |row, tenants| Ok(Fact::Tenant(tenants.read(row, 0)?))),
+        ("users", "select tenant, id, role, disabled from users", user),
+        ("projects", "select tenant, id, name, public from projects", project),
+        ("collaborators", "select tenant, project_id, user_id, role from collaborators", collaborator),
+        (
+            "tokens",
+            "select tenant, id, kind, sha256, user_id, project_id, scope_pull, scope_push, allow_trigger, \
+             cast(projects as text), expires_at, revoked_at is not null from tokens",
+            token,
+        ),
+        ("upstreams", "select tenant, id, allow_all, credential from upstreams", upstream),
+        ("grants", "select tenant, token_id, upstream_id from grants", grant),
+    ];
+    let mut tenants = Tenants::default();
+    for (table, sql, read) in tables {
+        transaction
+            .query(sql, None, &mut |row| {
+                sink(read(row, &mut tenants).map_err(|reason| StoreError::corrupt(table, reason.0))?);
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// Why a row cannot be read. Never holds a token's hash.
+pub(super) struct Unreadable(pub(super) String);
+
+impl From<sqlx::Error> for Unreadable {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Reads tenant ids. Neighbouring rows mostly have the same tenant, and then share its text.
+#[derive(Default)]
+pub(super) struct Tenants {
+    last: Option<TenantId>,
+}
+
+impl Tenants {
+    /// The tenant in a column that is not NULL.
+    pub(super) fn read(&mut self, row: &dyn Row, column: usize) -> Result<TenantId, Unreadable> {
+        self.read_optional(row, column)?.ok_or_else(|| Unreadable("it has no tenant".to_owned()))
+    }
+
+    /// The tenant in a column that may be NULL.
+    pub(super) fn read_optional(
+        &mut self,
+        row: &dyn Row,
+        column: usize,
+    ) -> Result<Option<TenantId>, Unreadable> {
+        let Some(text) = row.text(column)? else { return Ok(None) };
+        if let Some(last) = self.last.as_ref().filter(|last| last.as_str() == text) {
+            return Ok(Some(last.clone()));
+        }
+        let read = TenantId::try_from(text).map_err(|error| Unreadable(format!("its tenant: {error}")))?;
+        self.last = Some(read.clone());
+        Ok(Some(read))
+    }
+}
+
+/// The text in a column that is not NULL.
+pub(super) fn text(row: &dyn Row, column: usize) -> Result<String, Unreadable> {
+    optional_text(row, column)?.ok_or_else(|| Unreadable(format!("column {column} is empty")))
+}
+
+/// The text in a column that may be NULL.
+pub(super) fn optional_text(row: &dyn Row, column: usize) -> Result<Option<String>, Unreadable> {
+    Ok(row.text(column)?.map(str::to_owned))
+}
+
+/// The value whose name is in a column, by `from_name`; `what` and `id` say which one it is not.
+pub(super) fn named<T>(
+    row: &dyn Row,
+    column: usize,
+    from_name: impl FnOnce(&str) -> Option<T>,
+    what: &str,
+    id: &str,
+) -> Result<T, Unreadable> {
+    let value = row.text(column)?.and_then(from_name);
+    value.ok_or_else(|| Unreadable(format!("the {what} of {id:?} is none that regate knows")))
+}
+
+fn user(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+    let id = text(row, 1)?;
+    Ok(Fact::User(User {
+        tenant: tenants.read(row, 0)?,
+        role: named(row, 2, UserRole::from_name, "role", &id)?,
+        disabled: row.flag(3)?,
+        id,
+    }))
+}
+
+fn project(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+    Ok(Fact::Project(Project {
+        tenant: tenants.read(row, 0)?,
+        id: text(row, 1)?,
+        name: text(row, 2)?,
+        public: row.flag(3)?,
+    }))
+}
+
+fn collaborator(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+    let user_id = text(row, 2)?;
+    Ok(Fact::Collaborator(Collaborator {
+        tenant: tenants.read(row, 0)?,
+        project_id: text(row, 1)?,
+        role: named(row, 3, ProjectRole::from_name, "role", &user_id)?,
+        user_id,
+    }))
+}
+
+fn token(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+    let id = text(row, 1)?;
+    Ok(Fact::Token(Token {
+        tenant: tenants.read_optional(row, 0)?,
+        kind: kind(row, 2, &id)?,
+        sha256: named(row, 3, |hex| hex.parse::<TokenHash>().ok(), "sha256", &id)?,
+        user_id: optional_text(row, 4)?,
+        project_id: optional_text(row, 5)?,
+        scope_pull: row.flag(6)?,
+        scope_push: row.flag(7)?,
+        allow_trigger: row.flag(8)?,
+        projects: row.text(9)?.map(project_list),
+        expires_at: row.time(10)?.map(Timestamp::unix_seconds),
+        revoked: row.flag(11)?,
+        id,
+    }))
+}
+
+fn upstream(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+    let id = text(row, 1)?;
+    Ok(Fact::Upstream(Upstream {
+        tenant: tenants.read(row, 0)?,
+        allow_all: row.flag(2)?,
+        credential: named(row, 3, CredentialMode::from_name, "credential", &id)?,
+        id,
+    }))
+}
+
+fn grant(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+    Ok(Fact::Grant(Grant {
+        tenant: tenants.read(row, 0)?,
+        token_id: text(row, 1)?,
+        upstream_id: text(row, 2)?,
+    }))
+}
+
+/// The kind of the token `id`.
+pub(super) fn kind(row: &dyn Row, column: usize, id: &str) -> Result<TokenKind, Unreadable> {
+    named(row, column, |name| name.parse().ok(), "kind", id)
+}
+
+/// A token's project list, whoever wrote it.
+///
+/// INVARIANT: what cannot be read is the narrower right. A list of another shape allows no project;
+/// an expiry that is no time has passed; an element that names no project is left out.
+pub(super) fn project_list(json: &str) -> BTreeMap<String, Option<i64>> {
+    match serde_json::from_str(json) {
+        Ok(Value::Object(entries)) => entries
+            .into_iter()
+            .map(|(project, expiry)| {
+                let expiry = match expiry {
+                    Value::Null => None,
+                    Value::String(text) => Some(time::parse(&text).map_or(0, Timestamp::unix_seconds)),
+                    Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(0),
+                };
+                (project, expiry)
+            })
+            .collect(),
+        Ok(Value::Array(projects)) => projects
+            .into_iter()
+            .filter_map(|project| match project {
+                Value::String(project) => Some((project, None)),
+                _ => None,
+            })
+            .collect(),
+        Ok(_) | Err(_) => BTreeMap::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::project_list;
+
+    #[test]
+    fn a_project_list_is_read_in_the_narrower_direction() {
+        let list = |json: &str| project_list(json).into_iter().collect::<Vec<_>>();
+        let p = |id: &str, expiry| (id.to_owned(), expiry);
+        assert_eq!(list(r#"["b","a"]"#), [p("a", None), p("b", None)]);
+        assert_eq!(list(r#"[1,null,["a"],"b"]"#), [p("b", None)]);
+        assert_eq!(list(r#"{"a":null,"b":"1970-01-01T00:00:09.9Z"}"#), [p("a", None), p("b", Some(9))]);
+        assert_eq!(
+            list(r#"{"a":"soon","b":4102444800,"c":true,"d":{},"e":"2100-01-01"}"#),
+            ["a", "b", "c", "d", "e"].map(|id| p(id, Some(0)))
+        );
+        for empty in ["[]", "{}", "null", "true", "5", r#""a""#, "", "{", "nonsense"] {
+            assert_eq!(list(empty), [], "{empty}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Durable state: tenants, users, projects, collaborators, tokens, upstreams, grants, and the number
+//! of the last change to them. The only room that knows SQL.
+//!
+//! **For:** everything that outlives the process. [`connect`] gives a [`Store`]; the rest of the
+//! house sees that trait and never which database is behind it. A decision does not come here: it
+//! reads the snapshot that [`Store::load`] filled.
+//!
+//! **Must never know:** HTTP, Rego, configuration files, raw tokens. Only a token's hash comes in,
+//! and none goes out but into the snapshot: not in lists, not in errors, not in `Debug` output.
+//!
+//! **How it is built:** queries are written once, for both databases. Each takes no parameter or
+//! exactly one, a JSON array of rows, so that one row and five thousand are the same statement.
+//! `dialect` holds every difference in the SQL, `sqlite` and `postgres` how a connection is opened
+//! and what an error of theirs means. Constraints in `migrations/` refuse bad rows, whoever writes
+//! them; the checks here are for a good message.
+//!
+//! **To add a table:** (1) a new file in both `migrations/sqlite` and `migrations/postgres`, the
+//! tenant in every key; (2) its columns in `schema`; (3) if decisions see it, a `Fact` and its query
+//! in `load`; if it can be imported, an entry in `import::document`, its rules in `import::check`;
+//! (4) tests in `tests/store/contract.rs`, which run on both databases. **To add an operation:** a
+//! method of [`Store`], its SQL in a file named after the table, one line in `sql_store`.
+//!
+//! INVARIANT: a write that changes something moves the data revision in the same transaction, as its
+//! last statement; a write that changes nothing does not.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+mod conflicts;
+mod database;
+mod dialect;
+mod error;
+pub mod import;
+mod load;
+mod migrations;
+mod postgres;
+mod revision;
+mod schema;
+mod sql_store;
+mod sqlite;
+mod time;
+mod tokens;
+
+pub use error::{DatabaseFault, StoreError};
+pub use tokens::{NewToken, Revocation, TokenFilter, TokenRow, TokenState};
+
+use self::import::{CheckedDocument, ImportError, ImportProgress, ImportReport};
+use crate::{
+    decision::facts::Fact,
+    types::{DataRevision, TenantId, Timestamp},
+};
+
+/// What [`connect`] may be told about the pool of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// The most connections to hold. `sqlite::memory:` always has exactly one.
+    pub max_connections: u32,
+    /// How long an operation waits for a connection, and for SQLite's lock, before it gives up with
+    /// [`StoreError::Unavailable`].
+    pub acquire_timeout: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { max_connections: 8, acquire_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// Opens the store at `url`: `sqlite://FILE` (the file is created when missing, its folder is not),
+/// `sqlite::memory:` (gone when the store is dropped), or `postgres://…`.
+///
+/// One connection is made at once, so that a wrong address is an error here. No table is made or
+/// read: that is [`Store::migrate`].
+///
+/// # Errors
+/// [`StoreError::Configuration`] when the URL cannot be used, [`StoreError::Unavailable`] when the
+/// database does not answer. Neither repeats the URL, which may hold a password.
+pub async fn connect(url: &str, options: ConnectOptions) -> Result<Arc<dyn Store>, StoreError> {
+    if url.starts_with("sqlite:") {
+        let database = sqlite::SqliteDatabase::connect(url, options).await?;
+        Ok(Arc::new(sql_store::SqlStore::new(database)))
+    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        let database = postgres::PostgresDatabase::connect(url, options).await?;
+        Ok(Arc::new(sql_store::SqlStore::new(database)))
+    } else {
+        Err(StoreError::Configuration {
+            reason: "it must begin with sqlite:// or postgres://, or be sqlite::memory:".to_owned(),
+        })
+    }
+}
+
+/// The durable state. All methods may be called from any number of tasks at once.
+///
+/// Every method fails with [`StoreError::Unavailable`] when the database does not answer, and with
+/// [`StoreError::NotMigrated`] (but for `migrate`, `ping`, `close`) when its tables are missing. A
+/// future that is dropped half-way leaves nothing half-written.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Brings the tables up to date and gives the names of the migrations applied by this call, in
+    /// order: none when there was nothing to do. Any number of processes may call it at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`], also when the database was migrated by a newer regate.
+    async fn migrate(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Hands every row of decision data to `sink`, as of one moment, and gives the revision of that
+    /// moment. Rows stream: the store holds none of them. The order is tenants, users, projects,
+    /// collaborators, tokens, upstreams, grants; within a table there is none.
+    ///
+    /// What another program wrote and cannot be read is read as the narrower right: a project list
+    /// of a wrong shape is an empty list, an expiry that is no time has passed.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when a row breaks a rule that the constraints hold. `sink` has had
+    /// some rows by then; throw them away.
+    async fn load(&self, sink: &mut (dyn FnMut(Fact) + Send)) -> Result<DataRevision, StoreError>;
+
+    /// Writes a checked document in one transaction, or nothing. Rows that exist are brought to what
+    /// the document says; rows that the document does not name stay. A second import of the same
+    /// document changes nothing. A revoked token stays revoked, since when it was.
+    ///
+    /// `progress` is called after each chunk of at most 5,000 rows.
+    ///
+    /// # Errors
+    /// [`ImportError::Invalid`] with the places of all references that lead nowhere, and of tokens
+    /// whose id or hash is taken; [`ImportError::Store`] otherwise. Nothing is written in either case.
+    async fn import(
+        &self,
+        document: &CheckedDocument,
+        progress: &mut (dyn FnMut(ImportProgress) + Send),
+    ) -> Result<ImportReport, ImportError>;
+
+    /// Stores a new token and gives the revision that has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the id or the hash is taken (by any tenant),
+    /// [`StoreError::UnknownReference`] when its tenant, user or project does not exist (in its
+    /// tenant), [`StoreError::Rejected`] when it breaks a rule of its kind.
+    async fn mint_token(&self, token: &NewToken) -> Result<DataRevision, StoreError>;
+
+    /// The tokens that pass `filter`, oldest first, at most `filter.limit` of them; never a hash.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when `filter.after` names no token.
+    async fn list_tokens(&self, filter: &TokenFilter) -> Result<Vec<TokenRow>, StoreError>;
+
+    /// Revokes the token `id`, as of `now`; the row stays. Repeating it changes nothing and gives the
+    /// first moment again. With a `tenant`, only that tenant's own tokens are found (a gateway of all
+    /// tenants is nobody's own); without, any.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown id and for another tenant's, indistinguishably.
+    async fn revoke_token(
+        &self,
+        id: &str,
+        tenant: Option<&TenantId>,
+        now: Timestamp,
+    ) -> Result<Revocation, StoreError>;
+
+    /// Asks the database for one value, and nothing of its tables.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Closes all connections, after the operations in flight. Later calls fail.
+    async fn close(&self);
+}

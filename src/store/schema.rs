@@ -1,0 +1,202 @@
+//! The tables that are written from JSON rows: their columns, and what an upsert does to each.
+
+use super::dialect::Dialect;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Text.
+    Text,
+    /// A boolean.
+    Boolean,
+    /// A JSON document.
+    Json,
+    /// A time.
+    Time,
+}
+
+/// What an upsert does to a column of a row that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Update {
+    /// It is part of the key.
+    Key,
+    /// The new value replaces the old.
+    Replace,
+    /// The new value replaces the old, unless it is NULL.
+    ReplaceUnlessNull,
+    /// The old value stays, unless it is NULL.
+    Keep,
+    /// It is set when the row is made (NULL means now), and never again.
+    MadeAt,
+}
+
+/// A column of a [`Table`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    /// Its name, in the database and in the JSON rows.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What an upsert does to it.
+    pub update: Update,
+}
+
+const fn column(name: &'static str, kind: Kind, update: Update) -> Column {
+    Column { name, kind, update }
+}
+
+const fn key(name: &'static str) -> Column {
+    column(name, Kind::Text, Update::Key)
+}
+
+const fn text(name: &'static str) -> Column {
+    column(name, Kind::Text, Update::Replace)
+}
+
+const fn boolean(name: &'static str) -> Column {
+    column(name, Kind::Boolean, Update::Replace)
+}
+
+/// A table and those of its columns that a statement names; the others keep what they have, or
+/// their default.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    /// Its name, which is also its list's name in an import document.
+    pub name: &'static str,
+    /// The columns.
+    pub columns: &'static [Column],
+}
+
+/// Tenants.
+pub(super) const TENANTS: Table = Table { name: "tenants", columns: &[key("id")] };
+
+/// Users.
+pub(super) const USERS: Table =
+    Table { name: "users", columns: &[key("tenant"), key("id"), text("role"), boolean("disabled")] };
+
+/// Users, leaving alone whether they are disabled.
+pub(super) const USERS_WITHOUT_DISABLED: Table =
+    Table { name: "users", columns: &[key("tenant"), key("id"), text("role")] };
+
+/// Projects.
+pub(super) const PROJECTS: Table =
+    Table { name: "projects", columns: &[key("tenant"), key("id"), text("name"), boolean("public")] };
+
+/// Collaborators.
+pub(super) const COLLABORATORS: Table = Table {
+    name: "collaborators",
+    columns: &[key("tenant"), key("project_id"), key("user_id"), text("role")],
+};
+
+/// Tokens.
+pub(super) const TOKENS: Table = Table {
+    name: "tokens",
+    columns: &[
+        key("id"),
+        // A token never moves to another tenant: an import that says so is refused before it writes.
+        column("tenant", Kind::Text, Update::Keep),
+        text("kind"),
+        text("name"),
+        text("sha256"),
+        column("prefix", Kind::Text, Update::ReplaceUnlessNull),
+        text("user_id"),
+        text("project_id"),
+        boolean("scope_pull"),
+        boolean("scope_push"),
+        boolean("allow_trigger"),
+        column("projects", Kind::Json, Update::Replace),
+        column("tools", Kind::Json, Update::Replace),
+        column("expires_at", Kind::Time, Update::Replace),
+        // INVARIANT: nothing revives a revoked token.
+        column("revoked_at", Kind::Time, Update::Keep),
+        column("created_at", Kind::Time, Update::MadeAt),
+    ],
+};
+
+/// Upstreams.
+pub(super) const UPSTREAMS: Table = Table {
+    name: "upstreams",
+    columns: &[
+        key("tenant"),
+        key("id"),
+        text("url"),
+        boolean("allow_all"),
+        text("credential"),
+        text("header"),
+        text("format"),
+    ],
+};
+
+/// Grants.
+pub(super) const GRANTS: Table =
+    Table { name: "grants", columns: &[key("tenant"), key("token_id"), key("upstream_id")] };
+
+impl Table {
+    /// Inserts the rows of `$1`.
+    pub(super) fn insert(&self, dialect: Dialect) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
+        let values: Vec<String> = self
+            .columns
+            .iter()
+            .map(|Column { name, update, .. }| match update {
+                Update::MadeAt => format!("coalesce(r.{name}, {})", dialect.now()),
+                Update::Key | Update::Replace | Update::ReplaceUnlessNull | Update::Keep => {
+                    format!("r.{name}")
+                }
+            })
+            .collect();
+        format!(
+            "insert into {table} ({names}) select {values} from {rows} where true",
+            table = self.name,
+            names = names.join(", "),
+            values = values.join(", "),
+            rows = dialect.rows(self.columns),
+        )
+    }
+
+    /// Inserts the rows of `$1`, and brings those that exist up to date. The number of rows written
+    /// leaves out those that were so already.
+    pub(super) fn upsert(&self, dialect: Dialect) -> String {
+        let table = self.name;
+        let mut assignments = Vec::new();
+        let mut differences = Vec::new();
+        for Column { name, update, .. } in self.columns {
+            // Written in terms of the row as it is when it is locked, not as it was read earlier.
+            let value = match update {
+                Update::Key | Update::MadeAt => continue,
+                Update::Replace => format!("excluded.{name}"),
+                Update::ReplaceUnlessNull => format!("coalesce(excluded.{name}, {table}.{name})"),
+                Update::Keep => format!("coalesce({table}.{name}, excluded.{name})"),
+            };
+            differences.push(format!("{table}.{name} is distinct from {value}"));
+            assignments.push(format!("{name} = {value}"));
+        }
+        let keys: Vec<&str> = self.keys().collect();
+        let insert = self.insert(dialect);
+        let keys = keys.join(", ");
+        if assignments.is_empty() {
+            return format!("{insert} on conflict ({keys}) do nothing");
+        }
+        format!(
+            "{insert} on conflict ({keys}) do update set {} where {}",
+            assignments.join(", "),
+            differences.join(" or "),
+        )
+    }
+
+    /// How many rows of `$1` exist.
+    pub(super) fn count_existing(&self, dialect: Dialect) -> String {
+        let keys = self.columns.iter().filter(|column| column.update == Update::Key);
+        let same: Vec<String> = self.keys().map(|name| format!("t.{name} = r.{name}")).collect();
+        format!(
+            "select count(*) from {rows} join {table} as t on {same}",
+            rows = dialect.rows(keys),
+            table = self.name,
+            same = same.join(" and "),
+        )
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.columns.iter().filter(|column| column.update == Update::Key).map(|column| column.name)
+    }
+}

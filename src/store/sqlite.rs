@@ -1,0 +1,121 @@
+//! SQLite: how it is opened, and its transactions.
+
+use std::str::FromStr;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Sqlite, SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    ConnectOptions, StoreError,
+    database::{Database, Purpose, RowSink, Transaction},
+    dialect::Dialect,
+    migrations,
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// A SQLite database in a file or in memory.
+pub(super) struct SqliteDatabase {
+    pool: SqlitePool,
+}
+
+impl SqliteDatabase {
+    /// Opens `url`, making the file when it is missing.
+    pub(super) async fn connect(url: &str, options: ConnectOptions) -> Result<Self, StoreError> {
+        let connection = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .foreign_keys(true)
+            // Readers and the one writer do not wait for each other.
+            .journal_mode(SqliteJournalMode::Wal)
+            // With WAL this survives a crash of the process; one of the machine may lose the last
+            // transactions, never the file.
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(options.acquire_timeout)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout);
+        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+        let pool = if in_memory {
+            // The data lives as long as a connection does: there is one, and it is never let go.
+            pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None)
+        } else {
+            pool.max_connections(options.max_connections)
+        };
+        Ok(Self { pool: pool.connect_with(connection).await? })
+    }
+}
+
+#[async_trait]
+impl Database for SqliteDatabase {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn begin(&self, purpose: Purpose) -> Result<Box<dyn Transaction>, StoreError> {
+        let transaction = match purpose {
+            Purpose::Read => self.pool.begin().await?,
+            // A transaction that reads first and asks for the write lock later is refused when
+            // another one wrote in between, without waiting. So the lock comes first.
+            Purpose::Write => self.pool.begin_with("begin immediate").await?,
+        };
+        Ok(Box::new(SqliteTransaction(transaction)))
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        let migrate = async {
+            // SQLite has no lock for migrators but its write lock. Each migration becomes a savepoint.
+            let mut transaction = self.pool.begin_with("begin immediate").await?;
+            let applied = migrations::apply(&MIGRATIONS, &mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(applied)
+        };
+        migrate.await.map_err(migrations::failed)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>);
+
+#[async_trait]
+impl Transaction for SqliteTransaction {
+    async fn execute(&mut self, sql: &str, parameter: Option<&str>) -> Result<u64, StoreError> {
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        if let Some(json) = parameter {
+            query = query.bind(json);
+        }
+        Ok(query.execute(&mut *self.0).await?.rows_affected())
+    }
+
+    async fn query(
+        &mut self,
+        sql: &str,
+        parameter: Option<&str>,
+        each: &mut RowSink<'_>,
+    ) -> Result<(), StoreError> {
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        if let Some(json) = parameter {
+            query = query.bind(json);
+        }
+        let mut rows = query.fetch(&mut *self.0);
+        while let Some(row) = rows.try_next().await? {
+            each(&row)?;
+        }
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+}

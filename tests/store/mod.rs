@@ -1,0 +1,7 @@
+//! The store, from outside: through its trait, and with raw SQL as another program would write.
+
+mod contract;
+mod database;
+mod import;
+mod refusals;
+mod tokens;
