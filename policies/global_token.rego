@@ -27,8 +27,11 @@ else := {"allow": true, "reasons": ["global_token.write"]} if {
 	not data.regate.request.removes_project
 }
 
+# Everything that is asked less often.
+else := rarer_decision
+
 # Only the owner's token removes the project: a token is never stronger than its user.
-else := {"allow": true, "reasons": ["global_token.remove"]} if {
+rarer_decision := {"allow": true, "reasons": ["global_token.remove"]} if {
 	input.token.scope_push == true
 	role == "owner"
 	data.regate.request.removes_project
@@ -59,8 +62,11 @@ else := {"allow": true, "reasons": ["global_token.list"]} if {
 	is_string(input.token.user_id)
 }
 
-# From here on: why not.
-else := {
+# Nothing allows it.
+else := refusal
+
+# Why not. What none of the bodies above allows is denied here, by the first that applies.
+refusal := {
 	"allow": false,
 	"reasons": ["global_token.list_is_read_only"],
 	"message": "a global token may read the list of projects, and not change it",

@@ -33,8 +33,11 @@ else := {"allow": true, "reasons": ["mcp_token.project_trigger"]} if {
 	not data.regate.request.removes_mcp_project
 }
 
+# Everything that is asked less often.
+else := rarer_decision
+
 # Only the owner's token removes the project: a token is never stronger than its user.
-else := {"allow": true, "reasons": ["mcp_token.project_remove"]} if {
+rarer_decision := {"allow": true, "reasons": ["mcp_token.project_remove"]} if {
 	input.token.allow_trigger == true
 	role == "owner"
 	data.regate.request.removes_mcp_project
@@ -72,8 +75,11 @@ else := {"allow": true, "reasons": ["mcp_token.trigger"]} if {
 	input.token.allow_trigger == true
 }
 
-# From here on: why not.
-else := {
+# Nothing allows it.
+else := refusal
+
+# Why not. What none of the bodies above allows is denied here, by the first that applies.
+refusal := {
 	"allow": false,
 	"reasons": ["mcp_token.outside_mcp"],
 	"message": "an MCP token is for MCP paths only",

@@ -23,8 +23,11 @@ else := {"allow": true, "reasons": ["project_token.write"]} if {
 	not data.regate.request.read
 }
 
-# From here on: why not.
-else := {
+# Nothing allows it.
+else := refusal
+
+# Why not. What none of the bodies above allows is denied here, by the first that applies.
+refusal := {
 	"allow": false,
 	"reasons": ["project_token.outside_project"],
 	"message": "a project token is for its own project only",

@@ -23,7 +23,8 @@ decision := {"allow": true, "reasons": ["session.project_read"]} if {
 
 # Writing to a project.
 else := {"allow": true, "reasons": ["session.project_write"]} if {
-	data.collaborators[data.regate.request.ordinary_project][input.user.id].role in {"developer", "administrator", "owner"}
+	data.regate.request.ordinary_project
+	role in {"developer", "administrator", "owner"}
 	not data.regate.request.read
 	not data.regate.request.removes_project
 }
@@ -101,8 +102,13 @@ else := {"allow": true, "reasons": ["session.administration_read"]} if {
 	data.regate.request.read
 }
 
-# From here on: why not. A session of somebody whom the data does not know has no rights at all.
-else := {
+# Nothing allows it.
+else := refusal
+
+# Why not. What none of the bodies above allows is denied here, by the first that applies.
+#
+# A session of somebody whom the data does not know has no rights at all.
+refusal := {
 	"allow": false,
 	"reasons": ["session.unknown_user"],
 	"message": "there is no such user",

@@ -11,14 +11,14 @@ use clap::Args;
 use super::{
     configuration::Configuration,
     exit::{CommandError, Exit},
-    import::read,
+    import::{checked, read},
     policies,
     store::{block_on, load},
 };
 use crate::{
     api::{Answer, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, Problem, QuestionMessage},
     policy::Live,
-    store::{self, ConnectOptions, import},
+    store::{self, ConnectOptions},
     types::{RandomIds, SystemClock},
 };
 
@@ -77,8 +77,7 @@ impl Decide {
         let store = store::connect("sqlite::memory:", ConnectOptions::default()).await?;
         store.migrate().await?;
         if let Some(file) = &self.data {
-            let document = import::parse(&read(file)?).and_then(import::check);
-            let document = document.map_err(import::ImportError::Invalid)?;
+            let document = checked(&read(file)?)?;
             store.import(&document, &mut |_| {}).await?;
         }
         load(&*store).await

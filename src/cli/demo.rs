@@ -5,10 +5,10 @@ use std::{fmt::Write, net::SocketAddr};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-use super::exit::CommandError;
+use super::{exit::CommandError, import::checked};
 use crate::{
     auth::{self, MintedToken},
-    store::{Store, import},
+    store::Store,
     types::TokenKind,
 };
 
@@ -45,8 +45,7 @@ impl Demo {
             token("demo-writer", TokenKind::Global, &demo.writer, true),
             token("demo-agent", TokenKind::Mcp, &demo.agent, false),
         ]);
-        let document = import::parse(document.to_string().as_bytes()).and_then(import::check);
-        let document = document.map_err(import::ImportError::Invalid)?;
+        let document = checked(document.to_string().as_bytes())?;
         store.import(&document, &mut |_| {}).await?;
         Ok(demo)
     }

@@ -9,7 +9,7 @@ use super::{
     exit::{CommandError, Exit},
     store::{StoreArguments, block_on},
 };
-use crate::store::import::{self, ImportProgress};
+use crate::store::import::{self, CheckedDocument, ImportError, ImportProgress, ImportReport};
 
 /// Write users, projects, collaborators, tokens, upstreams and grants from a JSON document
 ///
@@ -31,9 +31,7 @@ pub(super) struct Import {
 impl Import {
     /// Imports and reports.
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
-        let bytes = read(&self.file)?;
-        let document = import::parse(&bytes).and_then(import::check).map_err(import::ImportError::Invalid)?;
-        drop(bytes);
+        let document = checked(&read(&self.file)?)?;
         let mut progress = Progress::default();
         let report = block_on(async {
             let store = self.store.open().await?;
@@ -42,14 +40,33 @@ impl Import {
             Ok(report)
         })?;
         progress.end();
-        let mut output = io::stdout();
         if self.json {
-            writeln!(output, "{}", serde_json::to_string(&report).map_err(io::Error::from)?)?;
+            writeln!(io::stdout(), "{}", serde_json::to_string(&report).map_err(io::Error::from)?)?;
         } else {
-            write!(output, "{report}")?;
+            print(&report)?;
         }
         Ok(Exit::Done)
     }
+}
+
+/// A document of which everything that it shows by itself is checked.
+pub(super) fn checked(bytes: &[u8]) -> Result<CheckedDocument, CommandError> {
+    let document = import::parse(bytes).and_then(|document| import::check(&document));
+    Ok(document.map_err(ImportError::Invalid)?)
+}
+
+fn print(report: &ImportReport) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    for table in &report.tables {
+        if table.inserted + table.updated + table.unchanged > 0 {
+            writeln!(
+                output,
+                "{}: {} new, {} changed, {} as they were",
+                table.table, table.inserted, table.updated, table.unchanged
+            )?;
+        }
+    }
+    writeln!(output, "revision {}", report.revision)
 }
 
 /// Reads a file, or standard input for `-`.

@@ -209,7 +209,7 @@ impl List {
             return Ok(Exit::Done);
         }
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.load_style(UTF8_HORIZONTAL_ONLY);
         table.set_header(["id", "kind", "name", "prefix", "tenant", "user", "project", "state", "expires"]);
         for row in &rows {
             table.add_row([

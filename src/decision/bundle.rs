@@ -9,7 +9,7 @@ use regorus::{
 };
 use thiserror::Error;
 
-use super::{DATABASE_DOCUMENTS, Document};
+use super::{DATABASE_DOCUMENTS, Document, recursion};
 use crate::types::PolicyRevision;
 
 /// One file of rules.
@@ -116,6 +116,9 @@ pub enum CompileError {
     /// There is no rule at the path that gateways ask.
     #[error("no rule at the entrypoint {0}: set [policy] entrypoint to a rule that the bundle defines")]
     EntrypointMissing(String),
+    /// A rule can reach itself.
+    #[error("a rule calls itself, which Rego does not allow: {0}")]
+    Recursion(String),
     /// A rule or a data file stands where the database's documents go.
     #[error("{place} collides with data.{document}, which comes from the database: move it")]
     ReservedDocument {
@@ -173,6 +176,9 @@ impl Bundle {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| CompileError::Rego(error.to_string()))?;
         if let Some(program) = programs.first() {
+            if let Some(chain) = recursion::find(program) {
+                return Err(CompileError::Recursion(chain.join(" -> ")));
+            }
             program.check_rule_data_conflicts(&data).map_err(|e| CompileError::Conflict(e.to_string()))?;
         }
         Ok(Self { revision, data, budget: options.budget, programs, paths, interpreted: engine })

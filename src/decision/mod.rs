@@ -21,6 +21,7 @@ mod interpreter;
 mod outcome;
 mod path;
 mod question;
+mod recursion;
 mod reason;
 mod snapshot;
 mod verdict;

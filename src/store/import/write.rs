@@ -43,7 +43,7 @@ pub struct ImportProgress {
 }
 
 /// What an import did to one table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TableReport {
     /// The table.
     pub table: &'static str,
@@ -56,7 +56,7 @@ pub struct TableReport {
 }
 
 /// What an import did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// Each table, in the order of the document.
     pub tables: Vec<TableReport>,
