@@ -9,7 +9,7 @@ use regorus::{
 };
 use thiserror::Error;
 
-use super::{DATABASE_DOCUMENTS, Document, recursion};
+use super::{DATABASE_DOCUMENTS, Document, assignments, recursion};
 use crate::types::PolicyRevision;
 
 /// One file of rules.
@@ -116,6 +116,9 @@ pub enum CompileError {
     /// There is no rule at the path that gateways ask.
     #[error("no rule at the entrypoint {0}: set [policy] entrypoint to a rule that the bundle defines")]
     EntrypointMissing(String),
+    /// The rules could not be prepared for the virtual machine.
+    #[error("the rules could not be prepared for the virtual machine: {0}")]
+    Unguarded(String),
     /// A rule can reach itself.
     #[error("a rule calls itself, which Rego does not allow: {0}")]
     Recursion(String),
@@ -167,6 +170,7 @@ impl Bundle {
             .compile_with_entrypoint(&entry.decision.as_str().into())
             .map_err(|error| CompileError::Rego(message(&error)))?;
         refuse_reserved_names(&compiled, &data)?;
+        let compiled = compile_guarded(&engine, sources, &data, options)?;
         let rules = compiled.get_rules();
         let paths = [&entry.decision, &entry.management, &entry.authzen]
             .map(|path| rules.contains_key(path).then(|| path.clone()));
@@ -242,6 +246,20 @@ pub(super) fn engine_with(
 /// The engine's message without the blank line that it begins with.
 pub(super) fn message(error: &impl std::fmt::Display) -> String {
     error.to_string().trim().to_owned()
+}
+
+/// The same rules for the virtual machine: see [`assignments`].
+fn compile_guarded(
+    engine: &Engine,
+    sources: &[RegoSource],
+    data: &Document,
+    options: &CompileOptions,
+) -> Result<CompiledPolicy, CompileError> {
+    let ast = engine.get_ast_as_json().map_err(|error| CompileError::Rego(message(&error)))?;
+    let guarded = assignments::guard(sources, &ast).map_err(CompileError::Unguarded)?;
+    engine_with(&guarded, data.clone(), options.rego_version)?
+        .compile_with_entrypoint(&options.entrypoints.decision.as_str().into())
+        .map_err(|error| CompileError::Rego(message(&error)))
 }
 
 fn has_rule(engine: &Engine, path: &str) -> Result<bool, CompileError> {

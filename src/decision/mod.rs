@@ -10,6 +10,7 @@
 //! field of `input` into `input.rs` and into the table of `docs/policies.md`; a kind of row into
 //! `facts.rs` and `snapshot.rs`.
 
+mod assignments;
 mod basis;
 mod bundle;
 mod decide;

@@ -1,6 +1,7 @@
 //! The decision itself, with policies of the tests' own and a clock that stands still: each way in
 //! which something can go wrong ends in a deny with its reason.
 
+mod engines;
 mod fail_closed;
 mod input;
 mod tenants;
