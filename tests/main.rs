@@ -1,5 +1,12 @@
 //! All integration tests: one binary, since linking is most of a rebuild. `harness` starts what the
 //! tests need; each other module tests the room of its name from outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking; clippy's own exception covers only the functions marked as tests"
+)]
+
 mod harness;
 mod store;
