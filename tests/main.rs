@@ -1,7 +1,17 @@
 //! All integration tests: one binary, since linking is most of a rebuild. `harness` starts what the
 //! tests need; each other module tests the room of its name from outside.
 
+<<<<<<< HEAD
 mod decisions;
+=======
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking; clippy's own exception covers only the functions marked as tests"
+)]
+
+>>>>>>> store
 mod harness;
 mod rooms;
 mod store;

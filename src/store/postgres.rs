@@ -5,7 +5,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, PgPool, Postgres,
+    AssertSqlSafe, ConnectOptions as _, Executor, PgPool, Postgres,
     migrate::{Migrate, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -32,6 +32,14 @@ impl PostgresDatabase {
         let pool = PgPoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
             .max_connections(options.max_connections)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    // Else a plan made while a table was empty is kept when it has a million rows,
+                    // and each chunk of an import reads all of them.
+                    connection.execute("set plan_cache_mode = force_custom_plan").await?;
+                    Ok(())
+                })
+            })
             .connect_with(connection)
             .await?;
         Ok(Self { pool })
