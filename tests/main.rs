@@ -1,9 +1,6 @@
 //! All integration tests: one binary, since linking is most of a rebuild. `harness` starts what the
 //! tests need; each other module tests the room of its name from outside.
 
-<<<<<<< HEAD
-mod decisions;
-=======
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,7 +8,11 @@ mod decisions;
     reason = "a test fails by panicking; clippy's own exception covers only the functions marked as tests"
 )]
 
->>>>>>> store
+mod command_line;
+mod decisions;
+mod documents;
 mod harness;
+mod http;
+mod policies;
 mod rooms;
 mod store;

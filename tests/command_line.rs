@@ -1,0 +1,233 @@
+//! The command line as people and scripts use it.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    http::decide,
+    program::{Serving, run, stderr, stdout},
+};
+
+const URL: &[&str] = &["--database-url", "sqlite://data.sqlite"];
+
+fn with_url<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [arguments, URL].concat()
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn a_token_is_shown_once_and_works_until_it_is_revoked() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let document = json!({
+        "users": [{"id": "u1"}], "projects": [{"id": "p1", "name": "one"}],
+        "collaborators": [{"project_id": "p1", "user_id": "u1", "role": "owner"}],
+    });
+    assert!(run(folder, &with_url(&["import", "-"]), &document.to_string()).status.success());
+    let minted = run(folder, &with_url(&["token", "mint", "--kind", "global", "--name", "ci", "--user", "u1"]), "");
+    let token = stdout(&minted);
+    assert!(minted.status.success(), "{}", stderr(&minted));
+    // Nothing else is in the output, so that a script can take it as it is.
+    let token = token.strip_suffix('\n').unwrap().to_owned();
+    assert!(token.starts_with("rgt_global_") && !token.contains(char::is_whitespace));
+    let question = json!({"token": token, "request": {"method": "GET", "path": "/api/v1/projects/p1"}});
+    let serving = Serving::start(folder, URL);
+    let answer = decide(&serving.address, &question);
+    assert_eq!(answer["allow"], true);
+    let id = answer["subject"]["token_id"].as_str().unwrap().to_owned();
+    drop(serving);
+
+    let list = run(folder, &with_url(&["token", "list", "--json"]), "");
+    let row: Value = serde_json::from_str(stdout(&list).trim()).unwrap();
+    assert_eq!((&row["id"], &row["state"], &row["prefix"]), (&json!(id), &json!("live"), &json!(token[..12])));
+    let table = stdout(&run(folder, &with_url(&["token", "list"]), ""));
+    assert!(table.contains(&id) && table.contains("live"));
+    let hash = regate::auth::hash(&token).to_string();
+    for text in [&stdout(&list), &table] {
+        assert!(!text.contains(&token) && !text.contains(&hash));
+    }
+
+    for expected in ["revoked", "was revoked already"] {
+        let revoked = run(folder, &with_url(&["token", "revoke", &id]), "");
+        assert!(revoked.status.success() && stdout(&revoked).contains(expected), "{}", stdout(&revoked));
+    }
+    let unknown = run(folder, &with_url(&["token", "revoke", "nobody"]), "");
+    assert_eq!(unknown.status.code(), Some(1));
+    let serving = Serving::start(folder, URL);
+    assert_eq!(decide(&serving.address, &question)["reason"], "token.revoked");
+}
+
+#[test]
+fn a_token_that_cannot_be_is_not_minted() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["--kind", "global", "--name", "x"], 1, "user"),
+        (&["--kind", "global", "--name", "x", "--user", "nobody"], 1, "user"),
+        (&["--kind", "project", "--name", "x"], 1, "project"),
+        (&["--kind", "mcp", "--name", ""], 1, "name"),
+        (&["--kind", "mcp", "--name", "x", "--tenant", "_x"], 64, "tenant id"),
+        (&["--kind", "mcp", "--name", "x", "--tenant", "nobody"], 1, "tenant"),
+        (&["--kind", "mcp", "--name", "x", "--all-tenants"], 1, "gateway"),
+        (&["--kind", "root", "--name", "x"], 64, "global, project, mcp, admin, gateway"),
+        (&["--kind", "mcp", "--name", "x", "--expires-in-days", "0"], 64, "1..=365"),
+        (&["--kind", "mcp", "--name", "x", "--expires-in-days", "366"], 64, "1..=365"),
+    ];
+    for (arguments, code, expected) in cases {
+        let output = run(folder.path(), &with_url(&[&["token", "mint"], *arguments].concat()), "");
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn an_import_with_a_mistake_names_the_place_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let good = json!({"users": [{"id": "u1"}]});
+    let mut bad = good.clone();
+    bad["tokens"] = json!([{"id": "t1", "kind": "mcp", "name": "n", "sha256": "0".repeat(64), "expires_at": "soon"}]);
+    write(folder, "bad.json", &bad.to_string());
+    let output = run(folder, &with_url(&["import", "bad.json"]), "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("tokens[0].expires_at"), "{}", stderr(&output));
+    write(folder, "good.json", &good.to_string());
+    let first = stdout(&run(folder, &with_url(&["import", "good.json"]), ""));
+    assert!(first.contains("users: 1 new, 0 changed, 0 as they were") && first.contains("revision 1"), "{first}");
+    let again = stdout(&run(folder, &with_url(&["import", "good.json"]), ""));
+    assert!(again.contains("users: 0 new, 0 changed, 1 as they were") && again.contains("revision 1"), "{again}");
+    let report = stdout(&run(folder, &with_url(&["import", "good.json", "--json"]), ""));
+    assert_eq!(serde_json::from_str::<Value>(&report).unwrap()["revision"], 1);
+    let missing = run(folder, &with_url(&["import", "nowhere.json"]), "");
+    assert!(stderr(&missing).contains("nowhere.json cannot be read"), "{}", stderr(&missing));
+}
+
+#[test]
+fn a_large_import_shows_its_progress() {
+    let folder = tempfile::tempdir().unwrap();
+    let users: Vec<Value> = (0..30_000).map(|n| json!({"id": format!("u{n}")})).collect();
+    let output = run(folder.path(), &with_url(&["import", "-"]), &json!({"users": users}).to_string());
+    assert!(stderr(&output).contains("users: 30000 of 30000"), "{}", stderr(&output));
+}
+
+#[test]
+fn migrate_says_what_it_did_and_can_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(stdout(&run(folder.path(), &with_url(&["migrate"]), "")).starts_with("applied "));
+    assert!(stdout(&run(folder.path(), &with_url(&["migrate"]), "")).starts_with("nothing to do"));
+    let nowhere = run(folder.path(), &["migrate", "--database-url", "postgres://u:hunter2@127.0.0.1:1/x"], "");
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(!stderr(&nowhere).contains("hunter2"), "{}", stderr(&nowhere));
+}
+
+#[test]
+fn a_broken_policy_folder_ends_the_start_with_the_compilers_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "empty/notes.txt", "");
+    write(folder, "syntax/a.rego", "package regate\n\ndecision := {\n");
+    write(folder, "unknown/a.rego", "package regate\n\ndecision := nosuch(input)\n");
+    write(folder, "entrypoint/a.rego", "package other\n\ndecision := true\n");
+    write(folder, "utf8/a.rego", "package regate\n");
+    fs::write(folder.join("utf8/b.rego"), b"package b\n# \xff\n").unwrap();
+    let cases = [
+        ("empty", "no .rego file"),
+        ("syntax", "syntax/a.rego:3:"),
+        ("unknown", "unknown/a.rego:3:"),
+        ("entrypoint", "data.regate.decision"),
+        ("utf8", "b.rego: is not UTF-8"),
+        ("nowhere", "nowhere"),
+    ];
+    for (policies, expected) in cases {
+        let (code, log) = Serving::try_start(folder, &["--demo", "--policies", policies]).err().unwrap();
+        assert_eq!(code, Some(3), "{policies}: {log}");
+        assert!(log.contains(expected), "{policies}: {log}");
+        let output = run(folder, &["decide", "--policies", policies], r#"{"request": {"method": "GET", "path": "/"}}"#);
+        assert_eq!(output.status.code(), Some(3), "{policies}");
+    }
+}
+
+#[test]
+fn decide_answers_from_files_and_says_so_in_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let data = json!({
+        "users": [{"id": "u1"}], "projects": [{"id": "p1", "name": "one"}],
+        "collaborators": [{"project_id": "p1", "user_id": "u1", "role": "viewer"}],
+        "tokens": [{"id": "t1", "kind": "global", "name": "n", "user_id": "u1", "sha256": regate::auth::hash("k1").to_string()}],
+    });
+    write(folder, "data.json", &data.to_string());
+    let question = |path: &str| json!({"token": "k1", "request": {"method": "GET", "path": path}}).to_string();
+    let decide = |question: &str, more: &[&str]| {
+        let output = run(folder, &[&["decide", "--data", "data.json"], more].concat(), question);
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let (code, answer, _) = decide(&question("/api/v1/projects/p1"), &[]);
+    assert_eq!(code, Some(0), "{answer}");
+    assert!(answer.contains("global_token.read") && !answer.contains("explanation"));
+    let (code, answer, _) = decide(&question("/api/v1/projects/p2"), &["--explain"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(code, Some(2));
+    assert_eq!(answer["explanation"]["input"]["user"]["id"], "u1");
+    assert_eq!(answer["explanation"]["result"]["reasons"], json!(["global_token.not_a_collaborator"]));
+    let (code, _, error) = decide("{\"request\": {}}", &[]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("not a valid question: request"), "{error}");
+}
+
+#[test]
+fn policy_tests_are_run_named_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "good/a.rego", "package a\n\np := 1\n\ntest_one if p == 1\n\ntest_with if p == 1 with input as {}\n");
+    write(folder, "bad/a.rego", "package a\n\ntest_good if 1 == 1\n\ntest_bad if 1 == 2\n\ntest_undefined if input.nope\n");
+    write(folder, "broken/a.rego", "package a\n\ntest_one if {\n");
+    write(folder, "none/a.rego", "package a\n\np := 1\n");
+    write(folder, "old/a.rego", "package a\n\ntest_one { 1 == 1 }\n");
+    let test = |arguments: &[&str]| {
+        let output = run(folder, &[&["test"], arguments].concat(), "");
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let (code, out, _) = test(&["good", "--verbose"]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("pass good/a.rego:5 data.a.test_one") && out.contains("2 passed, 0 failed"), "{out}");
+    let (code, out, _) = test(&["bad"]);
+    assert_eq!(code, Some(2));
+    assert!(out.contains("FAIL bad/a.rego:5 data.a.test_bad") && out.contains("data.a.test_undefined"), "{out}");
+    assert!(!out.contains("test_good") && out.contains("1 passed, 2 failed"), "{out}");
+    assert_eq!(test(&["bad", "--run", "good$"]).0, Some(0));
+    for (arguments, expected) in [
+        (&["broken"][..], "broken/a.rego:"),
+        (&["none"], "no test to run"),
+        (&["good", "--run", "nothing"], "no test to run"),
+        (&["nowhere"], "nowhere"),
+        (&["old"], "old/a.rego:"),
+    ] {
+        let (code, out, error) = test(arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {out}{error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    assert_eq!(test(&["old", "--rego-version", "v0"]).0, Some(0));
+}
+
+#[test]
+fn help_teaches_and_wrong_usage_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["--help"][..], &["serve", "--help"], &["token", "mint", "--help"], &["--version"]] {
+        let output = run(folder.path(), arguments, "");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!stdout(&output).is_empty());
+    }
+    for arguments in [&[][..], &["serv"], &["serve", "--lisen", "x"], &["import"]] {
+        assert_eq!(run(folder.path(), arguments, "").status.code(), Some(64), "{arguments:?}");
+    }
+    let output = run(folder.path(), &["serve", "--config", "nowhere.toml"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("nowhere.toml"));
+}

@@ -1,0 +1,58 @@
+//! What the documentation says is so.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::harness::{http::send, program::Serving};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_demo_prints_lines_that_answer_what_their_comments_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = Serving::start(folder.path(), &["--demo"]);
+    // The last line ends the output that comes with the first.
+    let printed = loop {
+        let printed = serving.output.lock().unwrap().clone();
+        if printed.matches("\ncurl ").count() == 6 && printed.ends_with("'\n") {
+            break printed;
+        }
+        std::thread::yield_now();
+    };
+    let lines: Vec<&str> = printed.lines().filter(|line| !line.is_empty()).collect();
+    for pair in lines.chunks(2) {
+        let [comment, curl] = pair else { panic!("a comment without its line: {pair:?}") };
+        assert!(curl.starts_with(&format!("curl -s http://{}/v1/decide ", serving.address)), "{curl}");
+        let body = curl.split_once("-d '").unwrap().1.trim_end_matches('\'');
+        let answer = send(&serving.address, "POST", "/v1/decide", &[], body.as_bytes()).json();
+        assert_eq!(answer["allow"] == false, comment.ends_with(": denied"), "{comment}: {answer}");
+    }
+}
+
+#[test]
+fn every_json_example_in_the_readme_is_json() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut blocks = 0;
+    for block in readme.split("```json\n").skip(1) {
+        let text = block.split("```").next().unwrap();
+        serde_json::from_str::<Value>(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        blocks += 1;
+    }
+    assert!(blocks > 0);
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere() {
+    let link = regex::Regex::new(r"\]\(([^)#]+)").unwrap();
+    let mut pages: Vec<PathBuf> = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    pages.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for target in link.captures_iter(&text).map(|c| c[1].to_owned()).filter(|t| !t.contains("://")) {
+            assert!(page.parent().unwrap().join(&target).exists(), "{}: {target}", page.display());
+        }
+    }
+}
