@@ -1,6 +1,6 @@
 //! SQLite: how it is opened, and its transactions.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -9,6 +9,7 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep};
 
 use super::{
     ConnectOptions, StoreError,
@@ -47,8 +48,24 @@ impl SqliteDatabase {
         } else {
             pool.max_connections(options.max_connections)
         };
-        Ok(Self { pool: pool.connect_with(connection).await? })
+        let begun = Instant::now();
+        loop {
+            match pool.clone().connect_with(connection.clone()).await {
+                Ok(pool) => return Ok(Self { pool }),
+                // Turning a new file to WAL takes a lock for which SQLite does not wait by itself.
+                Err(error) if is_busy(&error) && begun.elapsed() < options.acquire_timeout => {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
+}
+
+/// Whether another process holds a lock (SQLITE_BUSY, in any of its extended codes).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 #[async_trait]
