@@ -30,7 +30,8 @@ fn a_token_is_shown_once_and_works_until_it_is_revoked() {
         "collaborators": [{"project_id": "p1", "user_id": "u1", "role": "owner"}],
     });
     assert!(run(folder, &with_url(&["import", "-"]), &document.to_string()).status.success());
-    let minted = run(folder, &with_url(&["token", "mint", "--kind", "global", "--name", "ci", "--user", "u1"]), "");
+    let minted =
+        run(folder, &with_url(&["token", "mint", "--kind", "global", "--name", "ci", "--user", "u1"]), "");
     let token = stdout(&minted);
     assert!(minted.status.success(), "{}", stderr(&minted));
     // Nothing else is in the output, so that a script can take it as it is.
@@ -45,7 +46,10 @@ fn a_token_is_shown_once_and_works_until_it_is_revoked() {
 
     let list = run(folder, &with_url(&["token", "list", "--json"]), "");
     let row: Value = serde_json::from_str(stdout(&list).trim()).unwrap();
-    assert_eq!((&row["id"], &row["state"], &row["prefix"]), (&json!(id), &json!("live"), &json!(token[..12])));
+    assert_eq!(
+        (&row["id"], &row["state"], &row["prefix"]),
+        (&json!(id), &json!("live"), &json!(token[..12]))
+    );
     let table = stdout(&run(folder, &with_url(&["token", "list"]), ""));
     assert!(table.contains(&id) && table.contains("live"));
     let hash = regate::auth::hash(&token).to_string();
@@ -92,16 +96,23 @@ fn an_import_with_a_mistake_names_the_place_and_writes_nothing() {
     let folder = folder.path();
     let good = json!({"users": [{"id": "u1"}]});
     let mut bad = good.clone();
-    bad["tokens"] = json!([{"id": "t1", "kind": "mcp", "name": "n", "sha256": "0".repeat(64), "expires_at": "soon"}]);
+    bad["tokens"] =
+        json!([{"id": "t1", "kind": "mcp", "name": "n", "sha256": "0".repeat(64), "expires_at": "soon"}]);
     write(folder, "bad.json", &bad.to_string());
     let output = run(folder, &with_url(&["import", "bad.json"]), "");
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("tokens[0].expires_at"), "{}", stderr(&output));
     write(folder, "good.json", &good.to_string());
     let first = stdout(&run(folder, &with_url(&["import", "good.json"]), ""));
-    assert!(first.contains("users: 1 new, 0 changed, 0 as they were") && first.contains("revision 1"), "{first}");
+    assert!(
+        first.contains("users: 1 new, 0 changed, 0 as they were") && first.contains("revision 1"),
+        "{first}"
+    );
     let again = stdout(&run(folder, &with_url(&["import", "good.json"]), ""));
-    assert!(again.contains("users: 0 new, 0 changed, 1 as they were") && again.contains("revision 1"), "{again}");
+    assert!(
+        again.contains("users: 0 new, 0 changed, 1 as they were") && again.contains("revision 1"),
+        "{again}"
+    );
     let report = stdout(&run(folder, &with_url(&["import", "good.json", "--json"]), ""));
     assert_eq!(serde_json::from_str::<Value>(&report).unwrap()["revision"], 1);
     let missing = run(folder, &with_url(&["import", "nowhere.json"]), "");
@@ -121,7 +132,8 @@ fn migrate_says_what_it_did_and_can_be_repeated() {
     let folder = tempfile::tempdir().unwrap();
     assert!(stdout(&run(folder.path(), &with_url(&["migrate"]), "")).starts_with("applied "));
     assert!(stdout(&run(folder.path(), &with_url(&["migrate"]), "")).starts_with("nothing to do"));
-    let nowhere = run(folder.path(), &["migrate", "--database-url", "postgres://u:hunter2@127.0.0.1:1/x"], "");
+    let nowhere =
+        run(folder.path(), &["migrate", "--database-url", "postgres://u:hunter2@127.0.0.1:1/x"], "");
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(!stderr(&nowhere).contains("hunter2"), "{}", stderr(&nowhere));
 }
@@ -138,7 +150,7 @@ fn a_broken_policy_folder_ends_the_start_with_the_compilers_message() {
     fs::write(folder.join("utf8/b.rego"), b"package b\n# \xff\n").unwrap();
     let cases = [
         ("empty", "no .rego file"),
-        ("syntax", "syntax/a.rego:3:"),
+        ("syntax", "syntax/a.rego:4:"),
         ("unknown", "unknown/a.rego:3:"),
         ("entrypoint", "data.regate.decision"),
         ("utf8", "b.rego: is not UTF-8"),
@@ -148,7 +160,11 @@ fn a_broken_policy_folder_ends_the_start_with_the_compilers_message() {
         let (code, log) = Serving::try_start(folder, &["--demo", "--policies", policies]).err().unwrap();
         assert_eq!(code, Some(3), "{policies}: {log}");
         assert!(log.contains(expected), "{policies}: {log}");
-        let output = run(folder, &["decide", "--policies", policies], r#"{"request": {"method": "GET", "path": "/"}}"#);
+        let output = run(
+            folder,
+            &["decide", "--policies", policies],
+            r#"{"request": {"method": "GET", "path": "/"}}"#,
+        );
         assert_eq!(output.status.code(), Some(3), "{policies}");
     }
 }
@@ -163,7 +179,8 @@ fn decide_answers_from_files_and_says_so_in_its_exit_code() {
         "tokens": [{"id": "t1", "kind": "global", "name": "n", "user_id": "u1", "sha256": regate::auth::hash("k1").to_string()}],
     });
     write(folder, "data.json", &data.to_string());
-    let question = |path: &str| json!({"token": "k1", "request": {"method": "GET", "path": path}}).to_string();
+    let question =
+        |path: &str| json!({"token": "k1", "request": {"method": "GET", "path": path}}).to_string();
     let decide = |question: &str, more: &[&str]| {
         let output = run(folder, &[&["decide", "--data", "data.json"], more].concat(), question);
         (output.status.code(), stdout(&output), stderr(&output))
@@ -185,8 +202,16 @@ fn decide_answers_from_files_and_says_so_in_its_exit_code() {
 fn policy_tests_are_run_named_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    write(folder, "good/a.rego", "package a\n\np := 1\n\ntest_one if p == 1\n\ntest_with if p == 1 with input as {}\n");
-    write(folder, "bad/a.rego", "package a\n\ntest_good if 1 == 1\n\ntest_bad if 1 == 2\n\ntest_undefined if input.nope\n");
+    write(
+        folder,
+        "good/a.rego",
+        "package a\n\np := 1\n\ntest_one if p == 1\n\ntest_with if p == 1 with input as {}\n",
+    );
+    write(
+        folder,
+        "bad/a.rego",
+        "package a\n\ntest_good if 1 == 1\n\ntest_bad if 1 == 2\n\ntest_undefined if input.nope\n",
+    );
     write(folder, "broken/a.rego", "package a\n\ntest_one if {\n");
     write(folder, "none/a.rego", "package a\n\np := 1\n");
     write(folder, "old/a.rego", "package a\n\ntest_one { 1 == 1 }\n");
@@ -196,10 +221,16 @@ fn policy_tests_are_run_named_and_counted() {
     };
     let (code, out, _) = test(&["good", "--verbose"]);
     assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains("pass good/a.rego:5 data.a.test_one") && out.contains("2 passed, 0 failed"), "{out}");
+    assert!(
+        out.contains("pass good/a.rego:5 data.a.test_one") && out.contains("2 passed, 0 failed"),
+        "{out}"
+    );
     let (code, out, _) = test(&["bad"]);
     assert_eq!(code, Some(2));
-    assert!(out.contains("FAIL bad/a.rego:5 data.a.test_bad") && out.contains("data.a.test_undefined"), "{out}");
+    assert!(
+        out.contains("FAIL bad/a.rego:5 data.a.test_bad") && out.contains("data.a.test_undefined"),
+        "{out}"
+    );
     assert!(!out.contains("test_good") && out.contains("1 passed, 2 failed"), "{out}");
     assert_eq!(test(&["bad", "--run", "good$"]).0, Some(0));
     for (arguments, expected) in [

@@ -56,3 +56,44 @@ fn every_link_of_the_documentation_leads_somewhere() {
         }
     }
 }
+
+/// The first fenced block of a language in a page.
+fn block(page: &str, language: &str) -> String {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
+    rest.split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_configuration_reference_is_accepted_and_is_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("regate.toml");
+    fs::write(&path, block("docs/operating.md", "toml")).unwrap();
+    let documented = regate::cli::Configuration::read(Some(&path), std::iter::empty()).unwrap();
+    let defaults = regate::cli::Configuration::default();
+    assert_eq!(format!("{documented:?}"), format!("{defaults:?}"));
+}
+
+#[test]
+fn the_import_document_of_the_documentation_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = block("docs/operating.md", "json");
+    let output = crate::harness::program::run(
+        folder.path(),
+        &["import", "-", "--database-url", "sqlite::memory:"],
+        &document,
+    );
+    assert!(output.status.success(), "{}", crate::harness::program::stderr(&output));
+}
+
+#[test]
+fn every_code_of_a_problem_is_documented() {
+    let page = fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let source = fs::read_to_string(root().join("src/api/problem.rs")).unwrap();
+    let code = regex::Regex::new(r#""([a-z]+\.[a-z_]+)""#).unwrap();
+    let codes: Vec<String> = code.captures_iter(&source).map(|c| c[1].to_owned()).collect();
+    assert!(codes.len() >= 11);
+    for code in codes {
+        assert!(page.contains(&format!("| `{code}` |")), "{code}");
+    }
+}

@@ -87,8 +87,10 @@ fn uses(code: &str) -> BTreeSet<String> {
 
 /// The first two names of a path.
 fn first_two(path: &str) -> String {
-    let names: Vec<&str> =
-        path.split("::").map(|p| p.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()).collect();
+    let names: Vec<&str> = path
+        .split("::")
+        .map(|p| p.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .collect();
     names.into_iter().take(2).take_while(|n| !n.is_empty()).collect::<Vec<_>>().join("::")
 }
 
@@ -123,7 +125,11 @@ fn no_room_uses_a_room_that_its_row_does_not_name() {
             for used in uses(&code(&file)) {
                 let other = used.split("::").next().unwrap();
                 let allowed = other == name || room.may_use.iter().any(|may| *may == other || *may == used);
-                assert!(allowed, "{} uses crate::{used}, which the row of `{name}` does not name", file.display());
+                assert!(
+                    allowed,
+                    "{} uses crate::{used}, which the row of `{name}` does not name",
+                    file.display()
+                );
             }
         }
     }

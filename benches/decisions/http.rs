@@ -57,7 +57,9 @@ fn serve(router: Router) {
         // Ends when the benchmark closes the pipe, or dies.
         let end = async {
             let mut byte = [0];
-            let _ = tokio::task::spawn_blocking(move || std::io::Read::read(&mut std::io::stdin(), &mut byte)).await;
+            let _ =
+                tokio::task::spawn_blocking(move || std::io::Read::read(&mut std::io::stdin(), &mut byte))
+                    .await;
         };
         server.serve(router, end).await;
     });

@@ -88,7 +88,8 @@ fn print_case(rows: usize, basis: &Basis, case: &world::Case) {
         let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, &data, input.clone());
         black_box(result.expect("a result"));
     });
-    let mut interpreter = Interpreter::of_bundle(basis.bundle(), Document::clone(&data)).expect("an interpreter");
+    let mut interpreter =
+        Interpreter::of_bundle(basis.bundle(), Document::clone(&data)).expect("an interpreter");
     let interpreted = measure(100, || {
         let result = interpreter.evaluate(basis.bundle(), Entrypoint::Decision, input.clone());
         black_box(result.expect("a result"));

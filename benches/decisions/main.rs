@@ -5,6 +5,13 @@
 //! their own, are asked in turns within one run, and the ratio of each turn is taken: absolute
 //! figures of a busy machine mean little, ratios hold.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark that cannot go on stops"
+)]
+
 mod http;
 mod in_process;
 mod world;

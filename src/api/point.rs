@@ -1,10 +1,17 @@
 //! The policy decision point: where the questions of every face come together.
 
-use std::{cell::RefCell, fmt, sync::Arc, sync::atomic::{AtomicUsize, Ordering}};
+use std::{
+    cell::RefCell,
+    fmt,
+    sync::Arc,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use crate::{
-    decision::{AskingGateway, Basis, Decision, DecisionRules, Evaluator, GatewayRefusal, Question, decide,
-        recognise_gateway},
+    decision::{
+        AskingGateway, Basis, Decision, DecisionRules, Evaluator, GatewayRefusal, Question, decide,
+        recognise_gateway,
+    },
     policy::Live,
     types::{Clock, IdSource, PresentedCredential},
 };

@@ -65,17 +65,19 @@ impl Problem {
     pub fn kind(&self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::Malformed(_) => ("question.malformed", StatusCode::BAD_REQUEST, "Not a valid question"),
-            Self::TooDeep(_) => ("question.too_deep", StatusCode::BAD_REQUEST, "The question is nested too deep"),
+            Self::TooDeep(_) => {
+                ("question.too_deep", StatusCode::BAD_REQUEST, "The question is nested too deep")
+            }
             Self::PartTooLong { .. } => {
                 ("question.part_too_long", StatusCode::BAD_REQUEST, "A part of the question is too long")
             }
             Self::BatchTooLong { .. } => ("batch.too_long", StatusCode::BAD_REQUEST, "The batch is too long"),
-            Self::BodyTooLarge(_) => ("body.too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::HeaderTooLarge(_) => (
-                "header.too_large",
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "The header is too large",
-            ),
+            Self::BodyTooLarge(_) => {
+                ("body.too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
+            }
+            Self::HeaderTooLarge(_) => {
+                ("header.too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The header is too large")
+            }
             Self::BodyNotReceived => {
                 ("body.not_received", StatusCode::REQUEST_TIMEOUT, "The body did not arrive")
             }

@@ -13,7 +13,7 @@ use super::{bounds::HttpBounds, nesting, problem::Problem};
 use crate::{
     auth,
     decision::{AskingGateway, Document, Headers, Mcp, Question, Request},
-    types::DataRevision,
+    types::{DataRevision, JsonObject, json_objects},
 };
 
 /// A text that borrows from the message where it can. (serde borrows a `Cow` only where it stands
@@ -29,11 +29,11 @@ pub struct QuestionMessage<'a> {
     #[serde(borrow, default)]
     token: Option<Text<'a>>,
     #[serde(borrow)]
-    request: RequestMessage<'a>,
+    request: JsonObject<RequestMessage<'a>>,
     #[serde(borrow, default)]
     upstream: Option<Text<'a>>,
     #[serde(borrow, default)]
-    mcp: Option<McpMessage<'a>>,
+    mcp: Option<JsonObject<McpMessage<'a>>>,
     #[serde(default)]
     context: Option<Document>,
     #[serde(default)]
@@ -70,7 +70,7 @@ struct McpMessage<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BatchMessage<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "json_objects")]
     pub requests: Vec<QuestionMessage<'a>>,
 }
 
@@ -159,7 +159,8 @@ pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8], bounds: &HttpBounds) 
     // One check of the whole text is cheaper than one for each string, and lets the strings borrow.
     let text =
         std::str::from_utf8(json).map_err(|_| Problem::Malformed("the body is not UTF-8".to_owned()))?;
-    serde_json::from_str(text).map_err(|_| explain::<T>(text))
+    let read = serde_json::from_str(text).map(|JsonObject(message)| message);
+    read.map_err(|_| explain::<JsonObject<T>>(text))
 }
 
 /// Reads again, more slowly, to say where it went wrong.
@@ -212,7 +213,7 @@ impl<'a> QuestionMessage<'a> {
     where
         'a: 'q,
     {
-        let RequestMessage { method, path, host, headers, source_ip } = self.request;
+        let RequestMessage { method, path, host, headers, source_ip } = self.request.0;
         let too_long = |part: &'static str, limit| Problem::PartTooLong { part: part.into(), limit };
         if path.len() > bounds.path_bytes {
             return Err(too_long("request.path", bounds.path_bytes));
@@ -224,8 +225,11 @@ impl<'a> QuestionMessage<'a> {
         if self.token.as_ref().is_some_and(|token| token.0.len() > bounds.token_bytes) {
             return Err(too_long("token", bounds.token_bytes));
         }
-        let authorization =
-            headers.0.iter().filter(|(name, _)| Headers::is_credential(name)).map(|(_, value)| value.as_ref());
+        let authorization = headers
+            .0
+            .iter()
+            .filter(|(name, _)| Headers::is_credential(name))
+            .map(|(_, value)| value.as_ref());
         let credential = auth::present(self.token.as_ref().map(|token| token.0.as_ref()), authorization);
         let mut kept = Headers::default();
         for (name, value) in headers.0 {
@@ -244,9 +248,10 @@ impl<'a> QuestionMessage<'a> {
                 source_ip: text(source_ip),
             },
             upstream: text(self.upstream),
-            mcp: self
-                .mcp
-                .map(|mcp| Mcp { method: mcp.method, params: mcp.params.unwrap_or(Document::Null) }),
+            mcp: self.mcp.map(|JsonObject(mcp)| Mcp {
+                method: mcp.method,
+                params: mcp.params.unwrap_or(Document::Null),
+            }),
             context: self.context.unwrap_or_else(Document::new_object),
             gateway,
             explain: self.explain,

@@ -67,8 +67,22 @@ mod tests {
     #[test]
     fn what_is_there_and_is_no_credential_is_malformed_and_never_absent() {
         for value in [
-            "", " ", "Bearer", "Bearer ", "k1", "Basic k1", "Bearer\tk1", "Bearer k1 k2", "Bearer k1,Bearer k2", "Bearer =",
-            "Bearer k1=x", "Bearer kä", "Bearer \"k1\"", "Bearer: k1", "Token k1", "Bearer k1\0",
+            "",
+            " ",
+            "Bearer",
+            "Bearer ",
+            "k1",
+            "Basic k1",
+            "Bearer\tk1",
+            "Bearer k1 k2",
+            "Bearer k1,Bearer k2",
+            "Bearer =",
+            "Bearer k1=x",
+            "Bearer kä",
+            "Bearer \"k1\"",
+            "Bearer: k1",
+            "Token k1",
+            "Bearer k1\0",
         ] {
             assert_eq!(present(None, [value]), P::Malformed, "{value:?}");
         }

@@ -459,7 +459,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_setting_is_an_error_that_names_it() {
-        let cases: &[(&str, &[(&str, &str)], &str)] = &[
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+        let cases: &[Case<'_>] = &[
             ("[http]\nlisen = \"x\"", &[], "lisen"),
             ("[htp]\nlisten = \"x\"", &[], "htp"),
             ("[http]\nmax_body_bytes = \"many\"", &[], "max_body_bytes"),

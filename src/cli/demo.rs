@@ -53,7 +53,12 @@ impl Demo {
     /// Lines to paste into a shell, each with a comment that says what will be answered.
     pub(super) fn curl_lines(&self, address: SocketAddr) -> String {
         let cases = [
-            ("alice may read a project that she works on", &self.reader, "GET", "/api/v1/projects/website/builds"),
+            (
+                "alice may read a project that she works on",
+                &self.reader,
+                "GET",
+                "/api/v1/projects/website/builds",
+            ),
             ("writing needs scope_push: denied", &self.reader, "POST", "/api/v1/projects/website/builds"),
             ("the same with a token that has it", &self.writer, "POST", "/api/v1/projects/website/builds"),
             ("she does not work on this one: denied", &self.writer, "GET", "/api/v1/projects/payroll"),
@@ -62,7 +67,8 @@ impl Demo {
         ];
         let mut text = String::new();
         for (comment, token, method, path) in cases {
-            let question = json!({"token": token.token.expose(), "request": {"method": method, "path": path}});
+            let question =
+                json!({"token": token.token.expose(), "request": {"method": method, "path": path}});
             // Writing to a String cannot fail.
             let _ = write!(
                 text,

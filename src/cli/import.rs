@@ -1,6 +1,10 @@
 //! `regate import`: rows from one JSON document.
 
-use std::{fs, io::{self, IsTerminal, Read, Write}, path::PathBuf};
+use std::{
+    fs,
+    io::{self, IsTerminal, Read, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

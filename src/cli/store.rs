@@ -81,8 +81,6 @@ pub(super) async fn load(store: &dyn Store) -> Result<Snapshot, CommandError> {
 }
 
 /// Runs a command's work to its end on this thread.
-pub(super) fn block_on<T>(
-    work: impl Future<Output = Result<T, CommandError>>,
-) -> Result<T, CommandError> {
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

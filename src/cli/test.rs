@@ -1,6 +1,9 @@
 //! `regate test`: policy tests.
 
-use std::{io::{self, Write}, path::PathBuf};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
 use regex::Regex;

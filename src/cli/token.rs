@@ -143,7 +143,11 @@ impl Mint {
         } else {
             writeln!(output, "{text}")?;
             if output.is_terminal() {
-                writeln!(output, "\nid {}, revision {revision}. It is not shown again: keep it now.", token.id)?;
+                writeln!(
+                    output,
+                    "\nid {}, revision {revision}. It is not shown again: keep it now.",
+                    token.id
+                )?;
             }
         }
         Ok(Exit::Done)
@@ -245,7 +249,8 @@ fn metadata(row: &TokenRow, now: Timestamp) -> serde_json::Value {
 
 /// A moment as RFC 3339.
 fn date(moment: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(moment.unix_millis()).map_or_else(|_| String::new(), |date| date.to_string())
+    jiff::Timestamp::from_millisecond(moment.unix_millis())
+        .map_or_else(|_| String::new(), |date| date.to_string())
 }
 
 /// Revoke a token; the row stays, and doing it again is harmless

@@ -165,10 +165,20 @@ mod tests {
 
     #[test]
     fn a_body_without_braces_is_recognised() {
-        for text in ["p if ", "p if\n\t", "else := 1 if ", "p if\n# why\n  # and why\n", "p := \"#\" if # \"\n"] {
+        for text in
+            ["p if ", "p if\n\t", "else := 1 if ", "p if\n# why\n  # and why\n", "p := \"#\" if # \"\n"]
+        {
             assert!(follows_if(text), "{text:?}");
         }
-        for text in ["p if { ", "p { ", "p if { x == 1\n", "[y | ", "notif ", "x := elif; ", "p if {\nx == 1 # only if\n"] {
+        for text in [
+            "p if { ",
+            "p { ",
+            "p if { x == 1\n",
+            "[y | ",
+            "notif ",
+            "x := elif; ",
+            "p if {\nx == 1 # only if\n",
+        ] {
             assert!(!follows_if(text), "{text:?}");
         }
     }

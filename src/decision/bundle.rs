@@ -2,11 +2,7 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use regorus::{
-    CompiledPolicy, Engine, Value,
-    languages::rego::compiler::Compiler,
-    rvm::Program,
-};
+use regorus::{CompiledPolicy, Engine, Value, languages::rego::compiler::Compiler, rvm::Program};
 use thiserror::Error;
 
 use super::{DATABASE_DOCUMENTS, Document, assignments, recursion};

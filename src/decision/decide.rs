@@ -100,9 +100,8 @@ pub fn decide(
     let input = evaluator.input.build(&parts);
     let seen = question.explain.then(|| input.clone());
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, data, input);
-    let explanation = seen.map(|input| {
-        Box::new(Explanation { input, result: result.clone().unwrap_or(Document::Undefined) })
-    });
+    let explanation = seen
+        .map(|input| Box::new(Explanation { input, result: result.clone().unwrap_or(Document::Undefined) }));
     let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
     let decision = match verdict {
         Ok(verdict) if verdict.allow => match refusal_after_allow(upstream) {
@@ -142,7 +141,8 @@ fn resolve<'a>(
     };
     let token = snapshot.token(hash).ok_or((OwnReason::TokenUnknown, None))?;
     // A gateway's token is never a caller's, and a token without a tenant is a gateway's.
-    let Some(tenant) = token.tenant.as_ref().filter(|_| token.kind != crate::types::TokenKind::Gateway) else {
+    let Some(tenant) = token.tenant.as_ref().filter(|_| token.kind != crate::types::TokenKind::Gateway)
+    else {
         return Err((OwnReason::TokenUnknown, None));
     };
     // A gateway of one tenant learns nothing of another's tokens, not even that they exist.

@@ -26,9 +26,38 @@ macro_rules! keys {
     };
 }
 keys!(
-    allow_trigger, context, credential, disabled, expires_at, gateway, granted, headers, host, id,
-    kind, mcp, method, name, now, params, path, project_id, projects, query, raw_path, request, role, scope_pull,
-    scope_push, source_ip, tenant, token, tool, upstream, user, user_id,
+    allow_trigger,
+    context,
+    credential,
+    disabled,
+    expires_at,
+    gateway,
+    granted,
+    headers,
+    host,
+    id,
+    kind,
+    mcp,
+    method,
+    name,
+    now,
+    params,
+    path,
+    project_id,
+    projects,
+    query,
+    raw_path,
+    request,
+    role,
+    scope_pull,
+    scope_push,
+    source_ip,
+    tenant,
+    token,
+    tool,
+    upstream,
+    user,
+    user_id,
 );
 
 /// Builds input documents.
@@ -107,7 +136,8 @@ impl InputBuilder {
         if fields.peek().is_none() {
             return self.empty.object.clone();
         }
-        let fields: BTreeMap<Value, Value> = fields.map(|(name, value)| (name.into(), value.into())).collect();
+        let fields: BTreeMap<Value, Value> =
+            fields.map(|(name, value)| (name.into(), value.into())).collect();
         mutable(fields)
     }
 

@@ -14,16 +14,16 @@ mod assignments;
 mod basis;
 mod bundle;
 mod decide;
-pub mod facts;
 mod evaluator;
+pub mod facts;
 mod gateway;
 mod input;
 mod interpreter;
 mod outcome;
 mod path;
 mod question;
-mod recursion;
 mod reason;
+mod recursion;
 mod snapshot;
 mod verdict;
 
@@ -32,8 +32,8 @@ pub type Document = regorus::Value;
 
 pub use basis::Basis;
 pub use bundle::{
-    Bundle, CompileError, CompileOptions, Entrypoint, EntrypointPaths, EvaluationBudget, RegoSource, RegoVersion,
-    TIME_CHECK_INTERVAL,
+    Bundle, CompileError, CompileOptions, Entrypoint, EntrypointPaths, EvaluationBudget, RegoSource,
+    RegoVersion, TIME_CHECK_INTERVAL,
 };
 pub use decide::{DecisionRules, decide};
 pub use evaluator::{EvaluationError, Evaluator};

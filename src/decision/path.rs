@@ -201,7 +201,11 @@ mod tests {
             ("/a%3Fb%23c", &["a?b#c"]),
         ];
         for (target, expected) in cases {
-            assert_eq!(segments(target).as_deref(), Ok(&expected.iter().map(|s| s.to_string()).collect::<Vec<_>>()[..]), "{target}");
+            assert_eq!(
+                segments(target).as_deref(),
+                Ok(&expected.iter().map(|s| s.to_string()).collect::<Vec<_>>()[..]),
+                "{target}"
+            );
         }
     }
 
@@ -288,22 +292,29 @@ mod tests {
         // A fragment can be cut only where it was written raw.
         let no_fragment = if raw.contains('#') { no_fragment } else { decode_first.clone() };
         let until_nul = decode_first.split('\0').next().unwrap().to_owned();
-        [decode_first.clone(), decode_twice, no_parameters, no_fragment, until_nul, decode_first.replace('\\', "/")]
-            .iter()
-            .map(|text| {
-                let mut stack: Vec<String> = Vec::new();
-                for segment in text.split('/') {
-                    match segment {
-                        "" | "." => {}
-                        ".." => {
-                            stack.pop();
-                        }
-                        other => stack.push(other.to_owned()),
+        [
+            decode_first.clone(),
+            decode_twice,
+            no_parameters,
+            no_fragment,
+            until_nul,
+            decode_first.replace('\\', "/"),
+        ]
+        .iter()
+        .map(|text| {
+            let mut stack: Vec<String> = Vec::new();
+            for segment in text.split('/') {
+                match segment {
+                    "" | "." => {}
+                    ".." => {
+                        stack.pop();
                     }
+                    other => stack.push(other.to_owned()),
                 }
-                stack
-            })
-            .collect()
+            }
+            stack
+        })
+        .collect()
     }
 
     fn percent_decode(bytes: &[u8]) -> Vec<u8> {
@@ -328,9 +339,32 @@ mod tests {
     /// Paths made of the pieces that tricks are made of.
     fn tricky_path() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
-            Just("mcp"), Just("api"), Just("/"), Just("/"), Just("."), Just(".."), Just("%2e"), Just("%2F"),
-            Just("%5c"), Just("\\"), Just(";"), Just("%3b"), Just("%25"), Just("%"), Just("2"), Just("f"), Just("e"),
-            Just("%00"), Just("%6d"), Just("%63p"), Just("#"), Just("%23"), Just("ä"), Just("%C3"), Just("%A4"), Just(" "),
+            Just("mcp"),
+            Just("api"),
+            Just("/"),
+            Just("/"),
+            Just("."),
+            Just(".."),
+            Just("%2e"),
+            Just("%2F"),
+            Just("%5c"),
+            Just("\\"),
+            Just(";"),
+            Just("%3b"),
+            Just("%25"),
+            Just("%"),
+            Just("2"),
+            Just("f"),
+            Just("e"),
+            Just("%00"),
+            Just("%6d"),
+            Just("%63p"),
+            Just("#"),
+            Just("%23"),
+            Just("ä"),
+            Just("%C3"),
+            Just("%A4"),
+            Just(" "),
         ];
         prop::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
     }

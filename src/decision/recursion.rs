@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 
 use regorus::{
     Value,
-    rvm::{Program, instructions::{Instruction, LiteralOrRegister}},
+    rvm::{
+        Program,
+        instructions::{Instruction, LiteralOrRegister},
+    },
 };
 
 /// A chain of rules that leads back to its beginning, by name, if the program has one.

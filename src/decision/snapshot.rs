@@ -12,14 +12,13 @@ use std::{
     sync::Arc,
 };
 
-use regorus::{
-    Value,
-    value::Object,
-};
+use regorus::{Value, value::Object};
 
 use super::{
     Document,
-    facts::{Collaborator, CredentialMode, Fact, Grant, Project, ProjectRole, Token, Upstream, User, UserRole},
+    facts::{
+        Collaborator, CredentialMode, Fact, Grant, Project, ProjectRole, Token, Upstream, User, UserRole,
+    },
 };
 use crate::types::{DataRevision, TenantId, TokenHash, TokenKind};
 
@@ -116,7 +115,8 @@ impl TenantData {
     /// reach. The one predicate for decisions and for the reconciliation of credentials.
     pub fn granted(&self, token_id: &str, upstream_id: &str) -> bool {
         self.upstreams.get(upstream_id).is_some_and(|upstream| {
-            upstream.allow_all || self.grants.get(token_id).is_some_and(|granted| granted.contains(upstream_id))
+            upstream.allow_all
+                || self.grants.get(token_id).is_some_and(|granted| granted.contains(upstream_id))
         })
     }
 

@@ -121,7 +121,9 @@ fn headers(value: &Value) -> Option<HeaderChanges> {
                     changes.0.push((name, value.to_string()));
                 }
             }
-            "remove" => changes.1 = texts(value)?.iter().map(|name| header_name(name)).collect::<Option<_>>()?,
+            "remove" => {
+                changes.1 = texts(value)?.iter().map(|name| header_name(name)).collect::<Option<_>>()?
+            }
             _ => return None,
         }
     }
@@ -176,7 +178,10 @@ mod tests {
             (r#"{"allow": false, "status": 200}"#, E::Status),
             (r#"{"allow": false, "status": 500}"#, E::Status),
             (r#"{"allow": false, "status": "403"}"#, E::Status),
-            (r#"{"allow": true, "rate_limit": {"name": "n", "key": "k", "limit": 1, "window_seconds": 60}}"#, E::RateLimit),
+            (
+                r#"{"allow": true, "rate_limit": {"name": "n", "key": "k", "limit": 1, "window_seconds": 60}}"#,
+                E::RateLimit,
+            ),
             (r#"{"allow": true, "headers": {"set": {"a b": "c"}}}"#, E::Headers),
             (r#"{"allow": true, "headers": {"set": {"a": "b\r\nc: d"}}}"#, E::Headers),
             (r#"{"allow": true, "headers": {"remove": "a"}}"#, E::Headers),

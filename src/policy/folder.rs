@@ -269,7 +269,8 @@ mod tests {
 
     #[test]
     fn each_failure_names_its_file() {
-        let cases: &[(&[(&str, &[u8])], &str)] = &[
+        type Case<'a> = (&'a [(&'a str, &'a [u8])], &'a str);
+        let cases: &[Case<'_>] = &[
             (&[], "no .rego file"),
             (&[("a.rego", b"package a"), ("data.json", b"{")], "data.json"),
             (&[("a.rego", b"package a"), ("data.json", b"[1]")], "must be an object"),

@@ -27,7 +27,9 @@ pub enum LogFormat {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The level is not one.
-    #[error("the log level is not valid: write error, warn, info, debug, trace, or a filter such as regate::policy=debug")]
+    #[error(
+        "the log level is not valid: write error, warn, info, debug, trace, or a filter such as regate::policy=debug"
+    )]
     Level(#[source] tracing_subscriber::filter::ParseError),
     /// There is a log already.
     #[error("the log was set up before")]

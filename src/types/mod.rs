@@ -12,6 +12,7 @@
 mod clock;
 mod credential;
 mod id;
+mod json;
 mod revision;
 mod secret;
 mod tenant;
@@ -20,6 +21,7 @@ mod token;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use credential::PresentedCredential;
 pub use id::{IdSource, RandomIds};
+pub use json::{JsonObject, json_objects};
 pub use revision::{DataRevision, PolicyRevision};
 pub use secret::SecretText;
 pub use tenant::{InvalidTenantId, TenantId};

@@ -45,7 +45,10 @@ fn an_evaluation_beyond_its_budget_is_a_deny() {
     ];
     for budget in budgets {
         let bundle = compile(rego, &CompileOptions { budget, ..CompileOptions::default() }).unwrap();
-        let mut world = World::new(bundle, [user("default", "u1"), Fact::Token(token("default", "t1", TokenKind::Global))]);
+        let mut world = World::new(
+            bundle,
+            [user("default", "u1"), Fact::Token(token("default", "t1", TokenKind::Global))],
+        );
         let decision = world.ask(&question(Some("t1"), "/a"));
         assert_eq!(gist(&decision), (false, 503, vec!["policy.timeout"]), "{budget:?}");
     }
@@ -102,7 +105,20 @@ fn a_credential_that_is_there_and_not_good_is_a_401_and_never_anonymous() {
 #[test]
 fn an_ambiguous_path_is_refused_before_any_rule() {
     let mut world = World::with_policy(ALLOW_ALL);
-    for path in ["", "a", "//", "/a/../b", "/a%2Fb", "/a;b", "/%2e%2e", "/%2561", "http://x/a", "/a\\b", "/%ff", "/a%00"] {
+    for path in [
+        "",
+        "a",
+        "//",
+        "/a/../b",
+        "/a%2Fb",
+        "/a;b",
+        "/%2e%2e",
+        "/%2561",
+        "http://x/a",
+        "/a\\b",
+        "/%ff",
+        "/a%00",
+    ] {
         for secret in [None, Some("t1"), Some("unknown")] {
             let decision = world.ask(&question(secret, path));
             assert_eq!(gist(&decision), (false, 400, vec!["request.ambiguous_path"]), "{path}");
@@ -112,7 +128,8 @@ fn an_ambiguous_path_is_refused_before_any_rule() {
 
 #[test]
 fn a_public_path_is_answered_before_any_credential_is_looked_at() {
-    let mut world = World::with_policy("package regate\ndecision := {\"allow\": false, \"reasons\": [\"test.deny\"]}");
+    let mut world =
+        World::with_policy("package regate\ndecision := {\"allow\": false, \"reasons\": [\"test.deny\"]}");
     let credentials = [
         PresentedCredential::Absent,
         PresentedCredential::Malformed,
@@ -129,7 +146,9 @@ fn a_public_path_is_answered_before_any_credential_is_looked_at() {
             assert!(decision.subject.is_none());
         }
     }
-    for (method, path) in [("POST", "/health"), ("GET", "/health/x"), ("GET", "/healthz"), ("GET", "/"), ("OPTIONS", "/health")] {
+    for (method, path) in
+        [("POST", "/health"), ("GET", "/health/x"), ("GET", "/healthz"), ("GET", "/"), ("OPTIONS", "/health")]
+    {
         let mut asked = question(Some("t1"), path);
         asked.request.method = method.into();
         assert_eq!(gist(&world.ask(&asked)).2, ["test.deny"], "{method} {path}");
@@ -138,7 +157,8 @@ fn a_public_path_is_answered_before_any_credential_is_looked_at() {
 
 #[test]
 fn a_denied_anonymous_caller_is_told_that_a_credential_is_needed() {
-    let mut world = World::with_policy("package regate\ndecision := {\"allow\": false, \"reasons\": [\"test.deny\"]}");
+    let mut world =
+        World::with_policy("package regate\ndecision := {\"allow\": false, \"reasons\": [\"test.deny\"]}");
     let decision = world.ask(&question(None, "/a"));
     assert_eq!(gist(&decision), (false, 401, vec!["token.missing", "test.deny"]));
     assert_eq!(decision.challenge, Some("Bearer"));
@@ -149,7 +169,8 @@ fn a_denied_anonymous_caller_is_told_that_a_credential_is_needed() {
 
 #[test]
 fn a_boolean_entrypoint_decides_and_regate_gives_the_reason() {
-    let mut world = World::with_policy("package regate\ndecision if input.request.path == [\"a\"]\nelse := false");
+    let mut world =
+        World::with_policy("package regate\ndecision if input.request.path == [\"a\"]\nelse := false");
     assert_eq!(gist(&world.ask(&question(Some("t1"), "/a"))), (true, 200, vec!["policy.allowed"]));
     assert_eq!(gist(&world.ask(&question(Some("t1"), "/b"))), (false, 403, vec!["policy.no_rule_matched"]));
     assert_eq!(gist(&world.ask(&question(None, "/b"))), (false, 401, vec!["token.missing"]));
@@ -199,7 +220,11 @@ fn an_upstream_that_is_unknown_not_granted_or_without_its_credential_is_a_deny()
             upstream("closed", false, CredentialMode::None),
             upstream("granted", false, CredentialMode::None),
             upstream("brokered", true, CredentialMode::PerUser),
-            Fact::Grant(Grant { tenant: tenant("default"), token_id: "t1".into(), upstream_id: "granted".into() }),
+            Fact::Grant(Grant {
+                tenant: tenant("default"),
+                token_id: "t1".into(),
+                upstream_id: "granted".into(),
+            }),
         ]
     };
     let bundle = compile(ALLOW_ALL, &CompileOptions::default()).unwrap();
@@ -219,7 +244,10 @@ fn an_upstream_that_is_unknown_not_granted_or_without_its_credential_is_a_deny()
     // Nobody is nobody's grantee, not even where all tokens may go.
     assert_eq!(ask(None, "open"), (false, "upstream.not_granted".into()));
     // A deny of the policy stays the policy's.
-    let deny = compile("package regate\ndecision := {\"allow\": false, \"reasons\": [\"test.deny\"]}", &CompileOptions::default());
+    let deny = compile(
+        "package regate\ndecision := {\"allow\": false, \"reasons\": [\"test.deny\"]}",
+        &CompileOptions::default(),
+    );
     let mut world = World::new(deny.unwrap(), facts());
     let mut asked = question(t1, "/mcp");
     asked.upstream = Some("closed".into());
@@ -293,7 +321,7 @@ fn rules_that_call_themselves_are_refused_and_never_reach_a_question() {
         let Err(error) = compile(&format!("package regate\n{rego}"), &CompileOptions::default()) else {
             panic!("compiled: {rego}")
         };
-        assert!(error.to_string().contains("data.regate.") , "{rego}: {error}");
+        assert!(error.to_string().contains("data.regate."), "{rego}: {error}");
     }
     // The same rule twice on the way is no recursion.
     let diamond = "decision := {\"allow\": a == b}\na := c\nb := c\nc := 1";

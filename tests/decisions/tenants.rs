@@ -1,7 +1,10 @@
 //! One tenant's decisions see that tenant's rows, whatever is interleaved.
 
 use regate::{
-    decision::{CompileOptions, facts::{Collaborator, Fact, Project, ProjectRole}},
+    decision::{
+        CompileOptions,
+        facts::{Collaborator, Fact, Project, ProjectRole},
+    },
     types::TokenKind,
 };
 
@@ -60,7 +63,8 @@ fn two_tenants_with_the_same_ids_never_mix() {
 
 #[test]
 fn an_anonymous_caller_is_of_the_asking_gateways_tenant() {
-    let policy = "package regate\ndecision := {\"allow\": true, \"message\": sprintf(\"%v\", [count(data.projects)])}";
+    let policy =
+        "package regate\ndecision := {\"allow\": true, \"message\": sprintf(\"%v\", [count(data.projects)])}";
     let bundle = compile(policy, &CompileOptions::default()).unwrap();
     let mut facts = rows("default", ProjectRole::Owner, 0);
     facts.extend(rows("acme", ProjectRole::Owner, 2));

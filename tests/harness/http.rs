@@ -67,7 +67,8 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
 
 /// One request with a body.
 pub fn send(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut message = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
+    let mut message =
+        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         message.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -63,7 +63,8 @@ wait $serving
 impl Serving {
     /// Starts `regate serve` on a free port and waits until it can decide.
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        Self::try_start(folder, arguments).unwrap_or_else(|(code, log)| panic!("regate ended with {code:?}: {log}"))
+        Self::try_start(folder, arguments)
+            .unwrap_or_else(|(code, log)| panic!("regate ended with {code:?}: {log}"))
     }
 
     /// The same; a process that ends before it is ready gives its exit code and its log.

@@ -39,29 +39,115 @@ fn each_bad_question_has_its_own_clear_answer() {
         ("nothing", vec![], 400, "question.malformed", "EOF"),
         ("no JSON", b"hello".to_vec(), 400, "question.malformed", "expected value"),
         ("half a question", b"{\"request\": {".to_vec(), 400, "question.malformed", "request"),
-        ("two questions", [question(json!({})), question(json!({}))].concat(), 400, "question.malformed", "trailing"),
-        ("a list", b"[]".to_vec(), 400, "question.malformed", "request"),
+        (
+            "two questions",
+            [question(json!({})), question(json!({}))].concat(),
+            400,
+            "question.malformed",
+            "trailing",
+        ),
+        ("a list", b"[]".to_vec(), 400, "question.malformed", "an object"),
+        (
+            "fields by position",
+            br#"["t", ["GET", "/a", null, {}, null], null, null, null, null, false]"#.to_vec(),
+            400,
+            "question.malformed",
+            "an object",
+        ),
+        (
+            "a request by position",
+            br#"{"request": ["GET", "/a", null, {}, null]}"#.to_vec(),
+            400,
+            "question.malformed",
+            "request",
+        ),
         ("a number", b"1".to_vec(), 400, "question.malformed", "invalid type"),
         ("null", b"null".to_vec(), 400, "question.malformed", "invalid type"),
         ("no request", b"{}".to_vec(), 400, "question.malformed", "request"),
         ("no path", br#"{"request": {"method": "GET"}}"#.to_vec(), 400, "question.malformed", "path"),
         ("no method", br#"{"request": {"path": "/a"}}"#.to_vec(), 400, "question.malformed", "method"),
         ("an unknown field", question(json!({"tokn": "x"})), 400, "question.malformed", "tokn"),
-        ("a field twice", br#"{"request": {"method": "GET", "path": "/a", "path": "/b"}}"#.to_vec(), 400, "question.malformed", "duplicate field"),
-        ("a path of a wrong type", br#"{"request": {"method": "GET", "path": 1}}"#.to_vec(), 400, "question.malformed", "request.path"),
-        ("headers of a wrong type", br#"{"request": {"method": "GET", "path": "/a", "headers": [1]}}"#.to_vec(), 400, "question.malformed", "request.headers"),
-        ("a header of a wrong type", br#"{"request": {"method": "GET", "path": "/a", "headers": {"a": 1}}}"#.to_vec(), 400, "question.malformed", "request.headers"),
+        (
+            "a field twice",
+            br#"{"request": {"method": "GET", "path": "/a", "path": "/b"}}"#.to_vec(),
+            400,
+            "question.malformed",
+            "duplicate field",
+        ),
+        (
+            "a path of a wrong type",
+            br#"{"request": {"method": "GET", "path": 1}}"#.to_vec(),
+            400,
+            "question.malformed",
+            "request.path",
+        ),
+        (
+            "headers of a wrong type",
+            br#"{"request": {"method": "GET", "path": "/a", "headers": [1]}}"#.to_vec(),
+            400,
+            "question.malformed",
+            "request.headers",
+        ),
+        (
+            "a header of a wrong type",
+            br#"{"request": {"method": "GET", "path": "/a", "headers": {"a": 1}}}"#.to_vec(),
+            400,
+            "question.malformed",
+            "request.headers",
+        ),
         ("a token of a wrong type", question(json!({"token": 7})), 400, "question.malformed", "token"),
-        ("a revision of a wrong type", question(json!({"min_revision": -1})), 400, "question.malformed", "min_revision"),
+        (
+            "a revision of a wrong type",
+            question(json!({"min_revision": -1})),
+            400,
+            "question.malformed",
+            "min_revision",
+        ),
         ("a flag of a wrong type", question(json!({"explain": "yes"})), 400, "question.malformed", "explain"),
-        ("a number beyond all", br#"{"request": {"method": "GET", "path": "/a"}, "context": 1e999999}"#.to_vec(), 400, "question.malformed", "number"),
-        ("invalid UTF-8", b"{\"request\": {\"method\": \"GET\", \"path\": \"/\xff\"}}".to_vec(), 400, "question.malformed", "UTF-8"),
-        ("a lone surrogate", br#"{"request": {"method": "GET", "path": "/\ud800"}}"#.to_vec(), 400, "question.malformed", "request.path"),
+        (
+            "a number beyond all",
+            br#"{"request": {"method": "GET", "path": "/a"}, "context": 1e999999}"#.to_vec(),
+            400,
+            "question.malformed",
+            "number",
+        ),
+        (
+            "invalid UTF-8",
+            b"{\"request\": {\"method\": \"GET\", \"path\": \"/\xff\"}}".to_vec(),
+            400,
+            "question.malformed",
+            "UTF-8",
+        ),
+        (
+            "a lone surrogate",
+            br#"{"request": {"method": "GET", "path": "/\ud800"}}"#.to_vec(),
+            400,
+            "question.malformed",
+            "request.path",
+        ),
         ("200 levels", deep(200).into_bytes(), 400, "question.too_deep", "64"),
         ("100,000 levels", deep(100_000).into_bytes(), 400, "question.too_deep", "64"),
-        ("a path of 100 KB", question(json!({"request": {"method": "GET", "path": format!("/{}", long(100_000))}})), 400, "question.part_too_long", "request.path"),
-        ("a token of 1 MB", question(json!({"token": long(1_000_000)})), 400, "question.part_too_long", "token"),
-        ("headers of 100 KB", question(json!({"request": {"method": "GET", "path": "/a", "headers": {"a": long(100_000)}}})), 400, "question.part_too_long", "request.headers"),
+        (
+            "a path of 100 KB",
+            question(json!({"request": {"method": "GET", "path": format!("/{}", long(100_000))}})),
+            400,
+            "question.part_too_long",
+            "request.path",
+        ),
+        (
+            "a token of 1 MB",
+            question(json!({"token": long(1_000_000)})),
+            400,
+            "question.part_too_long",
+            "token",
+        ),
+        (
+            "headers of 100 KB",
+            question(json!({"request": {"method": "GET", "path": "/a", "headers": {"a": long(100_000)}}})),
+            400,
+            "question.part_too_long",
+            "request.headers",
+        ),
         ("a body of 10 MB", question(json!({"context": long(10_000_000)})), 413, "body.too_large", "1048576"),
         ("a body of 10 MB that is no JSON", vec![b'x'; 10_000_000], 413, "body.too_large", "1048576"),
     ];
@@ -80,10 +166,14 @@ fn a_bad_batch_is_refused_whole_and_names_the_place() {
     let folder = tempfile::tempdir().unwrap();
     let serving = Serving::start(folder.path(), &["--demo"]);
     let good = json!({"request": {"method": "GET", "path": "/a"}});
-    let ask = |body: Value| send(&serving.address, "POST", "/v1/decide/batch", &[], body.to_string().as_bytes());
+    let ask =
+        |body: Value| send(&serving.address, "POST", "/v1/decide/batch", &[], body.to_string().as_bytes());
     problem(&ask(json!({"requests": vec![good.clone(); 10_000]})), 400, "batch.too_long");
     problem(&ask(json!({"requests": vec![good.clone(); 101]})), 400, "batch.too_long");
-    assert_eq!(ask(json!({"requests": vec![good.clone(); 100]})).json()["decisions"].as_array().unwrap().len(), 100);
+    assert_eq!(
+        ask(json!({"requests": vec![good.clone(); 100]})).json()["decisions"].as_array().unwrap().len(),
+        100
+    );
     assert_eq!(ask(json!({"requests": []})).json(), json!({"decisions": []}));
     let bad = ask(json!({"requests": [good, {"request": {"method": "GET"}}]}));
     problem(&bad, 400, "question.malformed");
@@ -123,7 +213,8 @@ fn a_body_that_does_not_come_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("regate.toml"), "[http]\nreceive_time = \"100ms\"\n").unwrap();
     let serving = Serving::start(folder.path(), &["--demo", "--config", "regate.toml"]);
-    let answer = raw(&serving.address, b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
+    let answer =
+        raw(&serving.address, b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
     problem(&answer, 408, "body.not_received");
 }
 

@@ -42,14 +42,28 @@ fn only_a_live_gateway_token_authenticates_a_gateway() {
     let url = "sqlite://data.sqlite";
     let imported = run(folder.path(), &["import", "-", "--database-url", url], &document.to_string());
     assert!(imported.status.success(), "{}", stderr(&imported));
-    let minted = run(folder.path(), &["token", "mint", "--kind", "gateway", "--name", "edge", "--all-tenants", "--database-url", url], "");
+    let minted = run(
+        folder.path(),
+        &["token", "mint", "--kind", "gateway", "--name", "edge", "--all-tenants", "--database-url", url],
+        "",
+    );
     let minted = stdout(&minted).trim().to_owned();
     let serving = Serving::start(folder.path(), &["--database-url", url, "--gateways-must-authenticate"]);
-    let body = |token: &str| json!({"token": token, "request": {"method": "POST", "path": "/mcp"}}).to_string();
+    let body =
+        |token: &str| json!({"token": token, "request": {"method": "POST", "path": "/mcp"}}).to_string();
     let ask = |header: &[(&str, &str)], token: &str| {
         send(&serving.address, "POST", "/v1/decide", header, body(token).as_bytes())
     };
-    for authorization in ["Bearer g-revoked", "Bearer g-expired", "Bearer operator", "Bearer agent", "Bearer nobody", "g1", "Basic g1", ""] {
+    for authorization in [
+        "Bearer g-revoked",
+        "Bearer g-expired",
+        "Bearer operator",
+        "Bearer agent",
+        "Bearer nobody",
+        "g1",
+        "Basic g1",
+        "",
+    ] {
         let answer = ask(&[("authorization", authorization)], "agent");
         assert_eq!((answer.status, answer.json()["allow"].clone()), (401, json!(false)), "{authorization}");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
@@ -75,7 +89,16 @@ fn only_a_live_gateway_token_authenticates_a_gateway() {
     // On a listener where gateways need not say who they are, a wrong word is still wrong.
     drop(serving);
     let serving = Serving::start(folder.path(), &["--database-url", url]);
-    let answer = send(&serving.address, "POST", "/v1/decide", &[("authorization", "Bearer nobody")], body("agent").as_bytes());
+    let answer = send(
+        &serving.address,
+        "POST",
+        "/v1/decide",
+        &[("authorization", "Bearer nobody")],
+        body("agent").as_bytes(),
+    );
     assert_eq!(answer.status, 401);
-    assert_eq!(send(&serving.address, "POST", "/v1/decide", &[], body("agent").as_bytes()).json()["allow"], true);
+    assert_eq!(
+        send(&serving.address, "POST", "/v1/decide", &[], body("agent").as_bytes()).json()["allow"],
+        true
+    );
 }

@@ -79,9 +79,9 @@ const QUESTIONS: &[(&str, &str, &str, &str)] = &[
     ("stranger", "POST", "/api/v1/projects/p1/builds", "-global_token.not_a_collaborator"),
     // MCP tokens are confined to /mcp.
     ("agent", "POST", "/mcp", "+mcp_token.mcp"),
-    ("agent", "GET", "/api/v1/mcp/projects/p1/builds", "+mcp_token.read"),
+    ("agent", "GET", "/api/v1/mcp/projects/p1/builds", "+mcp_token.project_read"),
     ("agent", "POST", "/api/v1/mcp/projects/p1/trigger", "-mcp_token.trigger_not_allowed"),
-    ("ib_mcp_test", "POST", "/api/v1/mcp/projects/p1/trigger", "+mcp_token.trigger"),
+    ("ib_mcp_test", "POST", "/api/v1/mcp/projects/p1/trigger", "+mcp_token.project_trigger"),
     ("agent", "GET", "/api/v1/mcp/tokens", "-mcp_token.token_management"),
     ("agent", "GET", "/api/v1/projects/p1", "-mcp_token.outside_mcp"),
     ("agent", "GET", "/api/v1/projects/open", "-mcp_token.outside_mcp"),
@@ -100,9 +100,9 @@ const QUESTIONS: &[(&str, &str, &str, &str)] = &[
     ("ci", "POST", "/api/v1/projects/p1/upload", "+project_token.write"),
     ("ci", "GET", "/api/v1/projects/p1/builds", "-project_token.read_needs_scope_pull"),
     ("ci", "POST", "/api/v1/projects/p2/upload", "-project_token.other_project"),
-    ("operator", "GET", "/api/v1/projects/p1", "+session.read"),
+    ("operator", "GET", "/api/v1/projects/p1", "+session.project_read"),
     ("operator", "GET", "/api/v1/projects/p2", "-session.not_a_collaborator"),
-    ("", "GET", "/api/v1/projects/open", "+anonymous.public_project"),
+    ("", "GET", "/api/v1/projects/open", "+anonymous.public_read"),
     ("", "GET", "/api/v1/projects/p1", "-token.missing"),
     ("revoked", "GET", "/api/v1/projects/p1", "-token.revoked"),
     ("revoked", "GET", "/api/v1/projects/open", "-token.revoked"),
@@ -118,7 +118,8 @@ const QUESTIONS: &[(&str, &str, &str, &str)] = &[
 
 fn answers_are_right(database_url: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let imported = run(folder.path(), &["import", "-", "--database-url", database_url], &document().to_string());
+    let imported =
+        run(folder.path(), &["import", "-", "--database-url", database_url], &document().to_string());
     assert!(imported.status.success(), "{}", stderr(&imported));
     let serving = Serving::start(folder.path(), &["--database-url", database_url]);
     let question = |token: &str, method: &str, path: &str| {
@@ -143,7 +144,8 @@ fn answers_are_right(database_url: &str) {
         expect(&decide(&serving.address, &in_header), expected, "in a header");
     }
     // All of them at once, answered in order and from one state.
-    let batch: Vec<Value> = QUESTIONS.iter().map(|(token, method, path, _)| question(token, method, path)).collect();
+    let batch: Vec<Value> =
+        QUESTIONS.iter().map(|(token, method, path, _)| question(token, method, path)).collect();
     let body = json!({"requests": batch}).to_string();
     let answer = send(&serving.address, "POST", "/v1/decide/batch", &[], body.as_bytes()).json();
     let decisions = answer["decisions"].as_array().unwrap();
@@ -175,7 +177,8 @@ fn a_whole_answer() {
     let url = format!("sqlite://{}", folder.path().join("data.sqlite").display());
     run(folder.path(), &["import", "-", "--database-url", &url], &document().to_string());
     let serving = Serving::start(folder.path(), &["--database-url", &url]);
-    let question = json!({"token": "reader", "request": {"method": "POST", "path": "/api/v1/projects/p1/builds"}});
+    let question =
+        json!({"token": "reader", "request": {"method": "POST", "path": "/api/v1/projects/p1/builds"}});
     insta::assert_json_snapshot!(decide(&serving.address, &question), {
         ".decision_id" => "[uuid]", ".policy_revision" => "[sha256]",
     });
@@ -192,7 +195,8 @@ fn a_question_for_a_later_revision_waits_and_is_then_refused() {
     std::fs::write(folder.path().join("regate.toml"), settings).unwrap();
     let serving = Serving::start(folder.path(), &["--demo", "--config", "regate.toml"]);
     let question = |revision: u64| {
-        let body = json!({"request": {"method": "GET", "path": "/health"}, "min_revision": revision}).to_string();
+        let body =
+            json!({"request": {"method": "GET", "path": "/health"}, "min_revision": revision}).to_string();
         send(&serving.address, "POST", "/v1/decide", &[], body.as_bytes())
     };
     assert_eq!(question(1).json()["allow"], true);

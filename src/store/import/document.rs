@@ -8,27 +8,26 @@ use serde::{
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 
-use super::objects;
-use crate::types::TokenHash;
+use crate::types::{TokenHash, json_objects};
 
 /// A whole document. Every list may be left out, and so may `tenant` everywhere: it then is `default`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "each field is the list of what its type says")]
 pub struct ImportDocument {
-    #[serde(deserialize_with = "objects::list")]
+    #[serde(deserialize_with = "json_objects")]
     pub tenants: Vec<TenantEntry>,
-    #[serde(deserialize_with = "objects::list")]
+    #[serde(deserialize_with = "json_objects")]
     pub users: Vec<UserEntry>,
-    #[serde(deserialize_with = "objects::list")]
+    #[serde(deserialize_with = "json_objects")]
     pub projects: Vec<ProjectEntry>,
-    #[serde(deserialize_with = "objects::list")]
+    #[serde(deserialize_with = "json_objects")]
     pub collaborators: Vec<CollaboratorEntry>,
-    #[serde(deserialize_with = "objects::list")]
+    #[serde(deserialize_with = "json_objects")]
     pub tokens: Vec<TokenEntry>,
-    #[serde(deserialize_with = "objects::list")]
+    #[serde(deserialize_with = "json_objects")]
     pub upstreams: Vec<UpstreamEntry>,
-    #[serde(deserialize_with = "objects::list")]
+    #[serde(deserialize_with = "json_objects")]
     pub grants: Vec<GrantEntry>,
 }
 

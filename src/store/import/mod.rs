@@ -11,7 +11,6 @@
 mod check;
 mod document;
 mod entries;
-mod objects;
 mod problems;
 mod rules;
 pub(super) mod write;
@@ -24,6 +23,8 @@ pub use document::{
 pub use problems::{Problem, Problems};
 pub use write::{ImportError, ImportProgress, ImportReport, TableReport};
 
+use crate::types::JsonObject;
+
 /// Reads a document. Types, unknown fields and missing ones are checked here, and the first such
 /// problem is given; it has the place in the document, or the line and column when the text is not
 /// JSON.
@@ -32,7 +33,7 @@ pub use write::{ImportError, ImportProgress, ImportReport, TableReport};
 /// The one problem found.
 pub fn parse(bytes: &[u8]) -> Result<ImportDocument, Problems> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let objects::Object(document) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let JsonObject(document) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let place = match error.path().to_string() {
             path if path == "." => "document".to_owned(),
             path => path,
