@@ -60,8 +60,8 @@ fn print_case(rows: usize, basis: &Basis, case: &world::Case) {
     let bounds = HttpBounds::default();
     let rules = DecisionRules::default();
     let read = || -> Question<'_> {
-        let message = QuestionMessage::read(text.as_bytes(), &bounds).ok().expect("a question");
-        message.into_question(None, &bounds).ok().expect("within the bounds")
+        let message = QuestionMessage::read(text.as_bytes(), &bounds).expect("a question");
+        message.into_question(None, &bounds).expect("within the bounds")
     };
     let mut evaluator = Evaluator::new(0);
     let mut ids = RandomIds::seeded(1);

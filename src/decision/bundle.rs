@@ -259,17 +259,18 @@ fn compile_guarded(
 }
 
 fn has_rule(engine: &Engine, path: &str) -> Result<bool, CompileError> {
-    // A probe of our own has a rule for sure, so that the list of all rules can be had even when the
-    // entrypoint is the thing that is missing.
+    Ok(compile_all(engine)?.get_rules().contains_key(path))
+}
+
+/// Compiles whatever the engine has read. The engine compiles for a rule that must exist: a rule of
+/// our own does for sure, also when the entrypoint is the thing that is missing, or there is none.
+pub(super) fn compile_all(engine: &Engine) -> Result<CompiledPolicy, CompileError> {
     let mut probe = engine.clone();
-    let package = "package regate_entrypoint_probe\n\nhere := true\n";
-    probe
-        .add_policy("entrypoint probe".into(), package.into())
-        .map_err(|error| CompileError::Rego(message(&error)))?;
+    let package = "package regate_probe\n\nhere := true\n";
     let compiled = probe
-        .compile_with_entrypoint(&"data.regate_entrypoint_probe.here".into())
-        .map_err(|error| CompileError::Rego(message(&error)))?;
-    Ok(compiled.get_rules().contains_key(path))
+        .add_policy("probe".into(), package.into())
+        .and_then(|_| probe.compile_with_entrypoint(&"data.regate_probe.here".into()));
+    compiled.map_err(|error| CompileError::Rego(message(&error)))
 }
 
 fn refuse_reserved_names(compiled: &CompiledPolicy, data: &Document) -> Result<(), CompileError> {

@@ -104,14 +104,17 @@ impl InputBuilder {
         let k = &self.keys;
         let question = parts.question;
         object([
-            (&k.context, question.context.clone()),
-            (&k.gateway, question.gateway.map_or(Value::Null, |g| object([(&k.id, shared(&g.id))]))),
-            (&k.mcp, self.mcp(question)),
-            (&k.now, parts.now.into()),
-            (&k.request, self.request(parts)),
-            (&k.token, parts.token.map_or(Value::Null, |token| self.token(token))),
-            (&k.upstream, parts.upstream.map_or(Value::Null, |u| self.upstream(u))),
-            (&k.user, self.user(parts)),
+            (k.context.clone(), question.context.clone()),
+            (
+                k.gateway.clone(),
+                question.gateway.map_or(Value::Null, |g| object([(k.id.clone(), shared(&g.id))])),
+            ),
+            (k.mcp.clone(), self.mcp(question)),
+            (k.now.clone(), parts.now.into()),
+            (k.request.clone(), self.request(parts)),
+            (k.token.clone(), parts.token.map_or(Value::Null, |token| self.token(token))),
+            (k.upstream.clone(), parts.upstream.map_or(Value::Null, |u| self.upstream(u))),
+            (k.user.clone(), self.user(parts)),
         ])
     }
 
@@ -121,13 +124,13 @@ impl InputBuilder {
         let text = |value: &Option<Cow<'_, str>>| value.as_deref().map_or(Value::Null, Value::from);
         let path: Vec<Value> = parts.path.segments.iter().map(|s| s.as_ref().into()).collect();
         object([
-            (&k.headers, self.headers(parts)),
-            (&k.host, text(&request.host)),
-            (&k.method, parts.method.into()),
-            (&k.path, if path.is_empty() { self.empty.array.clone() } else { path.into() }),
-            (&k.query, self.query(parts.path)),
-            (&k.raw_path, parts.path.raw.into()),
-            (&k.source_ip, text(&request.source_ip)),
+            (k.headers.clone(), self.headers(parts)),
+            (k.host.clone(), text(&request.host)),
+            (k.method.clone(), parts.method.into()),
+            (k.path.clone(), if path.is_empty() { self.empty.array.clone() } else { path.into() }),
+            (k.query.clone(), self.query(parts.path)),
+            (k.raw_path.clone(), parts.path.raw.into()),
+            (k.source_ip.clone(), text(&request.source_ip)),
         ])
     }
 
@@ -156,16 +159,16 @@ impl InputBuilder {
         let k = &self.keys;
         let optional = |text: &Option<Arc<str>>| text.as_ref().map_or(Value::Null, shared);
         object([
-            (&k.allow_trigger, Value::Bool(token.allow_trigger)),
-            (&k.expires_at, token.expires_at.map_or(Value::Null, Value::from)),
-            (&k.id, shared(&token.id)),
-            (&k.kind, token.kind.as_str().into()),
-            (&k.project_id, optional(&token.project_id)),
-            (&k.projects, token.projects.clone()),
-            (&k.scope_pull, Value::Bool(token.scope_pull)),
-            (&k.scope_push, Value::Bool(token.scope_push)),
-            (&k.tenant, token.tenant.as_ref().map_or(Value::Null, |t| Value::String(t.shared()))),
-            (&k.user_id, optional(&token.user_id)),
+            (k.allow_trigger.clone(), Value::Bool(token.allow_trigger)),
+            (k.expires_at.clone(), token.expires_at.map_or(Value::Null, Value::from)),
+            (k.id.clone(), shared(&token.id)),
+            (k.kind.clone(), token.kind.as_str().into()),
+            (k.project_id.clone(), optional(&token.project_id)),
+            (k.projects.clone(), token.projects.clone()),
+            (k.scope_pull.clone(), Value::Bool(token.scope_pull)),
+            (k.scope_push.clone(), Value::Bool(token.scope_push)),
+            (k.tenant.clone(), token.tenant.as_ref().map_or(Value::Null, |t| Value::String(t.shared()))),
+            (k.user_id.clone(), optional(&token.user_id)),
         ])
     }
 
@@ -174,15 +177,19 @@ impl InputBuilder {
         let Some(Value::Object(row)) = parts.tenant.user(id) else { return Value::Null };
         let k = &self.keys;
         let field = |key: &Value| row.get(key).cloned().unwrap_or(Value::Null);
-        object([(&k.disabled, field(&k.disabled)), (&k.id, shared(id)), (&k.role, field(&k.role))])
+        object([
+            (k.disabled.clone(), field(&k.disabled)),
+            (k.id.clone(), shared(id)),
+            (k.role.clone(), field(&k.role)),
+        ])
     }
 
     fn upstream(&self, upstream: UpstreamInput<'_>) -> Value {
         let k = &self.keys;
         object([
-            (&k.credential, upstream.credential.into()),
-            (&k.granted, Value::Bool(upstream.granted)),
-            (&k.id, upstream.id.into()),
+            (k.credential.clone(), upstream.credential.into()),
+            (k.granted.clone(), Value::Bool(upstream.granted)),
+            (k.id.clone(), upstream.id.into()),
         ])
     }
 
@@ -194,9 +201,9 @@ impl InputBuilder {
             _ => None,
         };
         object([
-            (&k.method, mcp.method.as_ref().into()),
-            (&k.params, mcp.params.clone()),
-            (&k.tool, tool.unwrap_or(Value::Null)),
+            (k.method.clone(), mcp.method.as_ref().into()),
+            (k.params.clone(), mcp.params.clone()),
+            (k.tool.clone(), tool.unwrap_or(Value::Null)),
         ])
     }
 }
@@ -205,8 +212,9 @@ fn shared(text: &Arc<str>) -> Value {
     Value::String(Arc::clone(text))
 }
 
-fn object<const N: usize>(entries: [(&Value, Value); N]) -> Value {
-    mutable(BTreeMap::from(entries.map(|(key, value)| (key.clone(), value))))
+/// Entries in the order of their keys: the map is then built in one pass.
+fn object<const N: usize>(entries: [(Value, Value); N]) -> Value {
+    mutable(BTreeMap::from(entries))
 }
 
 /// An object as it is: packing it tighter pays for documents that stay, not for one question.

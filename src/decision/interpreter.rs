@@ -5,7 +5,7 @@ use regorus::{Engine, Value};
 
 use super::{
     Document,
-    bundle::{Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, engine_with, message},
+    bundle::{Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, compile_all, engine_with, message},
 };
 
 /// Rules and data, ready to be evaluated one rule at a time.
@@ -61,14 +61,7 @@ impl Interpreter {
     /// # Errors
     /// [`CompileError`] when the rules do not compile together.
     pub fn tests(&self) -> Result<Vec<RuleTest>, CompileError> {
-        let mut probe = self.0.clone();
-        let package = "package regate_test_probe\n\nhere := true\n";
-        probe
-            .add_policy("test probe".into(), package.into())
-            .map_err(|error| CompileError::Rego(message(&error)))?;
-        let compiled = probe
-            .compile_with_entrypoint(&"data.regate_test_probe.here".into())
-            .map_err(|error| CompileError::Rego(message(&error)))?;
+        let compiled = compile_all(&self.0)?;
         let mut tests = Vec::new();
         for (path, rules) in compiled.get_rules() {
             let name = path.rsplit('.').next().unwrap_or_default();

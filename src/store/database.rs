@@ -56,6 +56,47 @@ pub(super) trait Transaction: Send {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 
+/// A [`Transaction`] over one of sqlx's drivers. The text is the same for each and cannot be generic:
+/// sqlx ties what a statement may bind and return to the driver's own types.
+macro_rules! transaction {
+    ($name:ident, $driver:ty) => {
+        struct $name(::sqlx::Transaction<'static, $driver>);
+
+        #[async_trait]
+        impl Transaction for $name {
+            async fn execute(&mut self, sql: &str, parameter: Option<&str>) -> Result<u64, StoreError> {
+                let mut query = sqlx::query(AssertSqlSafe(sql));
+                if let Some(json) = parameter {
+                    query = query.bind(json);
+                }
+                Ok(query.execute(&mut *self.0).await?.rows_affected())
+            }
+
+            async fn query(
+                &mut self,
+                sql: &str,
+                parameter: Option<&str>,
+                each: &mut RowSink<'_>,
+            ) -> Result<(), StoreError> {
+                let mut query = sqlx::query(AssertSqlSafe(sql));
+                if let Some(json) = parameter {
+                    query = query.bind(json);
+                }
+                let mut rows = query.fetch(&mut *self.0);
+                while let Some(row) = rows.try_next().await? {
+                    each(&row)?;
+                }
+                Ok(())
+            }
+
+            async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+                Ok(self.0.commit().await?)
+            }
+        }
+    };
+}
+pub(super) use transaction;
+
 /// A row of an answer, read by position. Errors mean that the column has another type, which a
 /// query of this room never causes, or text that is not UTF-8.
 pub(super) trait Row {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     ConnectOptions, StoreError,
-    database::{Database, Purpose, RowSink, Transaction},
+    database::{Database, Purpose, RowSink, Transaction, transaction},
     dialect::Dialect,
     migrations,
 };
@@ -105,36 +105,4 @@ impl Database for SqliteDatabase {
     }
 }
 
-struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>);
-
-#[async_trait]
-impl Transaction for SqliteTransaction {
-    async fn execute(&mut self, sql: &str, parameter: Option<&str>) -> Result<u64, StoreError> {
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        if let Some(json) = parameter {
-            query = query.bind(json);
-        }
-        Ok(query.execute(&mut *self.0).await?.rows_affected())
-    }
-
-    async fn query(
-        &mut self,
-        sql: &str,
-        parameter: Option<&str>,
-        each: &mut RowSink<'_>,
-    ) -> Result<(), StoreError> {
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        if let Some(json) = parameter {
-            query = query.bind(json);
-        }
-        let mut rows = query.fetch(&mut *self.0);
-        while let Some(row) = rows.try_next().await? {
-            each(&row)?;
-        }
-        Ok(())
-    }
-
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
-    }
-}
+transaction!(SqliteTransaction, Sqlite);
