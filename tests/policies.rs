@@ -1,12 +1,16 @@
 //! The shipped bundle: its own tests, its reasons, and both engines over it.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
+use proptest::{prelude::*, test_runner::TestRunner};
 use regate::{
-    decision::{OwnReason, RegoVersion},
+    decision::{
+        Bundle, CompileOptions, Document, Entrypoint, Evaluator, Interpreter, OwnReason, RegoVersion,
+    },
     policy::{PolicySource, load, run_tests},
 };
 use regex::Regex;
+use serde_json::json;
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -55,4 +59,126 @@ fn the_table_of_reasons_tells_the_status_of_regates_own() {
             assert_eq!(answer == "allow", own.status() == 200, "{code}");
         }
     }
+}
+
+/// One of some JSON values.
+fn one_of(values: &[&str]) -> impl Strategy<Value = serde_json::Value> {
+    let values: Vec<serde_json::Value> = values.iter().map(|v| serde_json::from_str(v).unwrap()).collect();
+    prop::sample::select(values)
+}
+
+/// Inputs made of what the rules speak of, and of its nearest neighbours.
+fn input() -> impl Strategy<Value = serde_json::Value> {
+    let segment = prop::sample::select(vec![
+        "api",
+        "v1",
+        "mcp",
+        "MCP",
+        "projects",
+        "Projects",
+        "p1",
+        "p2",
+        "open",
+        "secrets",
+        "Secrets",
+        "cronjobs",
+        "builds",
+        "restart",
+        "RESTART",
+        "cache",
+        "clear",
+        "trigger",
+        "tokens",
+        "admin",
+        "collaborators",
+    ]);
+    let prefix = prop::sample::select(vec![
+        vec![],
+        vec!["api", "v1", "projects"],
+        vec!["api", "v1", "projects", "p1"],
+        vec!["mcp"],
+        vec!["api", "v1", "mcp"],
+        vec!["api", "v1", "mcp", "projects", "p1"],
+    ]);
+    let path = (prefix, prop::collection::vec(segment, 0..4)).prop_map(|(mut prefix, rest)| {
+        prefix.extend(rest);
+        prefix
+    });
+    let token = (
+        one_of(&[
+            r#""global""#,
+            r#""mcp""#,
+            r#""project""#,
+            r#""admin""#,
+            r#""session""#,
+            r#""gateway""#,
+            r#""other""#,
+        ]),
+        one_of(&["null", r#""u1""#, r#""u2""#, r#""u3""#, r#""nobody""#]),
+        one_of(&["null", r#""p1""#, r#""p2""#]),
+        any::<(bool, bool, bool)>(),
+        one_of(&["null", "{}", r#"{"p1": null}"#, r#"{"p1": 5}"#, r#"{"p1": 2000}"#, r#"{"p1": "soon"}"#]),
+    );
+    let token = token.prop_map(|(kind, user, project, (pull, push, trigger), projects)| {
+        json!({"id": "t", "kind": kind, "tenant": "default", "user_id": user, "project_id": project, "scope_pull": pull,
+            "scope_push": push, "allow_trigger": trigger, "projects": projects, "expires_at": null})
+    });
+    (
+        prop::option::weighted(0.9, token),
+        one_of(&[r#""GET""#, r#""HEAD""#, r#""OPTIONS""#, r#""POST""#, r#""PUT""#, r#""DELETE""#, r#""FOO""#]),
+        path,
+        one_of(&["{}", r#"{"x-http-method-override": "DELETE"}"#, r#"{"accept": "*/*"}"#]),
+    )
+        .prop_map(|(token, method, path, headers)| {
+            let user = token.as_ref().map_or(&serde_json::Value::Null, |t| &t["user_id"]);
+            let user = match user.as_str() {
+                Some(id @ ("u1" | "u2")) => json!({"id": id, "role": "user", "disabled": false}),
+                Some("u3") => json!({"id": "u3", "role": "admin", "disabled": true}),
+                _ => serde_json::Value::Null,
+            };
+            json!({"request": {"method": method, "path": path, "raw_path": "", "query": {}, "host": null, "headers": headers,
+                "source_ip": null}, "token": token, "user": user, "gateway": null, "upstream": null, "mcp": null,
+                "context": {}, "now": 1000})
+        })
+}
+
+#[test]
+fn both_engines_agree_over_the_shipped_bundle() {
+    let files = load(&PolicySource::Shipped).unwrap();
+    let mut data = serde_json::to_value(&files.data).unwrap();
+    let bundle = Arc::new(
+        Bundle::compile(&files.sources, files.data, files.revision, &CompileOptions::default()).unwrap(),
+    );
+    let rows = json!({
+        "projects": {"p1": {"name": "one", "public": false}, "p2": {"name": "two", "public": false}, "open": {"name": "o", "public": true}},
+        "collaborators": {"p1": {"u1": {"role": "developer"}, "u2": {"role": "viewer"}, "u3": {"role": "owner"}}},
+        "users": {"u1": {"role": "user", "disabled": false}, "u2": {"role": "viewer", "disabled": false}, "u3": {"role": "admin", "disabled": true}},
+        "upstreams": {},
+    });
+    data.as_object_mut().unwrap().extend(rows.as_object().unwrap().clone());
+    let data = Document::from(data);
+    let interpreter = RefCell::new(Interpreter::of_bundle(&bundle, data.clone()).unwrap());
+    let evaluator = RefCell::new(Evaluator::new(0));
+    let seen = RefCell::new(BTreeSet::new());
+    let mut runner = TestRunner::new(ProptestConfig { cases: 20_000, ..ProptestConfig::default() });
+    runner
+        .run(&input(), |input| {
+            let input = Document::from(input);
+            for entrypoint in [Entrypoint::Decision, Entrypoint::Management] {
+                let interpreted =
+                    interpreter.borrow_mut().evaluate(&bundle, entrypoint, input.clone()).unwrap();
+                let evaluated =
+                    evaluator.borrow_mut().evaluate(&bundle, entrypoint, &data, input.clone()).unwrap();
+                prop_assert_eq!(&evaluated, &interpreted);
+                prop_assert!(
+                    matches!(evaluated["allow"], Document::Bool(_)),
+                    "no boolean allow: {evaluated:?}"
+                );
+                seen.borrow_mut().insert(evaluated["reasons"][0].to_string());
+            }
+            Ok(())
+        })
+        .unwrap();
+    // Inputs that all end in one place would show little.
+    assert!(seen.borrow().len() > 25, "{seen:?}");
 }
