@@ -4,6 +4,7 @@
 mod engines;
 mod fail_closed;
 mod input;
+mod live;
 mod tenants;
 
 use std::{borrow::Cow, sync::Arc};
