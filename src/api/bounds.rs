@@ -17,8 +17,12 @@ pub struct HttpBounds {
     pub batch_length: usize,
     /// Levels of arrays and objects in a body. At most [`HttpBounds::DEEPEST_NESTING`].
     pub nesting: usize,
-    /// Time to receive the header of a request, and again to receive its body.
+    /// Time to receive the body of a request.
     pub receive_time: Duration,
+    /// Time to receive the header of a request, from the moment at which the connection is free for
+    /// it: so long a connection may also be idle. Longer than gateways keep theirs (nginx: 60 s), so
+    /// that it is they who close.
+    pub idle_time: Duration,
     /// How long a question with `min_revision` waits.
     pub revision_wait: Duration,
     /// Connections at a time; more wait to be accepted.
@@ -40,6 +44,7 @@ impl Default for HttpBounds {
             batch_length: 100,
             nesting: 64,
             receive_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(75),
             revision_wait: Duration::from_secs(2),
             connections: 16_384,
         }

@@ -231,12 +231,8 @@ impl<'a> QuestionMessage<'a> {
             .filter(|(name, _)| Headers::is_credential(name))
             .map(|(_, value)| value.as_ref());
         let credential = auth::present(self.token.as_ref().map(|token| token.0.as_ref()), authorization);
-        let mut kept = Headers::default();
-        for (name, value) in headers.0 {
-            if !Headers::is_credential(&name) {
-                kept.add(name, value);
-            }
-        }
+        let mut kept = headers.0;
+        kept.retain(|(name, _)| !Headers::is_credential(name));
         let text = |text: Option<Text<'a>>| text.map(|text| text.0);
         Ok(Question {
             credential,
@@ -244,7 +240,7 @@ impl<'a> QuestionMessage<'a> {
                 method,
                 target: path,
                 host: text(host),
-                headers: kept,
+                headers: Headers::new(kept),
                 source_ip: text(source_ip),
             },
             upstream: text(self.upstream),

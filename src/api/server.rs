@@ -104,7 +104,7 @@ fn connection(
     let _ = stream.set_nodelay(true);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(bounds.receive_time)
+        .header_read_timeout(bounds.idle_time)
         // Room for a header that is too large, so that it can be answered with a problem document.
         .max_buf_size(bounds.header_bytes.saturating_mul(8).max(64 * 1024))
         .max_headers(256)

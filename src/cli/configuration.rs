@@ -56,9 +56,12 @@ pub struct HttpSection {
     pub max_nesting: usize,
     /// Connections at a time.
     pub max_connections: usize,
-    /// How long a request's header may take to arrive, and again its body.
+    /// How long a request's body may take to arrive.
     #[serde(deserialize_with = "duration")]
     pub receive_time: Duration,
+    /// How long a connection may be idle, or take to send a request's header.
+    #[serde(deserialize_with = "duration")]
+    pub idle_time: Duration,
     /// How long a question with `min_revision` waits.
     #[serde(deserialize_with = "duration")]
     pub revision_wait: Duration,
@@ -77,6 +80,7 @@ impl Default for HttpSection {
             max_nesting: bounds.nesting,
             max_connections: bounds.connections,
             receive_time: bounds.receive_time,
+            idle_time: bounds.idle_time,
             revision_wait: bounds.revision_wait,
         }
     }
@@ -301,6 +305,7 @@ impl Configuration {
             batch_length: http.max_batch_length,
             nesting: http.max_nesting,
             receive_time: http.receive_time,
+            idle_time: http.idle_time,
             revision_wait: http.revision_wait,
             connections: http.max_connections,
         }

@@ -65,22 +65,28 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Takes one header. A name that came before is joined to it as RFC 9110 section 5.2 says
-    /// (cookies with `; `, as RFC 9113 section 8.2.3 says). The caller's credential does not
-    /// belong here: see [`is_credential`](Self::is_credential).
-    pub fn add(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
-        let name = if name.bytes().any(|b| b.is_ascii_uppercase()) {
-            Cow::Owned(name.to_ascii_lowercase())
-        } else {
-            name
-        };
-        match self.fields.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, joined)) => {
-                let separator = if name == "cookie" { "; " } else { ", " };
-                *joined = Cow::Owned([joined, separator, &value].concat());
+    /// Takes headers as they were sent, in order. Those of one name, in any case, are joined as RFC
+    /// 9110 section 5.2 says (cookies with `; `, as RFC 9113 section 8.2.3 says). The caller's
+    /// credential does not belong here: see [`is_credential`](Self::is_credential).
+    pub fn new(mut fields: Vec<(Cow<'a, str>, Cow<'a, str>)>) -> Self {
+        for (name, _) in &mut fields {
+            if name.bytes().any(|b| b.is_ascii_uppercase()) {
+                name.to_mut().make_ascii_lowercase();
             }
-            None => self.fields.push((name, value)),
         }
+        // A stable sort brings equal names together in the order in which they came, and costs
+        // little however many there are.
+        fields.sort_by(|(left, _), (right, _)| left.cmp(right));
+        fields.dedup_by(|(name, value), (kept, joined)| {
+            let same = name == kept;
+            if same {
+                let joined = joined.to_mut();
+                joined.push_str(if name == "cookie" { "; " } else { ", " });
+                joined.push_str(value);
+            }
+            same
+        });
+        Self { fields }
     }
 
     /// Whether a header of this name, in any case, carries the caller's credential.
@@ -100,10 +106,8 @@ mod tests {
 
     #[test]
     fn a_header_sent_twice_is_joined_whatever_its_case() {
-        let mut headers = Headers::default();
-        for (name, value) in [("X-A", "1"), ("Cookie", "a=b"), ("x-a", "2"), ("cookie", "c=d")] {
-            headers.add(name.into(), value.into());
-        }
-        assert_eq!(headers.iter().collect::<Vec<_>>(), [("x-a", "1, 2"), ("cookie", "a=b; c=d")]);
+        let sent = [("X-A", "1"), ("Cookie", "a=b"), ("x-a", "2"), ("cookie", "c=d"), ("X-a", "3")];
+        let headers = Headers::new(sent.map(|(name, value)| (name.into(), value.into())).into());
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [("cookie", "a=b; c=d"), ("x-a", "1, 2, 3")]);
     }
 }

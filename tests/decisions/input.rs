@@ -27,8 +27,7 @@ fn everything_that_a_policy_sees() {
     let bundle = compile("package regate\ndecision := true", &CompileOptions::default()).unwrap();
     let mut world = World::new(bundle, facts);
     let gateway = AskingGateway { id: "g1".into(), tenant: None };
-    let mut headers = Headers::default();
-    headers.add("X-Request-ID".into(), "r1".into());
+    let headers = Headers::new(vec![("X-Request-ID".into(), "r1".into())]);
     let asked = Question {
         upstream: Some("github".into()),
         gateway: Some(&gateway),
