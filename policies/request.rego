@@ -17,16 +17,20 @@ else := input.request.method if not input.request.headers
 else := "OVERRIDDEN"
 
 # The request looks at something and changes nothing. What is not known to be a read is a write.
-# (The first body is the usual case of the second, without its detours: it is there for speed alone.)
 read if {
 	data.routes.safe_methods[input.request.method]
+	looks_only
+}
+
+# A safe method that no header replaces, on a path that triggers nothing. (The first body is the usual
+# case of the second, without its detours: it is there for speed alone.)
+looks_only if {
 	path := input.request.path
 	object.get(data.routes.changing, lower(path[count(path) - 1]), "no verb") == "no verb"
 	object.filter(data.routes.method_override_headers, input.request.headers) == {}
 }
 
 else if {
-	data.routes.safe_methods[input.request.method]
 	data.routes.safe_methods[method]
 	unchanging
 }

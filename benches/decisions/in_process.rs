@@ -105,3 +105,21 @@ fn print_case(rows: usize, basis: &Basis, case: &world::Case) {
         cell(&with_json)
     );
 }
+
+/// Decides the first question again and again for ten seconds, for a profiler to look at.
+pub fn profile() {
+    let basis = world::basis(1_000, 1);
+    let case = world::cases(1_000).remove(0);
+    let text = case.question.to_string();
+    let bounds = HttpBounds::default();
+    let message = QuestionMessage::read(text.as_bytes(), &bounds).expect("a question");
+    let question = message.into_question(None, &bounds).expect("within the bounds");
+    let (mut evaluator, mut ids) = (Evaluator::new(0), RandomIds::seeded(1));
+    let rules = DecisionRules::default();
+    let begun = Instant::now();
+    while begun.elapsed().as_secs() < 10 {
+        for _ in 0..1_000 {
+            black_box(decide(&mut evaluator, &basis, &rules, &question, ids.next_id(NOW), NOW));
+        }
+    }
+}

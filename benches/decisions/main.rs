@@ -31,13 +31,14 @@ fn main() {
         ["serve-decisions", rows] => http::serve_decisions(rows.parse().expect("a number of rows")),
         ["in-process"] => in_process::run(),
         ["http"] => http::run(),
+        ["profile"] => in_process::profile(),
         [] => {
             in_process::run();
             println!();
             http::run();
         }
         _ => {
-            eprintln!("usage: cargo bench --bench decisions [-- in-process | http]");
+            eprintln!("usage: cargo bench --bench decisions [-- in-process | http | profile]");
             std::process::exit(64);
         }
     }

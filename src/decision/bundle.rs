@@ -171,16 +171,16 @@ impl Bundle {
         let paths = [&entry.decision, &entry.management, &entry.authzen]
             .map(|path| rules.contains_key(path).then(|| path.clone()));
         let present: Vec<&str> = paths.iter().flatten().map(String::as_str).collect();
+        let compile = || Compiler::compile_from_policy(&compiled, &present);
+        let program = compile().map_err(|error| CompileError::Rego(error.to_string()))?;
+        if let Some(chain) = recursion::find(&program) {
+            return Err(CompileError::Recursion(chain.join(" -> ")));
+        }
+        program.check_rule_data_conflicts(&data).map_err(|e| CompileError::Conflict(e.to_string()))?;
         let programs = (0..options.workers.max(1))
-            .map(|_| Compiler::compile_from_policy(&compiled, &present))
+            .map(|_| compile())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| CompileError::Rego(error.to_string()))?;
-        if let Some(program) = programs.first() {
-            if let Some(chain) = recursion::find(program) {
-                return Err(CompileError::Recursion(chain.join(" -> ")));
-            }
-            program.check_rule_data_conflicts(&data).map_err(|e| CompileError::Conflict(e.to_string()))?;
-        }
         Ok(Self { revision, data, budget: options.budget, programs, paths, interpreted: engine })
     }
 
