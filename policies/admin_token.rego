@@ -28,5 +28,14 @@ else := {
 	data.regate.token_projects.standing == "expired"
 }
 
+# What is no project of the list is not in it either.
+else := {
+	"allow": false,
+	"reasons": ["admin_token.project_not_listed"],
+	"message": "this token is confined to other projects",
+} if {
+	not data.regate.token_projects.standing == "live"
+}
+
 # The user's own rights, with the reasons of a session.
 else := data.regate.session.decision

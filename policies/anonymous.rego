@@ -3,8 +3,15 @@ package regate.anonymous
 
 # Public projects can be read, but for the parts that are set apart. Nothing else is for everybody.
 decision := {"allow": true, "reasons": ["anonymous.public_read"]} if {
+	data.routes.safe_methods[input.request.method]
+	data.projects[data.regate.request.quiet_project].public == true
+}
+
+# The same for every path.
+else := {"allow": true, "reasons": ["anonymous.public_read"]} if {
+	data.projects[data.regate.request.project].public == true
+	data.regate.request.section == "ordinary"
 	data.regate.request.read
-	data.projects[data.regate.request.ordinary_project].public == true
 }
 
 else := {

@@ -5,8 +5,33 @@
 # project nor reach the parts that people manage.
 package regate.project_token
 
-# What is allowed is said first, and in full; the denies below only say which condition failed.
+# What is allowed is said in full in each body that allows, whatever the way there. The denies between
+# them only say which condition failed, so a mistake in one of them cannot open anything.
+#
+# The usual question first: an ordinary part of the token's own project is read.
 decision := {"allow": true, "reasons": ["project_token.read"]} if {
+	data.routes.safe_methods[input.request.method]
+	token := input.token
+	data.regate.request.quiet_project == token.project_id
+	token.scope_pull == true
+	token.projects == null
+}
+
+# The usual deny: the path is of another project.
+else := {
+	"allow": false,
+	"reasons": ["project_token.other_project"],
+	"message": "this token is for another project",
+} if {
+	data.regate.request.quiet_project != input.token.project_id
+}
+
+else := on_project if data.regate.request.project == input.token.project_id
+
+else := refusal
+
+# The same for every path and for tokens with a list of projects.
+on_project := {"allow": true, "reasons": ["project_token.read"]} if {
 	data.regate.request.project == input.token.project_id
 	input.token.scope_pull == true
 	data.regate.request.section in {"ordinary", "cron"}

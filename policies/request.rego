@@ -4,33 +4,25 @@
 #
 # Everything here is said positively ("this only reads", "this section is ordinary"). Where the data
 # is missing or malformed the fact is undefined, and a rule that needs it does not allow.
+#
+# The quick facts at the end say again what the others say, for the usual paths and in one go.
 package regate.request
 
 # The method that the upstream will act on. Many frameworks let a header replace the method, so a
 # request that carries one may do anything: it counts as no known method, whatever the header says.
+# (The names stand here and not in the data: looking for three names is quicker than going through a
+# list. `quiet_project` below has them as well.)
 method := input.request.method if {
-	object.filter(data.routes.method_override_headers, input.request.headers) == {}
+	not input.request.headers["x-http-method-override"]
+	not input.request.headers["x-method-override"]
+	not input.request.headers["x-http-method"]
 }
-
-else := input.request.method if not input.request.headers
 
 else := "OVERRIDDEN"
 
 # The request looks at something and changes nothing. What is not known to be a read is a write.
 read if {
 	data.routes.safe_methods[input.request.method]
-	looks_only
-}
-
-# A safe method that no header replaces, on a path that triggers nothing. (The first body is the usual
-# case of the second, without its detours: it is there for speed alone.)
-looks_only if {
-	path := input.request.path
-	object.get(data.routes.changing, lower(path[count(path) - 1]), "no verb") == "no verb"
-	object.filter(data.routes.method_override_headers, input.request.headers) == {}
-}
-
-else if {
 	data.routes.safe_methods[method]
 	unchanging
 }
@@ -75,28 +67,17 @@ removes_project if {
 }
 
 # The project of `/api/v1/projects/{project}` and below.
-project := input.request.path[3] if {
-	input.request.path[2] == "projects"
-	input.request.path[1] == "v1"
-	input.request.path[0] == "api"
+project := path[3] if {
+	path := input.request.path
+	array.slice(path, 0, 3) == ["api", "v1", "projects"]
 }
 
 # `/api/v1/projects` itself: the list of projects.
 project_list if input.request.path == ["api", "v1", "projects"]
 
-# The same project, when the path means it as a whole or an ordinary part of it: nothing set apart.
-# (The first body is the usual case of the second, and there for speed alone.)
-ordinary_project := path[3] if {
-	path := input.request.path
-	array.slice(path, 0, 3) == ["api", "v1", "projects"]
-	object.get(data.routes.sections, lower(path[4]), "ordinary") == "ordinary"
-}
-
-else := project if section == "ordinary"
-
 # What the segment directly behind the project is: `ordinary`, `reserved` or `cron`.
 section := object.get(data.routes.sections, lower(input.request.path[4]), "ordinary") if {
-	count(input.request.path) > 4
+	input.request.path[4]
 }
 
 # The project itself.
@@ -104,14 +85,13 @@ else := "ordinary" if count(input.request.path) == 4
 
 # The index of the first segment below `/mcp` or `/api/v1/mcp`. `/api/v1/mcp` itself is not an
 # address of agents, `/mcp` is.
-mcp_start := 1 if input.request.path[0] == "mcp"
-
-else := 3 if {
-	input.request.path[2] == "mcp"
-	input.request.path[1] == "v1"
-	input.request.path[0] == "api"
-	count(input.request.path) > 3
+mcp_start := 3 if {
+	path := input.request.path
+	array.slice(path, 0, 3) == ["api", "v1", "mcp"]
+	path[3]
 }
+
+else := 1 if input.request.path[0] == "mcp"
 
 # The project of `/mcp/projects/{project}` and `/api/v1/mcp/projects/{project}` and below. The word
 # `projects` counts in any case: an upstream may route `/mcp/Projects/p1` to the same place.
@@ -124,16 +104,6 @@ mcp_section := object.get(data.routes.sections, lower(input.request.path[mcp_sta
 
 else := "ordinary" if count(input.request.path) == mcp_start + 2
 
-# The same project, when the path means it as a whole or an ordinary part of it. (The first body is the
-# usual case of the second, and there for speed alone.)
-ordinary_mcp_project := path[4] if {
-	path := input.request.path
-	array.slice(path, 0, 4) == ["api", "v1", "mcp", "projects"]
-	object.get(data.routes.sections, lower(path[5]), "ordinary") == "ordinary"
-}
-
-else := mcp_project if mcp_section == "ordinary"
-
 # The same as `removes_project`, for these paths.
 removes_mcp_project if {
 	count(input.request.path) == mcp_start + 2
@@ -142,9 +112,62 @@ removes_mcp_project if {
 	not data.routes.editing_methods[method]
 }
 
-# `/api/v1/mcp/tokens` and below: minting, listing and revoking MCP tokens.
-mcp_token_management if {
-	input.request.path[0] == "api"
-	mcp_start == 3
-	lower(input.request.path[3]) == "tokens"
+# `/api/v1/mcp/tokens` and below: minting, listing and revoking MCP tokens. The same below `/mcp`: an
+# upstream that has it there means the same by it.
+mcp_token_management if lower(input.request.path[mcp_start]) == "tokens"
+
+# The quick facts. Each is what its comment says, and undefined where it takes longer to tell: so a rule
+# may allow by one, and must never deny because one is undefined.
+#
+# The project, when the path means an ordinary part of it: `section` is "ordinary", and what is changed is
+# not the project itself.
+below_project := path[3] if {
+	path := input.request.path
+	array.slice(path, 0, 3) == ["api", "v1", "projects"]
+	object.get(data.routes.sections, lower(path[4]), "ordinary") == "ordinary"
+}
+
+# The project, when the path means it as a whole or an ordinary part of it, and neither the path's last
+# word nor a header makes more of a safe method: `section` is "ordinary", and `read` holds if the method
+# is safe. (The lines `sections` and `changing` make sure of the data. Where the path ends with the
+# project there is no segment behind it, and so none that is set apart.)
+quiet_project := project if {
+	path := input.request.path
+	array.slice(path, 0, 3) == ["api", "v1", "projects"]
+	project := path[3]
+	project
+	sections := data.routes.sections
+	sections
+	not sections[lower(path[4])]
+	changing := data.routes.changing
+	changing
+	not changing[lower(path[count(path) - 1])]
+	headers := input.request.headers
+	not headers["x-http-method-override"]
+	not headers["x-method-override"]
+	not headers["x-http-method"]
+}
+
+# The same two for `/api/v1/mcp/projects/{project}` and below, in this spelling.
+below_mcp_project := path[4] if {
+	path := input.request.path
+	array.slice(path, 0, 4) == ["api", "v1", "mcp", "projects"]
+	object.get(data.routes.sections, lower(path[5]), "ordinary") == "ordinary"
+}
+
+quiet_mcp_project := project if {
+	path := input.request.path
+	array.slice(path, 0, 4) == ["api", "v1", "mcp", "projects"]
+	project := path[4]
+	project
+	sections := data.routes.sections
+	sections
+	not sections[lower(path[5])]
+	changing := data.routes.changing
+	changing
+	not changing[lower(path[count(path) - 1])]
+	headers := input.request.headers
+	not headers["x-http-method-override"]
+	not headers["x-method-override"]
+	not headers["x-http-method"]
 }

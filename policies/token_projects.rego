@@ -6,8 +6,10 @@ package regate.token_projects
 # nothing. Undefined for a token with a list where the path names no project.
 standing := "live" if input.token.projects == null
 
+else := listed
+
 # Listed without an expiry.
-else := "live" if input.token.projects[project] == null
+listed := "live" if input.token.projects[project] == null
 
 # Listed, and not yet expired. At the very second of its expiry it has expired.
 else := "live" if {

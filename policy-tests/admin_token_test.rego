@@ -48,3 +48,10 @@ test_it_is_a_session if {
 		}
 	}
 }
+
+# A list confines the token everywhere, not only where a project is named.
+test_a_list_of_projects_confines_outside_projects_too if {
+	every path in ["/api/v1/admin/users", "/api/v1/projects", "/api/v1/mcp/tokens", "/mcp"] {
+		fixtures.denies(fixtures.token_with("admin", "root", {"projects": {}}), "GET", path, "admin_token.project_not_listed")
+	}
+}

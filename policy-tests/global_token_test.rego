@@ -157,3 +157,21 @@ test_a_list_confines_writing_as_well if {
 	fixtures.denies(caller, "GET", "/api/v1/projects/p1/cronjobs", "global_token.project_not_listed")
 	fixtures.denies(caller, "POST", "/api/v1/projects/p1/cronjobs", "global_token.project_not_listed")
 }
+
+test_the_project_comes_before_scope_push if {
+	path := "/api/v1/projects/p1/builds"
+	fixtures.denies(reader("eve"), "POST", path, "global_token.not_a_collaborator")
+	fixtures.denies(listing("dev", {"p2": null}), "POST", path, "global_token.project_not_listed")
+}
+
+test_nothing_outside_projects_is_written if {
+	every path in ["/api/v2/projects/p1/builds", "/x/y/z/p1/builds", "/api/v1/Projects/p1/builds", "/api/v1/mcp/p1/builds"] {
+		fixtures.denies(writer("dev"), "POST", path, "global_token.outside_projects")
+	}
+}
+
+test_a_confined_token_does_not_list_all_projects if {
+	fixtures.denies(fixtures.token_with("global", "dev", {"projects": {}}), "GET", "/api/v1/projects", "global_token.project_not_listed")
+	fixtures.denies(fixtures.token_with("global", "dev", {"projects": {"p1": null}}), "GET", "/api/v1/projects", "global_token.project_not_listed")
+	fixtures.allows(fixtures.token_with("global", "dev", {"projects": null}), "GET", "/api/v1/projects", "global_token.list")
+}

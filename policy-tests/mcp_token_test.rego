@@ -8,7 +8,7 @@ agent(user_id) := fixtures.token("mcp", user_id)
 trigger(user_id) := fixtures.token_with("mcp", user_id, {"allow_trigger": true})
 
 test_mcp_paths_are_reached if {
-	every path in ["/mcp", "/mcp/github", "/mcp/tokens", "/mcp/projects", "/api/v1/mcp/builds", "/api/v1/mcp/projects"] {
+	every path in ["/mcp", "/mcp/github", "/mcp/projects", "/api/v1/mcp/builds", "/api/v1/mcp/projects"] {
 		fixtures.allows(agent("dev"), "GET", path, "mcp_token.mcp")
 	}
 }
@@ -30,7 +30,7 @@ test_nothing_else_is_reached if {
 test_not_even_a_public_project if fixtures.denies(agent("eve"), "GET", "/api/v1/projects/open", "mcp_token.outside_mcp")
 
 test_token_management_is_never_reached if {
-	every path in ["/api/v1/mcp/tokens", "/api/v1/mcp/tokens/1", "/api/v1/mcp/Tokens", "/api/v1/mcp/TOKENS/1/trigger"] {
+	every path in ["/mcp/tokens", "/mcp/Tokens/1", "/api/v1/mcp/tokens", "/api/v1/mcp/tokens/1", "/api/v1/mcp/Tokens", "/api/v1/mcp/TOKENS/1/trigger"] {
 		every method in ["GET", "POST", "PUT", "DELETE"] {
 			fixtures.denies(trigger("root"), method, path, "mcp_token.token_management")
 		}
@@ -165,4 +165,30 @@ test_a_list_of_projects_leaves_other_mcp_paths if {
 test_a_method_override_is_no_message if {
 	question := fixtures.input_of(agent("dev"), "POST", "/mcp/github", {"x-http-method-override": "PUT"})
 	fixtures.denies_input(question, "mcp_token.trigger_not_allowed")
+}
+
+test_triggers_below_the_api_need_everything_as_well if {
+	path := "/api/v1/mcp/projects/p1/trigger"
+	fixtures.denies(trigger("eve"), "POST", path, "mcp_token.not_a_collaborator")
+	fixtures.denies(agent("eve"), "POST", path, "mcp_token.not_a_collaborator")
+	fixtures.denies(trigger("vera"), "POST", path, "mcp_token.role_may_not_trigger")
+	fixtures.denies(fixtures.token_with("mcp", "dev", {"allow_trigger": true, "projects": {"p2": null}}), "POST", path, "mcp_token.project_not_listed")
+	fixtures.denies(fixtures.token_with("mcp", "dev", {"projects": {"p2": null}}), "POST", path, "mcp_token.project_not_listed")
+}
+
+test_an_unusual_read_is_no_trigger if fixtures.allows(trigger("dev"), "GET", "/api/v1/mcp/projects/cache/clear", "mcp_token.project_read")
+
+test_a_method_override_on_a_project_is_a_trigger if {
+	every name in ["x-http-method-override", "x-method-override", "x-http-method"] {
+		every path in ["/api/v1/mcp/projects/p1/builds", "/mcp/projects/p1/builds"] {
+			question := fixtures.input_of(agent("dev"), "GET", path, {name: "DELETE"})
+			fixtures.denies_input(question, "mcp_token.trigger_not_allowed")
+		}
+	}
+}
+
+test_triggers_elsewhere_are_outside if {
+	every path in ["/api/v2/mcp/projects/p1/builds", "/x/v1/mcp/projects/p1/builds", "/api/v1/mcp2/projects/p1/builds"] {
+		fixtures.denies(trigger("dev"), "POST", path, "mcp_token.outside_mcp")
+	}
 }

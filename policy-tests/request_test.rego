@@ -72,3 +72,28 @@ test_missing_data_does_not_open_anything if {
 		with data.routes as {}
 	answer.allow == false
 }
+
+# Each part of the bundle's data is needed: without one of them, whoever may only read does not even read.
+test_no_part_of_the_data_may_be_missing if {
+	every part in ["safe_methods", "sections", "changing"] {
+		not_allowed_without(part, reader, "/api/v1/projects/p1/builds")
+		not_allowed_without(part, fixtures.token("mcp", "dev"), "/api/v1/mcp/projects/p1/builds")
+		not_allowed_without(part, fixtures.token("session", "vera"), "/api/v1/projects/p1/builds")
+		not_allowed_without(part, null, "/api/v1/projects/open/builds")
+	}
+	not_allowed_without("safe_methods", reader, "/api/v1/projects")
+	not_allowed_without("changing", reader, "/api/v1/projects")
+}
+
+not_allowed_without(part, caller, path) if {
+	answer := data.regate.decision with input as fixtures.input_of(caller, "GET", path, {})
+		with data.collaborators as fixtures.collaborators
+		with data.projects as fixtures.projects
+		with data.routes as json.remove(data.routes, [part])
+	answer.allow == false
+}
+
+# A safe method with an override header on the project itself may be a removal as well.
+test_an_overridden_read_of_the_project_may_be_a_removal if {
+	fixtures.denies_input(fixtures.input_of(writer, "GET", "/api/v1/projects/p1", {"x-http-method": "DELETE"}), "global_token.removal_needs_owner")
+}

@@ -165,3 +165,11 @@ test_a_claimed_role_counts_for_nothing if {
 	caller := fixtures.token_with("session", "dev", {"role": "admin", "scope_push": true, "claims": {"role": "admin"}})
 	fixtures.denies(caller, "GET", "/api/v1/admin", "session.administration_needs_admin")
 }
+
+test_an_unusual_read_is_no_write if fixtures.allows(person("dev"), "GET", "/api/v1/projects/cache/clear", "session.project_read")
+
+test_nothing_that_is_no_area_is_written if {
+	every path in ["/api/v2/projects/p1/builds", "/x/y/z/p1/builds", "/api/v1/Projects/p1/builds"] {
+		fixtures.denies(person("olga"), "POST", path, "session.no_such_area")
+	}
+}

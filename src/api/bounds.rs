@@ -17,7 +17,7 @@ pub struct HttpBounds {
     pub batch_length: usize,
     /// Levels of arrays and objects in a body. At most [`HttpBounds::DEEPEST_NESTING`].
     pub nesting: usize,
-    /// Time to receive the body of a request.
+    /// Time to receive the body of a request, and for the client to take a piece of the answer.
     pub receive_time: Duration,
     /// Time to receive the header of a request, from the moment at which the connection is free for
     /// it: so long a connection may also be idle. Longer than gateways keep theirs (nginx: 60 s), so

@@ -12,8 +12,8 @@ use serde::{
 use super::{bounds::HttpBounds, nesting, problem::Problem};
 use crate::{
     auth,
-    decision::{AskingGateway, Document, Headers, Mcp, Question, Request},
-    types::{DataRevision, JsonObject, json_objects},
+    decision::{AskingGateway, Document, Headers, Mcp, Question, Request, document},
+    types::{DataRevision, JsonObject, json_objects, without_values},
 };
 
 /// A text that borrows from the message where it can. (serde borrows a `Cow` only where it stands
@@ -35,7 +35,7 @@ pub struct QuestionMessage<'a> {
     #[serde(borrow, default)]
     mcp: Option<JsonObject<McpMessage<'a>>>,
     #[serde(default)]
-    context: Option<Document>,
+    context: Option<serde_json::Value>,
     #[serde(default)]
     min_revision: Option<DataRevision>,
     #[serde(default)]
@@ -63,7 +63,7 @@ struct McpMessage<'a> {
     #[serde(borrow)]
     method: Cow<'a, str>,
     #[serde(default)]
-    params: Option<Document>,
+    params: Option<serde_json::Value>,
 }
 
 /// Several questions.
@@ -98,6 +98,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for HeaderFields<'a> {
                 while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
                     match map.next_value::<HeaderValues<'de>>()? {
                         HeaderValues::One(value) => fields.push((name, value)),
+                        // A credential that is there is never nothing.
+                        HeaderValues::Many(values) if values.is_empty() && Headers::is_credential(&name) => {
+                            fields.push((name, Cow::Borrowed("")));
+                        }
                         HeaderValues::Many(values) => {
                             fields.extend(values.into_iter().map(|Text(value)| (name.clone(), value)));
                         }
@@ -177,14 +181,11 @@ fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Problem {
     Problem::Malformed(place.unwrap_or_else(|| "the body is not a question".to_owned()))
 }
 
-/// The reader's message without the text that it found: that text may be a credential.
-fn without_values(message: &str) -> String {
-    match (message.find("string \""), message.rfind('"')) {
-        (Some(begin), Some(end)) if end > begin + 7 => {
-            [&message[..begin], "a string", &message[end + 1..]].concat()
-        }
-        _ => message.to_owned(),
-    }
+/// Whether HTTP could carry this header (RFC 9110 sections 5.1 and 5.5). A name with a space behind it
+/// or a value with a line break in it is another header to another program.
+fn is_header(name: &str, value: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(token) && !value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0))
 }
 
 impl<'a> QuestionMessage<'a> {
@@ -225,6 +226,13 @@ impl<'a> QuestionMessage<'a> {
         if self.token.as_ref().is_some_and(|token| token.0.len() > bounds.token_bytes) {
             return Err(too_long("token", bounds.token_bytes));
         }
+        for (index, (name, value)) in headers.0.iter().enumerate() {
+            if !is_header(name, value) {
+                let text =
+                    format!("request.headers: number {} is not a header that HTTP could carry", index + 1);
+                return Err(Problem::Malformed(text));
+            }
+        }
         let authorization = headers
             .0
             .iter()
@@ -246,9 +254,9 @@ impl<'a> QuestionMessage<'a> {
             upstream: text(self.upstream),
             mcp: self.mcp.map(|JsonObject(mcp)| Mcp {
                 method: mcp.method,
-                params: mcp.params.unwrap_or(Document::Null),
+                params: mcp.params.map_or(Document::Null, document),
             }),
-            context: self.context.unwrap_or_else(Document::new_object),
+            context: self.context.map_or_else(Document::new_object, document),
             gateway,
             explain: self.explain,
         })

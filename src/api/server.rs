@@ -14,6 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_io_timeout::TimeoutStream;
 
 use super::bounds::HttpBounds;
 
@@ -102,12 +103,15 @@ fn connection(
 ) -> impl Future<Output = hyper::Result<()>> + Send + 'static {
     // Answers are small and whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
+    // A client that does not read its answers must not keep a place for ever.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(bounds.receive_time));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.idle_time)
         // Room for a header that is too large, so that it can be answered with a problem document.
         .max_buf_size(bounds.header_bytes.saturating_mul(8).max(64 * 1024))
         .max_headers(256)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
     graceful.watch(serving)
 }

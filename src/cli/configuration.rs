@@ -15,7 +15,7 @@ use crate::{
     decision::{CompileOptions, DecisionRules, EntrypointPaths, EvaluationBudget, PathRules, RegoVersion},
     policy::PolicySource,
     telemetry::LogFormat,
-    types::{SecretText, TenantId},
+    types::{SecretText, TenantId, without_values},
 };
 
 /// All sections.
@@ -256,6 +256,12 @@ pub enum ConfigurationError {
 
 const PREFIX: &str = "REGATE_";
 
+/// The process's variables, but for those that are not UTF-8: none of ours is.
+pub(super) fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 impl Configuration {
     /// Reads the file, if there is one, and the variables over it.
     ///
@@ -280,10 +286,21 @@ impl Configuration {
             .with_list_parse_key("requests.public_paths")
             .source(Some(settings(variables)?));
         let read = builder.add_source(environment).build().and_then(Config::try_deserialize);
-        let configuration: Self = read.map_err(|error| ConfigurationError::Invalid(error.to_string()))?;
-        if configuration.http.max_nesting > HttpBounds::DEEPEST_NESTING {
-            let problem = format!("at most {}", HttpBounds::DEEPEST_NESTING);
-            return Err(ConfigurationError::Value { key: "http.max_nesting", problem });
+        let configuration: Self =
+            read.map_err(|error| ConfigurationError::Invalid(without_text(&error.to_string())))?;
+        let ranges = [
+            ("http.max_nesting", configuration.http.max_nesting, 3, HttpBounds::DEEPEST_NESTING),
+            ("http.max_connections", configuration.http.max_connections, 1, 1_000_000),
+            ("http.max_body_bytes", configuration.http.max_body_bytes, 1_024, 64 * 1024 * 1024),
+            ("http.max_header_bytes", configuration.http.max_header_bytes, 1_024, 1024 * 1024),
+            ("database.max_connections", configuration.database.max_connections as usize, 1, 1_000),
+            ("policy.max_instructions", configuration.policy.max_instructions, 1, usize::MAX),
+        ];
+        for (key, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                let problem = format!("{value} is not between {least} and {most}");
+                return Err(ConfigurationError::Value { key, problem });
+            }
         }
         Ok(configuration)
     }
@@ -383,6 +400,13 @@ impl DatabaseSection {
                 .map_err(|source| ConfigurationError::Read { path: path.clone(), source }),
         }
     }
+}
+
+/// The reader's message without the lines of the file that it shows, and without the value that it
+/// found: either may hold the database's password.
+fn without_text(message: &str) -> String {
+    let lines = message.lines().filter(|line| !line.contains('|'));
+    lines.map(without_values).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
 /// The variables that are settings. Kubernetes gives every process `REGATE_PORT…` and

@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    configuration::Configuration,
+    configuration::{self, Configuration},
     exit::{CommandError, Exit},
     import::{checked, read},
     policies,
@@ -48,7 +48,7 @@ pub(super) struct Decide {
 impl Decide {
     /// Decides and prints.
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
-        let mut configuration = Configuration::read(self.config.as_ref(), std::env::vars())?;
+        let mut configuration = Configuration::read(self.config.as_ref(), configuration::variables())?;
         if let Some(folder) = &self.policies {
             configuration.policy.folder = Some(folder.clone());
         }

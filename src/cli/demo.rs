@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{exit::CommandError, import::checked};
 use crate::{
     auth::{self, MintedToken},
+    decision::facts::Fact,
     store::Store,
     types::TokenKind,
 };
@@ -22,9 +23,33 @@ pub(super) struct Demo {
     agent: MintedToken,
 }
 
+/// The demo's rows would take the place of others of the same names.
+async fn refuse_others(store: &dyn Store) -> Result<(), CommandError> {
+    let mut others = 0_usize;
+    store
+        .load(&mut |fact| {
+            let known = match &fact {
+                Fact::Tenant(_) | Fact::Collaborator(_) => true,
+                Fact::User(user) => matches!(user.id.as_str(), "alice" | "bob"),
+                Fact::Project(project) => matches!(project.id.as_str(), "website" | "handbook" | "payroll"),
+                Fact::Token(token) => token.id.starts_with("demo-"),
+                Fact::Upstream(_) | Fact::Grant(_) => false,
+            };
+            others += usize::from(!known);
+        })
+        .await?;
+    if others > 0 {
+        let text =
+            "this database has data of its own: leave out --database-url, and the demo is served from memory";
+        return Err(CommandError::Refused(text.to_owned()));
+    }
+    Ok(())
+}
+
 impl Demo {
     /// Writes the example rows and fresh tokens into the store.
     pub(super) async fn write(store: &dyn Store) -> Result<Self, CommandError> {
+        refuse_others(store).await?;
         let mut random = StdRng::try_from_rng(&mut rand::rngs::SysRng)
             .map_err(|error| CommandError::Refused(format!("no randomness to make tokens from: {error}")))?;
         let demo = Self {

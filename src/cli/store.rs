@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 
-use super::{configuration::Configuration, exit::CommandError};
+use super::{
+    configuration::{self, Configuration},
+    exit::CommandError,
+};
 use crate::{
     decision::{Snapshot, SnapshotBuilder},
     store::{self, ConnectOptions, Store},
@@ -24,7 +27,7 @@ pub(super) struct StoreArguments {
 impl StoreArguments {
     /// The configuration, with these flags over it.
     pub(super) fn configuration(&self) -> Result<Configuration, CommandError> {
-        let mut configuration = Configuration::read(self.config.as_ref(), std::env::vars())?;
+        let mut configuration = Configuration::read(self.config.as_ref(), configuration::variables())?;
         if let Some(url) = &self.database_url {
             configuration.set_database_url(url.clone());
         }

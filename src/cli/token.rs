@@ -78,9 +78,6 @@ struct Mint {
     /// Confine it to this project; may be repeated
     #[arg(long = "only-project", value_name = "PROJECT")]
     only_projects: Vec<String>,
-    /// Confine it to this tool; may be repeated
-    #[arg(long = "only-tool", value_name = "TOOL")]
-    only_tools: Vec<String>,
     /// 1 to 365; left out: it does not expire
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=365))]
     expires_in_days: Option<u16>,
@@ -120,7 +117,7 @@ impl Mint {
             scope_push: self.scope_push,
             projects: list(&self.only_projects)
                 .map(|projects| projects.into_iter().map(|p| (p, None)).collect::<BTreeMap<_, _>>()),
-            tools: list(&self.only_tools),
+            tools: None,
             expires_at: self
                 .expires_in_days
                 .map(|days| Timestamp::from_unix_millis(now.unix_millis() + i64::from(days) * DAY)),

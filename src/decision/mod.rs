@@ -14,6 +14,7 @@ mod assignments;
 mod basis;
 mod bundle;
 mod decide;
+mod document;
 mod evaluator;
 pub mod facts;
 mod gateway;
@@ -36,6 +37,7 @@ pub use bundle::{
     RegoVersion, TIME_CHECK_INTERVAL,
 };
 pub use decide::{DecisionRules, decide};
+pub use document::document;
 pub use evaluator::{EvaluationError, Evaluator};
 pub use gateway::{GatewayRefusal, recognise_gateway};
 pub use interpreter::{Interpreter, RuleTest, TestOutcome};

@@ -57,6 +57,9 @@ pub enum AmbiguousPath {
     /// A `;`, encoded or not: some servers cut path parameters away.
     #[error("the path has a ; parameter")]
     Parameter,
+    /// A segment begins or ends with white space, or ends with a dot: some servers drop both.
+    #[error("the path has a segment with white space or a dot at its end")]
+    Padding,
     /// A raw `#`: some servers cut a fragment away.
     #[error("the path has a fragment")]
     Fragment,
@@ -138,6 +141,7 @@ fn read_segment(raw: &str, rules: PathRules) -> Result<Cow<'_, str>, AmbiguousPa
         match part {
             "" => return Err(AmbiguousPath::EmptySegment),
             "." | ".." => return Err(AmbiguousPath::DotSegment),
+            _ if part.ends_with('.') || part.trim() != part => return Err(AmbiguousPath::Padding),
             _ => {}
         }
     }
@@ -196,7 +200,7 @@ mod tests {
             ("/%25zz", &["%zz"]),
             ("/%C3%A4", &["ä"]),
             ("/ä", &["ä"]),
-            ("/a.b/...", &["a.b", "..."]),
+            ("/a.b/.c", &["a.b", ".c"]),
             ("/v1:batch/@me/~x/a,b=c", &["v1:batch", "@me", "~x", "a,b=c"]),
             ("/a%3Fb%23c", &["a?b#c"]),
         ];
@@ -250,6 +254,11 @@ mod tests {
             ("/mcp/..;/api", E::Parameter),
             ("/mcp%3Ba", E::Parameter),
             ("/restart#x", E::Fragment),
+            ("/secrets%20", E::Padding),
+            ("/%20a", E::Padding),
+            ("/secrets.", E::Padding),
+            ("/...", E::Padding),
+            ("/a%E2%80%A8", E::Padding),
             ("/%FF", E::InvalidUtf8),
             ("/%C0%AE%C0%AE", E::InvalidUtf8),
         ];

@@ -38,7 +38,7 @@ pub enum InvalidVerdict {
     #[error("`message` is not a text")]
     Message,
     /// `status` is not one that a deny may have.
-    #[error("`status` is not 400, 401, 403, 429 or 503")]
+    #[error("`status` is not 400, 401, 403, 429 or 503 (or 200 beside an allow)")]
     Status,
     /// `headers` is not as the contract says.
     #[error("`headers` is not {{\"set\": {{name: value}}, \"remove\": [name]}} with valid names and values")]
@@ -83,7 +83,9 @@ impl Verdict {
             }
         }
         verdict.allow = allow.ok_or(InvalidVerdict::NoAllow)?;
-        if !verdict.allow && verdict.status.is_some_and(|status| !DENY_STATUSES.contains(&status)) {
+        // An allow that also says 403 does not know what it wants.
+        let known = |status| if verdict.allow { status == 200 } else { DENY_STATUSES.contains(&status) };
+        if !verdict.status.is_none_or(known) {
             return Err(InvalidVerdict::Status);
         }
         Ok(verdict)
@@ -177,6 +179,7 @@ mod tests {
             (r#"{"allow": true, "message": 1}"#, E::Message),
             (r#"{"allow": false, "status": 200}"#, E::Status),
             (r#"{"allow": false, "status": 500}"#, E::Status),
+            (r#"{"allow": true, "status": 403}"#, E::Status),
             (r#"{"allow": false, "status": "403"}"#, E::Status),
             (
                 r#"{"allow": true, "rate_limit": {"name": "n", "key": "k", "limit": 1, "window_seconds": 60}}"#,

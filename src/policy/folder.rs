@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 
 use super::shipped;
 use crate::{
-    decision::{Document, RegoSource},
+    decision::{Document, RegoSource, document},
     types::PolicyRevision,
 };
 
@@ -182,7 +182,7 @@ impl Gathering {
         }
         Files {
             sources: self.sources,
-            data: Document::from(Value::Object(self.data)),
+            data: document(Value::Object(self.data)),
             revision: PolicyRevision::from_digest(&digest.finalize()),
         }
     }

@@ -17,6 +17,9 @@ use crate::{
 };
 
 /// Hands every row of decision data to `sink`, table by table.
+///
+/// A token that is limited to a list of tools is handed over as revoked: decisions do not look at the
+/// list yet, and to pass over a limit would be to fail open.
 pub(super) async fn all(
     transaction: &mut dyn Transaction,
     sink: &mut (dyn FnMut(Fact) + Send),
@@ -31,7 +34,8 @@ pub(super) async fn all(
         (
             "tokens",
             "select tenant, id, kind, sha256, user_id, project_id, scope_pull, scope_push, allow_trigger, \
-             cast(projects as text), expires_at, revoked_at is not null from tokens",
+             cast(projects as text), expires_at, \
+             (revoked_at is not null or tools is not null) from tokens",
             token,
         ),
         ("upstreams", "select tenant, id, allow_all, credential from upstreams", upstream),

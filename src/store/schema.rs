@@ -28,6 +28,8 @@ pub(super) enum Update {
     Keep,
     /// It is set when the row is made (NULL means now), and never again.
     MadeAt,
+    /// The new value replaces the old, unless the row is revoked.
+    ReplaceUnlessRevoked,
 }
 
 /// A column of a [`Table`].
@@ -97,7 +99,9 @@ pub(super) const TOKENS: Table = Table {
         column("tenant", Kind::Text, Update::Keep),
         text("kind"),
         text("name"),
-        text("sha256"),
+        // INVARIANT: a revoked token keeps its hash, so that the credential it stood for stays dead:
+        // nobody else can take a hash that is taken.
+        column("sha256", Kind::Text, Update::ReplaceUnlessRevoked),
         column("prefix", Kind::Text, Update::ReplaceUnlessNull),
         text("user_id"),
         text("project_id"),
@@ -140,7 +144,11 @@ impl Table {
             .iter()
             .map(|Column { name, update, .. }| match update {
                 Update::MadeAt => format!("coalesce(r.{name}, {})", dialect.now()),
-                Update::Key | Update::Replace | Update::ReplaceUnlessNull | Update::Keep => {
+                Update::Key
+                | Update::Replace
+                | Update::ReplaceUnlessNull
+                | Update::ReplaceUnlessRevoked
+                | Update::Keep => {
                     format!("r.{name}")
                 }
             })
@@ -167,6 +175,9 @@ impl Table {
                 Update::Replace => format!("excluded.{name}"),
                 Update::ReplaceUnlessNull => format!("coalesce(excluded.{name}, {table}.{name})"),
                 Update::Keep => format!("coalesce({table}.{name}, excluded.{name})"),
+                Update::ReplaceUnlessRevoked => format!(
+                    "case when {table}.revoked_at is null then excluded.{name} else {table}.{name} end"
+                ),
             };
             differences.push(format!("{table}.{name} is distinct from {value}"));
             assignments.push(format!("{name} = {value}"));

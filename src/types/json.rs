@@ -41,3 +41,39 @@ pub fn json_objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     let objects = Vec::<JsonObject<T>>::deserialize(deserializer)?;
     Ok(objects.into_iter().map(|object| object.0).collect())
 }
+
+/// A reader's message without the value that it found: that value may be a credential. (serde writes
+/// it as `string "…"`, or in backticks after `integer` or `floating point`.)
+pub fn without_values(message: &str) -> String {
+    let found = message.find("string \"").zip(message.rfind('"'));
+    if let Some((begin, end)) = found.filter(|(begin, end)| end > &(begin + 7)) {
+        return [&message[..begin], "another value", &message[end + 1..]].concat();
+    }
+    for kind in ["integer `", "floating point `"] {
+        if let Some((before, rest)) = message.split_once(kind) {
+            let after = rest.split_once('`').map_or("", |(_, after)| after);
+            return [before, "another value", after].concat();
+        }
+    }
+    message.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn a_message_does_not_repeat_the_value() {
+        for (message, expected) in [
+            ("invalid type: string \"rgt_x\", expected a map", "invalid type: another value, expected a map"),
+            ("invalid type: string \"a\"b\", expected u64", "invalid type: another value, expected u64"),
+            (
+                "invalid type: integer `123`, expected a string",
+                "invalid type: another value, expected a string",
+            ),
+            ("missing field `path`", "missing field `path`"),
+        ] {
+            assert_eq!(without_values(message), expected);
+        }
+    }
+}

@@ -21,7 +21,7 @@ mod token;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use credential::PresentedCredential;
 pub use id::{IdSource, RandomIds};
-pub use json::{JsonObject, json_objects};
+pub use json::{JsonObject, json_objects, without_values};
 pub use revision::{DataRevision, PolicyRevision};
 pub use secret::SecretText;
 pub use tenant::{InvalidTenantId, TenantId};

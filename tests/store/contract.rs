@@ -42,7 +42,7 @@ fn full_document() -> String {
              "tokens": [
                {{"id": "t1", "kind": "global", "name": "ci", "user_id": "u1", "sha256": "{}",
                  "scope_pull": true, "scope_push": true, "allow_trigger": true, "prefix": "rgt_global_a",
-                 "tools": ["search"], "projects": {{"p1": "2030-01-01T00:00:00.9Z", "p2": null}},
+                 "projects": {{"p1": "2030-01-01T00:00:00.9Z", "p2": null}},
                  "expires_at": "2031-01-01T02:00:00.999+02:00"}},
                {{"id": "t2", "kind": "gateway", "name": "edge", "tenant": null, "sha256": "{}"}},
                {{"id": "t3", "kind": "project", "name": "old", "tenant": "acme", "project_id": "p1",

@@ -23,7 +23,7 @@ pub use document::{
 pub use problems::{Problem, Problems};
 pub use write::{ImportError, ImportProgress, ImportReport, TableReport};
 
-use crate::types::JsonObject;
+use crate::types::{JsonObject, without_values};
 
 /// Reads a document. Types, unknown fields and missing ones are checked here, and the first such
 /// problem is given; it has the place in the document, or the line and column when the text is not
@@ -38,7 +38,7 @@ pub fn parse(bytes: &[u8]) -> Result<ImportDocument, Problems> {
             path if path == "." => "document".to_owned(),
             path => path,
         };
-        Problems::one(place, error.into_inner().to_string())
+        Problems::one(place, without_values(&error.into_inner().to_string()))
     })?;
     deserializer.end().map_err(|error| Problems::one("document".to_owned(), error.to_string()))?;
     Ok(document)

@@ -1,0 +1,32 @@
+//! Documents from JSON that somebody else wrote.
+
+use std::collections::BTreeMap;
+
+use regorus::Value;
+
+use super::Document;
+
+/// The document of a JSON value.
+///
+/// The engine's own reader is not used for what callers send: it takes an object with the one key
+/// `$serde_json::private::Number` for a number of any size, and `1e999999999` written so keeps it
+/// busy for ever. Here an object is an object, and a number is one that fits 64 bits.
+///
+/// The depth of `json` must be bounded before: this goes as deep as it does.
+pub fn document(json: serde_json::Value) -> Document {
+    match json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(value) => Value::Bool(value),
+        serde_json::Value::Number(number) => {
+            let whole = number.as_i64().map(Value::from).or_else(|| number.as_u64().map(Value::from));
+            whole.or_else(|| number.as_f64().map(Value::from)).unwrap_or(Value::Undefined)
+        }
+        serde_json::Value::String(text) => text.into(),
+        serde_json::Value::Array(items) => items.into_iter().map(document).collect::<Vec<_>>().into(),
+        serde_json::Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (Value::from(name), document(value)))
+            .collect::<BTreeMap<_, _>>()
+            .into(),
+    }
+}
