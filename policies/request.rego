@@ -46,7 +46,10 @@ else if {
 else if {
 	last := count(input.request.path) - 1
 	preceding := data.routes.changing[lower(input.request.path[last])]
-	found := [lower(segment) | some segment in array.slice(input.request.path, last - count(preceding), last)]
+	found := [word |
+		some segment in array.slice(input.request.path, last - count(preceding), last)
+		word := lower(segment)
+	]
 	found != preceding
 }
 

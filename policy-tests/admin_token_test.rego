@@ -33,7 +33,7 @@ test_a_list_of_projects_confines_it if {
 		fixtures.denies(object.union(operator("olga"), {"projects": {"p1": fixtures.now}}), "GET", path, "admin_token.project_expired")
 	}
 	fixtures.allows(object.union(operator("olga"), {"projects": {"p1": null}}), "GET", "/api/v1/projects/p1", "session.project_read")
-	fixtures.allows(object.union(operator("olga"), {"projects": {}}), "GET", "/mcp", "session.mcp")
+	fixtures.denies(object.union(operator("olga"), {"projects": {}}), "GET", "/mcp", "admin_token.project_not_listed")
 }
 
 # The same answer as a session, whatever the question.

@@ -22,19 +22,18 @@ struct Edit {
     text: String,
 }
 
-/// The sources with every assignment guarded. `ast` is the engine's syntax tree of the same sources,
+/// The sources with every assignment guarded. `modules` are the engine's syntax trees of the same sources,
 /// in the same order.
 ///
 /// # Errors
 /// What could not be understood. The bundle must then not be used: an unguarded assignment allows.
-pub(super) fn guard(sources: &[RegoSource], ast: &str) -> Result<Vec<RegoSource>, String> {
-    let modules: Vec<Value> = serde_json::from_str(ast).map_err(|error| error.to_string())?;
+pub(super) fn guard(sources: &[RegoSource], modules: &[Value]) -> Result<Vec<RegoSource>, String> {
     if modules.len() != sources.len() {
         return Err(format!("{} files were read as {} modules", sources.len(), modules.len()));
     }
     sources
         .iter()
-        .zip(&modules)
+        .zip(modules)
         .map(|(source, module)| {
             let mut edits = Vec::new();
             collect(&module["ast"], &source.text, &mut edits)?;

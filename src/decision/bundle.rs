@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use regorus::{CompiledPolicy, Engine, Value, languages::rego::compiler::Compiler, rvm::Program};
 use thiserror::Error;
 
-use super::{DATABASE_DOCUMENTS, Document, assignments, recursion};
+use super::{DATABASE_DOCUMENTS, Document, assignments, recursion, refused};
 use crate::types::PolicyRevision;
 
 /// One file of rules.
@@ -115,6 +115,9 @@ pub enum CompileError {
     /// The rules could not be prepared for the virtual machine.
     #[error("the rules could not be prepared for the virtual machine: {0}")]
     Unguarded(String),
+    /// Rego that would not be evaluated as it is meant; file, line and what to write instead.
+    #[error("{0}")]
+    Refused(String),
     /// A rule can reach itself.
     #[error("a rule calls itself, which Rego does not allow: {0}")]
     Recursion(String),
@@ -252,7 +255,12 @@ fn compile_guarded(
     options: &CompileOptions,
 ) -> Result<CompiledPolicy, CompileError> {
     let ast = engine.get_ast_as_json().map_err(|error| CompileError::Rego(message(&error)))?;
-    let guarded = assignments::guard(sources, &ast).map_err(CompileError::Unguarded)?;
+    let modules: Vec<serde_json::Value> =
+        serde_json::from_str(&ast).map_err(|error| CompileError::Unguarded(error.to_string()))?;
+    if let Some(place) = refused::find(&modules) {
+        return Err(CompileError::Refused(place));
+    }
+    let guarded = assignments::guard(sources, &modules).map_err(CompileError::Unguarded)?;
     engine_with(&guarded, data.clone(), options.rego_version)?
         .compile_with_entrypoint(&options.entrypoints.decision.as_str().into())
         .map_err(|error| CompileError::Rego(message(&error)))

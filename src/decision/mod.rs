@@ -25,6 +25,7 @@ mod path;
 mod question;
 mod reason;
 mod recursion;
+mod refused;
 mod snapshot;
 mod verdict;
 

@@ -178,3 +178,31 @@ fn the_guard_is_still_needed() {
     machine.set_input(Document::new_object());
     assert_eq!(machine.execute_entry_point_by_index(0).unwrap(), Document::Bool(true));
 }
+
+#[test]
+fn what_the_machine_would_read_otherwise_is_refused_with_its_place() {
+    let cases = [
+        "default blocked(u) := true\nblocked(u) := false if u == \"ok\"\ndecision if not blocked(input.a)",
+        "decision if count([data.users[u].role | some u in [\"u1\", \"u9\"]]) == 2",
+        "decision if {lower(x) | some x in input.list} == set()",
+        "decision if {x: data.users[x] | some x in [\"u9\"]} == {}",
+        "maybe := input.nope\ndecision if [maybe | some x in [1]] == []",
+        "decision if [input | some x in [1]] == []",
+    ];
+    for rego in cases {
+        let Err(error) = compile(&format!("package regate\n\n{rego}"), &CompileOptions::default()) else {
+            panic!("compiled: {rego}")
+        };
+        assert!(error.to_string().starts_with("policy.rego:"), "{rego}: {error}");
+    }
+    let (input, data) = facts();
+    for rego in [
+        "decision if count([r | some u in [\"u1\", \"u9\"]; r := data.users[u].role]) == 1",
+        "decision if {x: [y, 1] | some x, y in {\"a\": 2}} == {\"a\": [2, 1]}",
+        "decision if {\"k\" | some x in [1]} == {\"k\"}",
+        "f(x) := 1 if x == 1\nelse := 2\ndecision if f(5) == 2",
+    ] {
+        let (interpreted, evaluated) = both(&format!("package regate\n{rego}"), &input, &data);
+        assert_eq!((interpreted, evaluated), (Document::Bool(true), Document::Bool(true)), "{rego}");
+    }
+}

@@ -162,6 +162,46 @@ fn each_bad_question_has_its_own_clear_answer() {
 }
 
 #[test]
+fn an_object_that_the_json_reader_knows_by_name_is_an_object() {
+    // The engine's own reader would take it for a number, and compute it for ever.
+    let folder = tempfile::tempdir().unwrap();
+    let serving = Serving::start(folder.path(), &["--demo"]);
+    let number = json!({"$serde_json::private::Number": "1e999999999"});
+    let body = question(
+        json!({"explain": true, "context": {"a": number}, "mcp": {"method": "m", "params": number}}),
+    );
+    let answer = send(&serving.address, "POST", "/v1/decide", &[], &body).json();
+    assert_eq!(answer["explanation"]["input"]["context"]["a"], number);
+    assert_eq!(answer["explanation"]["input"]["mcp"]["params"], number);
+}
+
+#[test]
+fn a_header_that_http_could_not_carry_is_no_way_around_the_credential() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = Serving::start(folder.path(), &["--demo"]);
+    let ask = |headers: Value| {
+        let body =
+            json!({"request": {"method": "GET", "path": "/api/v1/projects/handbook", "headers": headers}});
+        send(&serving.address, "POST", "/v1/decide", &[], body.to_string().as_bytes())
+    };
+    assert_eq!(ask(json!({})).json()["reason"], "anonymous.public_read");
+    for headers in [
+        json!({"authorization ": "Bearer dead"}),
+        json!({"Authorization\n": "Bearer dead"}),
+        json!({"Authorization\u{0}": "Bearer dead"}),
+        json!({"": "Bearer dead"}),
+        json!({"x": "a\r\nAuthorization: Bearer dead"}),
+    ] {
+        problem(&ask(headers), 400, "question.malformed");
+    }
+    assert_eq!(ask(json!({"authorization": []})).json()["reason"], "token.malformed");
+    assert_eq!(
+        ask(json!({"authorization": ["Bearer a", "Bearer b"]})).json()["reason"],
+        "request.ambiguous_credential"
+    );
+}
+
+#[test]
 fn a_bad_batch_is_refused_whole_and_names_the_place() {
     let folder = tempfile::tempdir().unwrap();
     let serving = Serving::start(folder.path(), &["--demo"]);
