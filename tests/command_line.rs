@@ -262,3 +262,42 @@ fn help_teaches_and_wrong_usage_is_told_apart() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("nowhere.toml"));
 }
+
+#[test]
+fn the_demo_does_not_take_the_place_of_real_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = json!({"users": [{"id": "alice", "role": "admin"}, {"id": "carol"}]}).to_string();
+    assert!(run(folder.path(), &with_url(&["import", "-"]), &document).status.success());
+    let (code, log) = Serving::try_start(folder.path(), &with_url(&["--demo"])).err().unwrap();
+    assert_eq!(code, Some(1));
+    assert!(log.contains("leave out --database-url"), "{log}");
+}
+
+#[test]
+fn variables_that_are_not_text_do_not_stop_a_command() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(crate::harness::program::REGATE);
+    command.args(with_url(&["migrate"])).current_dir(folder.path()).env_clear();
+    command.env("OTHER", OsStr::from_bytes(b"\xff"));
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn an_error_about_the_configuration_does_not_show_the_database_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, text) in [
+        ("quote", "[database]\nurl = \"postgres://u:hunter2@h/d\n"),
+        ("type", "[database]\nmax_connections = \"postgres://u:hunter2@h/d\"\n"),
+        ("list", "[database]\nurl = [\"postgres://u:hunter2@h/d\"]\n"),
+        ("range", "[http]\nmax_connections = 0\n"),
+        ("zero", "[database]\nmax_connections = 0\n"),
+    ] {
+        write(folder, "regate.toml", text);
+        let output = run(folder, &["migrate", "--config", "regate.toml"], "");
+        assert_eq!(output.status.code(), Some(1), "{name}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("hunter2"), "{name}: {}", stderr(&output));
+        assert!(stderr(&output).lines().count() > 1, "{name}: {}", stderr(&output));
+    }
+}

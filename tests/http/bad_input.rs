@@ -281,3 +281,20 @@ fn no_answer_repeats_what_might_be_a_credential() {
     let log = serving.log.lock().unwrap().clone();
     assert!(!log.contains("ThisIsASecret"), "{log}");
 }
+
+#[test]
+fn a_client_that_does_not_read_loses_its_place() {
+    use std::{io::Write, net::TcpStream, time::Duration};
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "[http]\nmax_connections = 1\nreceive_time = \"200ms\"\n";
+    std::fs::write(folder.path().join("regate.toml"), settings).unwrap();
+    let serving = Serving::start(folder.path(), &["--demo", "--config", "regate.toml"]);
+    let mut stream = TcpStream::connect(&serving.address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    // Asks until the server has nowhere to put its answers, and then some: it must hang up.
+    let asked = b"GET /ready HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
+    let hung_up = (0..10_000).any(|_| stream.write_all(&asked).is_err());
+    assert!(hung_up, "the server reads for ever");
+    // The one place is free again.
+    assert_eq!(send(&serving.address, "GET", "/health", &[], b"").status, 200);
+}

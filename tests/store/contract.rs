@@ -22,6 +22,8 @@ on_both_databases![
     an_import_updates_what_differs_and_leaves_the_rest,
     an_import_with_a_problem_writes_nothing,
     an_import_never_revives_a_revoked_token,
+    a_revoked_token_keeps_its_hash_so_that_nobody_else_can_take_it,
+    a_token_with_a_list_of_tools_is_as_good_as_revoked,
     a_disabled_user_stays_so_unless_the_document_says_otherwise,
     load_sees_one_moment,
     unreadable_data_is_read_in_the_narrower_direction,
@@ -278,6 +280,31 @@ async fn an_import_with_a_problem_writes_nothing(database: TestDatabase) {
     let Err(ImportError::Invalid(problems)) = database.try_import(&document).await else { panic!() };
     let shown = format!("{problems} {problems:?}");
     assert!(!shown.contains(&taken), "{shown}");
+}
+
+async fn a_revoked_token_keeps_its_hash_so_that_nobody_else_can_take_it(database: TestDatabase) {
+    let token = |id: &str, number, revoked: &str| {
+        format!(
+            r#"{{"tokens": [{{"id": "{id}", "kind": "admin", "name": "n", "sha256": "{}", "revoked_at": {revoked}}}]}}"#,
+            hash(number)
+        )
+    };
+    database.import(&token("t1", 1, r#""2020-01-01T00:00:00Z""#)).await;
+    assert_eq!(database.import(&token("t1", 2, "null")).await.changed(), 0);
+    assert_eq!(database.import_problems(&token("t2", 1, "null")).await, ["tokens[0].sha256"]);
+    // A live token may be given another one.
+    database.import(&token("t3", 3, "null")).await;
+    assert_eq!(database.import(&token("t3", 4, "null")).await.changed(), 1);
+}
+
+async fn a_token_with_a_list_of_tools_is_as_good_as_revoked(database: TestDatabase) {
+    let document = format!(
+        r#"{{"tokens": [{{"id": "t", "kind": "mcp", "name": "n", "sha256": "{}", "tools": ["search"]}}]}}"#,
+        hash(1)
+    );
+    database.import(&document).await;
+    let tokens = database.facts().await.0;
+    assert!(tokens.iter().any(|fact| matches!(fact, Fact::Token(token) if token.revoked)), "{tokens:?}");
 }
 
 async fn an_import_never_revives_a_revoked_token(database: TestDatabase) {
