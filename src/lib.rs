@@ -8,6 +8,7 @@ pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod decision;
+pub mod feed;
 pub mod limits;
 pub mod policy;
 pub mod store;

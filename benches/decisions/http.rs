@@ -11,8 +11,8 @@ use axum::{Router, body::Bytes, http::header, routing::post};
 use regate::{
     api::{self, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, Server, Shared},
     decision::DecisionRules,
-    policy::Live,
-    types::{RandomIds, SystemClock},
+    policy::{Live, Source},
+    types::{Clock, RandomIds, SystemClock},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,12 +41,17 @@ pub fn serve_floor() {
 /// regate over this many rows, as `regate serve` puts it together.
 pub fn serve_decisions(rows: usize) {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let live = Arc::new(Live::new(world::bundle(workers), Arc::new(world::snapshot(rows))));
+    let live = Arc::new(Live::new(world::bundle(workers), world::snapshot(rows)));
+    live.confirm(Source::Tables, SystemClock.reading());
     let new_ids: NewIds = Arc::new(|| Box::new(RandomIds::new()));
     let rules = DecisionRules::default();
-    let point =
-        DecisionPoint::new(live, rules, Arc::new(SystemClock), new_ids, GatewayAuthentication::Optional);
-    serve(api::router(Shared { point: Arc::new(point), bounds: Arc::new(HttpBounds::default()) }));
+    let (clock, authentication) = (Arc::new(SystemClock), GatewayAuthentication::Optional);
+    let point = DecisionPoint::new(live, rules, clock, new_ids, authentication, Duration::MAX);
+    serve(api::router(Shared {
+        point: Arc::new(point),
+        bounds: Arc::new(HttpBounds::default()),
+        feed: None,
+    }));
 }
 
 fn serve(router: Router) {

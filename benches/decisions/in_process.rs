@@ -4,7 +4,9 @@ use std::{hint::black_box, time::Instant};
 
 use regate::{
     api::{HttpBounds, QuestionMessage},
-    decision::{Basis, DecisionRules, Document, Entrypoint, Evaluator, Interpreter, Question, decide},
+    decision::{
+        Basis, DecisionRules, Document, Entrypoint, Evaluator, Interpreter, Moment, Question, decide,
+    },
     types::{IdSource, RandomIds, TenantId, Timestamp},
 };
 
@@ -13,6 +15,7 @@ use crate::world;
 const ROWS: [usize; 2] = [1_000, 1_000_000];
 const ROUNDS: usize = 41;
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const MOMENT: Moment = Moment { now: NOW, data_is_stale: false };
 
 /// Nanoseconds a call: the median round, and how far the quartiles lie apart in percent of it.
 struct Measured {
@@ -67,7 +70,7 @@ fn print_case(rows: usize, basis: &Basis, case: &world::Case) {
     let mut ids = RandomIds::seeded(1);
     let mut answer = |question: &Question<'_>| {
         let id = ids.next_id(NOW);
-        decide(&mut evaluator, basis, &rules, question, id, NOW)
+        decide(&mut evaluator, basis, &rules, question, id, MOMENT)
     };
     let mut question = read();
     question.explain = true;
@@ -119,7 +122,7 @@ pub fn profile() {
     let begun = Instant::now();
     while begun.elapsed().as_secs() < 10 {
         for _ in 0..1_000 {
-            black_box(decide(&mut evaluator, &basis, &rules, &question, ids.next_id(NOW), NOW));
+            black_box(decide(&mut evaluator, &basis, &rules, &question, ids.next_id(NOW), MOMENT));
         }
     }
 }

@@ -83,7 +83,7 @@ pub fn bundle(workers: usize) -> Arc<Bundle> {
 
 /// The shipped bundle over that many rows.
 pub fn basis(rows: usize, workers: usize) -> Basis {
-    Basis::new(bundle(workers), Arc::new(snapshot(rows)))
+    Basis::new(bundle(workers), snapshot(rows))
 }
 
 /// The questions, as they are on the wire.

@@ -61,10 +61,10 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         })
         .collect::<Result<Vec<_>, _>>()?;
     // One policy and one snapshot for all.
-    let basis = shared.point.live().basis();
+    let taken = shared.point.take();
     let mut decisions: Vec<Decision> = Vec::with_capacity(questions.len());
     for question in &questions {
-        decisions.push(shared.point.decide_from(&basis, question));
+        decisions.push(shared.point.decide_from(&taken, question));
         // A batch of questions that each use up their budget must not keep others from being heard.
         tokio::task::consume_budget().await;
     }

@@ -27,9 +27,11 @@ use axum::{
     routing::{get, post},
 };
 
+use crate::{feed::Reach, telemetry::Metrics};
+
 pub use answer::Answer;
 pub use bounds::HttpBounds;
-pub use point::{DecisionPoint, GatewayAuthentication, NewIds};
+pub use point::{DataState, DecisionPoint, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
 pub use question::QuestionMessage;
 pub use server::{Server, ServerError};
@@ -41,6 +43,8 @@ pub struct Shared {
     pub point: Arc<DecisionPoint>,
     /// What a message may cost.
     pub bounds: Arc<HttpBounds>,
+    /// Where the data comes from, if it is followed.
+    pub feed: Option<Reach>,
 }
 
 /// All routes.
@@ -53,4 +57,13 @@ pub fn router(shared: Shared) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(shared)
+}
+
+/// The routes of the listener for metrics.
+pub fn metrics_router(metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/metrics", get(health::metrics))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(metrics)
 }

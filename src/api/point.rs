@@ -5,14 +5,16 @@ use std::{
     fmt,
     sync::Arc,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
+use super::problem::Problem;
 use crate::{
     decision::{
-        AskingGateway, Basis, Decision, DecisionRules, Evaluator, GatewayRefusal, Question, decide,
+        AskingGateway, Decision, DecisionRules, Evaluator, GatewayRefusal, Moment, Question, decide,
         recognise_gateway,
     },
-    policy::Live,
+    policy::{Live, LiveBasis},
     types::{Clock, IdSource, PresentedCredential},
 };
 
@@ -36,6 +38,25 @@ pub struct DecisionPoint {
     clock: Arc<dyn Clock>,
     new_ids: NewIds,
     authentication: GatewayAuthentication,
+    max_staleness: Duration,
+}
+
+/// The policy and data that questions are answered from, and whether the data may still be used.
+#[derive(Debug)]
+pub struct Taken {
+    basis: LiveBasis,
+    data_is_stale: bool,
+}
+
+/// How the data of this process stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataState {
+    /// It has not been loaded yet.
+    Loading,
+    /// It is current, or was this long ago.
+    Current(Duration),
+    /// It was current this long ago, which is longer than it may be: decisions are denied.
+    Stale(Duration),
 }
 
 impl fmt::Debug for DecisionPoint {
@@ -61,15 +82,16 @@ thread_local! {
 }
 
 impl DecisionPoint {
-    /// A decision point over this live state.
+    /// A decision point over this live state. Data older than `max_staleness` denies.
     pub fn new(
         live: Arc<Live>,
         rules: DecisionRules,
         clock: Arc<dyn Clock>,
         new_ids: NewIds,
         authentication: GatewayAuthentication,
+        max_staleness: Duration,
     ) -> Self {
-        Self { live, rules, clock, new_ids, authentication }
+        Self { live, rules, clock, new_ids, authentication, max_staleness }
     }
 
     /// The live policy and data.
@@ -77,32 +99,56 @@ impl DecisionPoint {
         &self.live
     }
 
+    /// How the data stands.
+    pub fn data_state(&self) -> DataState {
+        match self.live.age(self.clock.reading()) {
+            None => DataState::Loading,
+            Some(age) if age > self.max_staleness => DataState::Stale(age),
+            Some(age) => DataState::Current(age),
+        }
+    }
+
+    /// Takes the policy and data of this moment.
+    pub fn take(&self) -> Taken {
+        // In this order: the data that is taken is as new as the state says, or newer.
+        let data_is_stale = !matches!(self.data_state(), DataState::Current(_));
+        Taken { basis: self.live.basis(), data_is_stale }
+    }
+
     /// The gateway that presented `credential`; `None` where it need not and did not.
     ///
     /// # Errors
-    /// [`GatewayRefusal`] when it must authenticate and did not, or what it presented is not good.
-    pub fn gateway(&self, credential: PresentedCredential) -> Result<Option<AskingGateway>, GatewayRefusal> {
+    /// [`Problem::Gateway`] when it must authenticate and did not, or what it presented is not good;
+    /// [`Problem::NotLoaded`] and [`Problem::Stale`] when this process cannot tell.
+    pub fn gateway(&self, credential: PresentedCredential) -> Result<Option<AskingGateway>, Problem> {
+        let state = self.data_state();
+        if state == DataState::Loading {
+            return Err(Problem::NotLoaded);
+        }
         let basis = self.live.basis();
-        let gateway = recognise_gateway(basis.snapshot(), credential, self.clock.now())?;
-        match (gateway, self.authentication) {
-            (None, GatewayAuthentication::Required) => Err(GatewayRefusal),
-            (gateway, _) => Ok(gateway),
+        match (recognise_gateway(basis.snapshot(), credential, self.clock.now()), self.authentication) {
+            (Ok(None), GatewayAuthentication::Required) => Err(Problem::Gateway(GatewayRefusal)),
+            (Ok(gateway), _) => Ok(gateway),
+            // It may have been minted since.
+            (Err(_), _) if matches!(state, DataState::Stale(_)) => Err(Problem::Stale),
+            (Err(refusal), _) => Err(Problem::Gateway(refusal)),
         }
     }
 
     /// Decides one question from the policy and data of this moment.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
-        self.decide_from(&self.live.basis(), question)
+        self.decide_from(&self.take(), question)
     }
 
-    /// Decides one question from a policy and data that the caller holds: for several questions that
+    /// Decides one question from a policy and data that the caller took: for several questions that
     /// must be answered from the same.
-    pub fn decide_from(&self, basis: &Basis, question: &Question<'_>) -> Decision {
+    pub fn decide_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
         let decision = WORKER.with_borrow_mut(|worker| {
             let now = self.clock.now();
             let ids = worker.ids.get_or_insert_with(|| (self.new_ids)());
             let id = ids.next_id(now);
-            decide(&mut worker.evaluator, basis, &self.rules, question, id, now)
+            let moment = Moment { now, data_is_stale: taken.data_is_stale };
+            decide(&mut worker.evaluator, &taken.basis, &self.rules, question, id, moment)
         });
         if let Some(fault) = &decision.fault {
             tracing::warn!(decision_id = %decision.id, reason = %decision.reasons.first, %fault, "the policy gave no usable result: denied");

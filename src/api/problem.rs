@@ -49,6 +49,12 @@ pub enum Problem {
     /// The gateway did not authenticate.
     #[error(transparent)]
     Gateway(#[from] GatewayRefusal),
+    /// The data has not been loaded yet.
+    #[error("the data is still being loaded")]
+    NotLoaded,
+    /// Whether the gateway's token is good is not known, because the data is stale.
+    #[error("the data is not current: whether the gateway may ask is not known")]
+    Stale,
     /// There is nothing at this path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -84,6 +90,10 @@ impl Problem {
             Self::Gateway(_) => {
                 ("gateway.unauthenticated", StatusCode::UNAUTHORIZED, "The gateway did not authenticate")
             }
+            Self::NotLoaded => {
+                ("data.not_loaded", StatusCode::SERVICE_UNAVAILABLE, "The data is not loaded yet")
+            }
+            Self::Stale => ("data.stale", StatusCode::SERVICE_UNAVAILABLE, "The data is not current"),
             Self::NotFound => ("route.not_found", StatusCode::NOT_FOUND, "Not found"),
             Self::MethodNotAllowed => {
                 ("route.method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -127,7 +137,7 @@ impl IntoResponse for Problem {
             Self::Gateway(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Revision(_) => {
+            Self::Revision(_) | Self::NotLoaded | Self::Stale => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the message may still be on its way: nothing after it can be understood.

@@ -12,7 +12,11 @@ use thiserror::Error;
 
 use crate::{
     api::{GatewayAuthentication, HttpBounds},
-    decision::{CompileOptions, DecisionRules, EntrypointPaths, EvaluationBudget, PathRules, RegoVersion},
+    decision::{
+        CompileOptions, DecisionRules, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount,
+        PathRules, RegoVersion,
+    },
+    feed::{FeedOptions, OwnDocument, TenantOfRow},
     policy::PolicySource,
     telemetry::LogFormat,
     types::{SecretText, TenantId, without_values},
@@ -28,12 +32,18 @@ pub struct Configuration {
     pub gateways: GatewaySection,
     /// Where the data is.
     pub database: DatabaseSection,
+    /// How current the data must be.
+    pub data: DataSection,
+    /// Documents from the organisation's own tables.
+    pub documents: Vec<DocumentSection>,
     /// The policy bundle.
     pub policy: PolicySection,
     /// How questions are read.
     pub requests: RequestSection,
     /// The log.
     pub log: LogSection,
+    /// The metrics.
+    pub metrics: MetricsSection,
 }
 
 /// `[http]`
@@ -122,6 +132,10 @@ pub struct DatabaseSection {
     pub max_connections: u32,
     /// Bring the tables up to date at the start.
     pub migrate: bool,
+    #[serde(deserialize_with = "optional_secret")]
+    listener_url: Option<SecretText>,
+    /// A file that holds the listener's URL, in place of `listener_url`.
+    pub listener_url_file: Option<PathBuf>,
 }
 
 impl Default for DatabaseSection {
@@ -131,8 +145,65 @@ impl Default for DatabaseSection {
             url_file: None,
             max_connections: 8,
             migrate: true,
+            listener_url: None,
+            listener_url_file: None,
         }
     }
+}
+
+/// `[data]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataSection {
+    /// Data that is older denies.
+    #[serde(deserialize_with = "duration")]
+    pub max_staleness: Duration,
+    /// How often the database is asked for changes, whatever it announces.
+    #[serde(deserialize_with = "duration")]
+    pub poll_interval: Duration,
+    /// How long the database may say nothing before the connection is given up.
+    #[serde(deserialize_with = "duration")]
+    pub answer_time: Duration,
+}
+
+impl Default for DataSection {
+    fn default() -> Self {
+        let options = FeedOptions::default();
+        Self {
+            max_staleness: options.max_staleness,
+            poll_interval: options.poll_interval,
+            answer_time: options.answer_time,
+        }
+    }
+}
+
+/// `[[documents]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentSection {
+    /// Where it stands below `data`.
+    pub path: String,
+    /// A query over the organisation's own tables.
+    pub query: String,
+    /// An array of rows.
+    #[serde(default)]
+    pub list: bool,
+    /// The columns by whose values the rows are found, outermost first.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub key: Vec<String>,
+    /// The tenant whose decisions see the rows.
+    pub tenant: Option<TenantId>,
+    /// The column that holds the id of the tenant whose decisions see the row.
+    pub tenant_column: Option<String>,
+    /// A NOTIFY channel on which a change is announced.
+    pub channel: Option<String>,
+    /// How often the query is run, announced or not.
+    #[serde(default = "document_interval", deserialize_with = "duration")]
+    pub interval: Duration,
+}
+
+const fn document_interval() -> Duration {
+    Duration::from_secs(5)
 }
 
 /// `[policy]`
@@ -218,6 +289,14 @@ impl Default for LogSection {
     fn default() -> Self {
         Self { format: LogFormat::Text, level: "info".into() }
     }
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSection {
+    /// Address and port on which `GET /metrics` answers, for Prometheus. Left out: nowhere.
+    pub listen: Option<String>,
 }
 
 /// The configuration cannot be used.
@@ -311,6 +390,20 @@ impl Configuration {
         self.database.url_file = None;
     }
 
+    /// The documents from the organisation's own tables.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Value`] when a section cannot be used.
+    pub fn own_documents(&self) -> Result<Vec<OwnDocument>, ConfigurationError> {
+        self.documents.iter().map(DocumentSection::read).collect()
+    }
+
+    /// How the changes are followed.
+    pub fn feed_options(&self) -> FeedOptions {
+        let DataSection { max_staleness, poll_interval, answer_time } = self.data;
+        FeedOptions { poll_interval, answer_time, max_staleness }
+    }
+
     /// The bounds of the HTTP listener.
     pub fn bounds(&self) -> HttpBounds {
         let http = &self.http;
@@ -350,8 +443,12 @@ impl Configuration {
     }
 
     /// What to compile the policy with.
-    pub fn compile_options(&self, workers: usize) -> CompileOptions {
-        CompileOptions {
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Value`] when a `[[documents]]` section cannot be used.
+    pub fn compile_options(&self, workers: usize) -> Result<CompileOptions, ConfigurationError> {
+        let mounts = self.own_documents()?.into_iter().map(|document| document.mount).collect();
+        Ok(CompileOptions {
             entrypoints: EntrypointPaths {
                 decision: self.policy.entrypoint.clone(),
                 management: self.policy.management_entrypoint.clone(),
@@ -363,7 +460,8 @@ impl Configuration {
                 time: self.policy.max_time,
             },
             workers,
-        }
+            mounts,
+        })
     }
 
     /// What the configuration says about decisions.
@@ -395,10 +493,54 @@ impl DatabaseSection {
     pub fn url(&self) -> Result<SecretText, ConfigurationError> {
         match &self.url_file {
             None => Ok(self.url.clone()),
-            Some(path) => fs::read_to_string(path)
-                .map(|text| SecretText::new(text.trim().to_owned()))
-                .map_err(|source| ConfigurationError::Read { path: path.clone(), source }),
+            Some(path) => secret_of_file(path),
         }
+    }
+
+    /// The URL for listening and migrating, if it is another one.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Read`] when the file that holds it cannot be read.
+    pub fn listener_url(&self) -> Result<Option<SecretText>, ConfigurationError> {
+        match &self.listener_url_file {
+            None => Ok(self.listener_url.clone()),
+            Some(path) => secret_of_file(path).map(Some),
+        }
+    }
+}
+
+fn secret_of_file(path: &PathBuf) -> Result<SecretText, ConfigurationError> {
+    fs::read_to_string(path)
+        .map(|text| SecretText::new(text.trim().to_owned()))
+        .map_err(|source| ConfigurationError::Read { path: path.clone(), source })
+}
+
+impl DocumentSection {
+    fn read(&self) -> Result<OwnDocument, ConfigurationError> {
+        let wrong = |problem: String| ConfigurationError::Value {
+            key: "documents",
+            problem: format!("the document {:?}: {problem}", self.path),
+        };
+        let path = self.path.parse().map_err(|error: InvalidDocumentPath| wrong(error.to_string()))?;
+        if self.list != self.key.is_empty() {
+            let problem = "say either key = [\"column\", …] or list = true";
+            return Err(wrong(problem.to_owned()));
+        }
+        let tenant = match (&self.tenant, &self.tenant_column) {
+            (Some(_), Some(_)) => {
+                return Err(wrong("say either tenant or tenant_column".to_owned()));
+            }
+            (None, Some(column)) => TenantOfRow::Column(column.clone()),
+            (tenant, None) => TenantOfRow::Fixed(tenant.clone().unwrap_or_else(TenantId::default_tenant)),
+        };
+        Ok(OwnDocument {
+            mount: Mount { path, list: self.list },
+            query: self.query.clone(),
+            key: self.key.clone(),
+            tenant,
+            channel: self.channel.clone(),
+            interval: self.interval,
+        })
     }
 }
 
@@ -434,13 +576,34 @@ fn is_loopback(address: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
+/// A time such as `10s` or `50ms`, above zero.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration: Option<SignedDuration> = text.parse().ok();
     duration
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| D::Error::custom(format!("{text:?} is not a time such as \"10s\" or \"50ms\"")))
+        .ok_or_else(|| format!("{text:?} is not a time such as \"10s\" or \"50ms\""))
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretText>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretText::new))
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::Many(names) => names,
+    })
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretText, D::Error> {

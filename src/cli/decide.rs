@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Args;
@@ -17,9 +18,9 @@ use super::{
 };
 use crate::{
     api::{Answer, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, Problem, QuestionMessage},
-    policy::Live,
+    policy::{Live, Source},
     store::{self, ConnectOptions},
-    types::{RandomIds, SystemClock},
+    types::{Clock, RandomIds, SystemClock},
 };
 
 /// Decide one question from files, without a server or a database
@@ -53,12 +54,13 @@ impl Decide {
             configuration.policy.folder = Some(folder.clone());
         }
         let bundle = Arc::new(policies::compile(&configuration, 1)?);
-        let snapshot = Arc::new(block_on(self.data())?);
-        let live = Arc::new(Live::new(bundle, snapshot));
+        let live = Arc::new(Live::new(bundle, block_on(self.data())?));
+        live.confirm(Source::Tables, SystemClock.reading());
         let new_ids: NewIds = Arc::new(|| Box::new(RandomIds::new()));
         let rules = configuration.decision_rules()?;
-        let point =
-            DecisionPoint::new(live, rules, Arc::new(SystemClock), new_ids, GatewayAuthentication::Optional);
+        let (clock, authentication) = (Arc::new(SystemClock), GatewayAuthentication::Optional);
+        // Files do not change while they are asked.
+        let point = DecisionPoint::new(live, rules, clock, new_ids, authentication, Duration::MAX);
         let text = read(&self.question)?;
         // A file of one's own needs no protection from itself.
         let bounds = HttpBounds { nesting: HttpBounds::DEEPEST_NESTING, ..configuration.bounds() };

@@ -12,6 +12,7 @@ mod decide;
 mod demo;
 mod exit;
 mod import;
+mod metrics;
 mod migrate;
 mod policies;
 mod serve;

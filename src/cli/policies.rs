@@ -18,6 +18,6 @@ pub(super) fn compile_source(
     workers: usize,
 ) -> Result<Bundle, CommandError> {
     let files = policy::load(source)?;
-    let options = configuration.compile_options(workers);
+    let options = configuration.compile_options(workers)?;
     Ok(Bundle::compile(&files.sources, files.data, files.revision, &options)?)
 }

@@ -1,22 +1,28 @@
 //! `regate serve`: the start, from top to bottom, and the end.
 
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{io::Write, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
 
 use super::{
-    configuration::{Authentication, Configuration},
+    configuration::{self, Authentication, Configuration},
     demo::Demo,
     exit::{CommandError, Exit},
-    policies,
+    metrics, policies,
     store::{self, StoreArguments},
 };
 use crate::{
     api::{self, DecisionPoint, Server, Shared},
+    decision::SnapshotBuilder,
+    feed::Feed,
     policy::Live,
     telemetry,
-    types::{RandomIds, SystemClock},
+    types::{Clock, DataRevision, RandomIds, SystemClock},
 };
 
 /// Answer gateways' questions
@@ -34,6 +40,10 @@ pub(super) struct Serve {
     /// Policy folder [default: the shipped policies, which are built in]
     #[arg(long, value_name = "FOLDER")]
     policies: Option<PathBuf>,
+    /// Deny (`data.stale`) when the data has not been known to be current for longer than this, such
+    /// as 10s [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = configuration::parse_duration)]
+    max_staleness: Option<Duration>,
     /// Every gateway must present a token of kind `gateway`; needed unless the address is loopback
     #[arg(long)]
     gateways_must_authenticate: bool,
@@ -51,6 +61,9 @@ impl Serve {
         }
         if let Some(folder) = &self.policies {
             configuration.policy.folder = Some(folder.clone());
+        }
+        if let Some(time) = self.max_staleness {
+            configuration.data.max_staleness = time;
         }
         if self.gateways_must_authenticate {
             configuration.gateways.authentication = Authentication::Required;
@@ -81,32 +94,73 @@ impl Serve {
             revision = %bundle.revision(),
             "policy compiled"
         );
-        let store = store::open(configuration).await?;
-        let demo = match self.demo {
-            true => Some(Demo::write(&*store).await?),
-            false => None,
+        let documents = configuration.own_documents()?;
+        // Before anything takes long: whoever is told to end while loading ends at once.
+        let mut end = pin!(end_signal()?);
+        let opening = async {
+            let store = store::open(configuration).await?;
+            let demo = match self.demo {
+                true => Some(Demo::write(&*store).await?),
+                false => None,
+            };
+            Ok::<_, CommandError>((store, demo))
         };
-        let snapshot = Arc::new(store::load(&*store).await?);
-        let live = Arc::new(Live::new(bundle, snapshot));
+        let (store, demo) = tokio::select! {
+            opened = opening => opened?,
+            () = &mut end => return Ok(()),
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mounts = documents.iter().map(|document| document.mount.clone()).collect();
+        let nothing = SnapshotBuilder::new(mounts).finish(DataRevision::default());
+        let live = Arc::new(Live::new(bundle, nothing));
+        let options = configuration.feed_options();
+        let feed =
+            Feed::start(Arc::clone(&store), Arc::clone(&live), Arc::clone(&clock), options, documents)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
-        let point = DecisionPoint::new(live, rules, Arc::new(SystemClock), new_ids, authentication);
+        let staleness = options.max_staleness;
+        let point = DecisionPoint::new(live, rules, clock, new_ids, authentication, staleness);
+        let point = Arc::new(point);
+
         let bounds = Arc::new(configuration.bounds());
         let server = Server::bind(&configuration.http.listen, Arc::clone(&bounds)).await?;
         let address = server.address()?;
-        // Before the line is printed: whoever reads it may send a signal at once.
-        let end = end_signal()?;
-        let mut output = std::io::stdout();
-        writeln!(output, "regate is ready: http://{address}")?;
-        if let Some(demo) = demo {
-            write!(output, "{}", demo.curl_lines(address))?;
+        let (stop, stopped) = watch::channel(false);
+        let mut servers = JoinSet::new();
+        if let Some(listen) = &configuration.metrics.listen {
+            let metrics = Server::bind(listen, Arc::clone(&bounds)).await?;
+            tracing::info!(address = %metrics.address()?, "metrics at /metrics");
+            let registry = metrics::registry(&point, feed.reach());
+            servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
-        output.flush()?;
-        let router = api::router(Shared { point: Arc::new(point), bounds });
-        server.serve(router, end).await;
+        let router = api::router(Shared { point, bounds, feed: Some(feed.reach().clone()) });
+        servers.spawn(server.serve(router, until(stopped)));
+        tracing::info!(%address, "listening; loading the decision data");
+        let ready = tokio::select! {
+            () = feed.loaded() => true,
+            () = &mut end => false,
+        };
+        if ready {
+            // The signals are caught already: whoever reads the line may send one at once.
+            let mut output = std::io::stdout();
+            writeln!(output, "regate is ready: http://{address}")?;
+            if let Some(demo) = demo {
+                write!(output, "{}", demo.curl_lines(address))?;
+            }
+            output.flush()?;
+            end.await;
+        }
+        stop.send_replace(true);
+        while servers.join_next().await.is_some() {}
+        feed.stop();
         store.close().await;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Done when the channel says so.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
 }
 
 fn end_signal() -> std::io::Result<impl Future<Output = ()>> {

@@ -58,6 +58,7 @@ pub(super) async fn connect(configuration: &Configuration) -> Result<Arc<dyn Sto
     let options = ConnectOptions {
         max_connections: configuration.database.max_connections,
         acquire_timeout: Duration::from_secs(10),
+        listener_url: configuration.database.listener_url()?,
     };
     Ok(store::connect(url.expose(), options).await?)
 }

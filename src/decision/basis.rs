@@ -1,36 +1,39 @@
 //! What decisions are made from: one bundle and one snapshot, taken together, so that no decision
 //! ever mixes two of either.
 
-use std::{collections::HashMap, sync::Arc};
-
-use regorus::{Value, value::Object};
+use std::sync::Arc;
 
 use super::{
-    DATABASE_DOCUMENTS, Document,
+    Document,
     bundle::Bundle,
-    snapshot::{Snapshot, TenantData},
+    facts::Change,
+    snapshot::{MountedDocuments, Snapshot, TenantData},
 };
-use crate::types::TenantId;
+use crate::types::{DataRevision, TenantId};
 
-/// A bundle and a snapshot, and `data` for each tenant made from both.
-#[derive(Debug)]
+/// A bundle and a snapshot that was joined with it.
+///
+/// A copy shares everything until one of the two is updated, see [`Snapshot`].
+#[derive(Clone, Debug)]
 pub struct Basis {
     bundle: Arc<Bundle>,
-    snapshot: Arc<Snapshot>,
-    /// What Rego sees as `data`, a tenant: its own rows and the bundle's data files.
-    documents: HashMap<TenantId, Document>,
-    /// What a tenant without rows sees.
-    nobody: (TenantData, Document),
+    snapshot: Snapshot,
+}
+
+/// A step from one state of the data to the next.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// Rows changed, and the data is now at this revision.
+    Rows(Arc<[Change]>, DataRevision),
+    /// One of the organisation's own documents, by its place in the list of mounts, is now this.
+    Mounted(usize, Arc<MountedDocuments>),
 }
 
 impl Basis {
     /// Joins a bundle and a snapshot. The cost grows with the number of tenants, not of rows.
-    pub fn new(bundle: Arc<Bundle>, snapshot: Arc<Snapshot>) -> Self {
-        let documents =
-            snapshot.tenants().map(|(id, tenant)| (id.clone(), document(&bundle, tenant))).collect();
-        let nobody = TenantData::empty();
-        let nobody = (TenantData::empty(), document(&bundle, &nobody));
-        Self { bundle, snapshot, documents, nobody }
+    pub fn new(bundle: Arc<Bundle>, mut snapshot: Snapshot) -> Self {
+        snapshot.set_files(&bundle.data);
+        Self { bundle, snapshot }
     }
 
     /// The bundle.
@@ -39,32 +42,25 @@ impl Basis {
     }
 
     /// The snapshot.
-    pub fn snapshot(&self) -> &Arc<Snapshot> {
+    pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Takes a step. The cost is that of what changes, see [`Snapshot::apply`].
+    pub fn update(&mut self, update: &Update) {
+        match update {
+            Update::Rows(changes, revision) => self.snapshot.apply(changes, *revision),
+            Update::Mounted(place, documents) => self.snapshot.mount(*place, Arc::clone(documents)),
+        }
     }
 
     /// What Rego sees as `data` in a decision about this tenant.
     pub fn document(&self, tenant: &TenantId) -> &Document {
-        self.tenant(tenant).1
+        self.tenant(tenant).document()
     }
 
     /// What a decision about this tenant sees. A tenant that is not there has no rows.
-    pub(super) fn tenant(&self, tenant: &TenantId) -> (&TenantData, &Document) {
-        match (self.snapshot.tenant(tenant), self.documents.get(tenant)) {
-            (Some(data), Some(document)) => (data, document),
-            _ => (&self.nobody.0, &self.nobody.1),
-        }
+    pub(super) fn tenant(&self, tenant: &TenantId) -> &TenantData {
+        self.snapshot.tenant(tenant)
     }
-}
-
-fn document(bundle: &Bundle, tenant: &TenantData) -> Document {
-    // `Bundle::compile` refuses data that is not an object.
-    let mut joined = match &bundle.data {
-        Value::Object(files) => Object::clone(files),
-        _ => Object::new(),
-    };
-    for (name, document) in DATABASE_DOCUMENTS.into_iter().zip(&tenant.documents) {
-        joined.insert(name.into(), document.clone());
-    }
-    joined.into_value()
 }

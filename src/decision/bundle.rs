@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use regorus::{CompiledPolicy, Engine, Value, languages::rego::compiler::Compiler, rvm::Program};
 use thiserror::Error;
 
-use super::{DATABASE_DOCUMENTS, Document, assignments, recursion, refused};
+use super::{DATABASE_DOCUMENTS, Document, assignments, mount::Mount, recursion, refused};
 use crate::types::PolicyRevision;
 
 /// One file of rules.
@@ -90,6 +90,8 @@ pub struct CompileOptions {
     /// How many copies of the program to make: one for each worker, because workers that share one
     /// wait for each other at its reference counts.
     pub workers: usize,
+    /// Where the organisation's own documents will stand.
+    pub mounts: Arc<[Mount]>,
 }
 
 impl Default for CompileOptions {
@@ -99,6 +101,7 @@ impl Default for CompileOptions {
             rego_version: RegoVersion::default(),
             budget: EvaluationBudget::default(),
             workers: 1,
+            mounts: Arc::default(),
         }
     }
 }
@@ -128,6 +131,14 @@ pub enum CompileError {
         place: String,
         /// The first name below `data`.
         document: &'static str,
+    },
+    /// A rule, a data file or another document stands where one of the organisation's own goes.
+    #[error("the document data.{path} (a [[documents]] section) collides with {place}: give it another path")]
+    Mounted {
+        /// The document's path below `data`.
+        path: String,
+        /// What is there.
+        place: String,
     },
     /// A data file stands where a rule is.
     #[error("a data file and a rule define the same path: {0}")]
@@ -169,6 +180,7 @@ impl Bundle {
             .compile_with_entrypoint(&entry.decision.as_str().into())
             .map_err(|error| CompileError::Rego(message(&error)))?;
         refuse_reserved_names(&compiled, &data)?;
+        refuse_mounted_names(&compiled, &data, &options.mounts)?;
         let compiled = compile_guarded(&engine, sources, &data, options)?;
         let rules = compiled.get_rules();
         let paths = [&entry.decision, &entry.management, &entry.authzen]
@@ -293,6 +305,31 @@ fn refuse_reserved_names(compiled: &CompiledPolicy, data: &Document) -> Result<(
         if defined {
             let place = format!("a data file that defines {document}");
             return Err(CompileError::ReservedDocument { place, document });
+        }
+    }
+    Ok(())
+}
+
+fn refuse_mounted_names(
+    compiled: &CompiledPolicy,
+    data: &Document,
+    mounts: &[Mount],
+) -> Result<(), CompileError> {
+    let rules: Vec<Vec<&str>> = compiled
+        .get_rules()
+        .keys()
+        .filter_map(|path| Some(path.strip_prefix("data.")?.split('.').collect()))
+        .collect();
+    for (index, mount) in mounts.iter().enumerate() {
+        let collision = |place| Err(CompileError::Mounted { path: mount.path.to_string(), place });
+        if let Some(other) = mounts.iter().take(index).find(|other| other.path.overlaps(&mount.path)) {
+            return collision(format!("the document data.{}", other.path));
+        }
+        if let Some(rule) = rules.iter().find(|rule| mount.path.meets(rule)) {
+            return collision(format!("the rule data.{}", rule.join(".")));
+        }
+        if mount.path.is_defined_in(data) {
+            return collision("a data file of the policy folder".to_owned());
         }
     }
     Ok(())

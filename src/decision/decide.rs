@@ -56,9 +56,18 @@ impl DecisionRules {
     }
 }
 
+/// When a decision is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The time.
+    pub now: Timestamp,
+    /// The data is older than it may be: nothing that depends on it is allowed.
+    pub data_is_stale: bool,
+}
+
 /// Decides. Never fails: what goes wrong is a deny with its reason.
 ///
-/// Takes `basis` (the policy and the data, of one moment), the question, the moment and the id that
+/// Takes `basis` (the policy and the data, taken together), the question, the moment and the id that
 /// the decision is to have; gives the same answer for the same values.
 pub fn decide(
     evaluator: &mut Evaluator,
@@ -66,8 +75,9 @@ pub fn decide(
     rules: &DecisionRules,
     question: &Question<'_>,
     id: Uuid,
-    now: Timestamp,
+    moment: Moment,
 ) -> Decision {
+    let now = moment.now;
     let draft = Draft { basis, id, subject: None };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
@@ -80,6 +90,11 @@ pub fn decide(
     if rules.is_public(&method, &path) {
         return Decision { allow: true, ..draft.refuse(OwnReason::PublicPath) };
     }
+    // INVARIANT: from here on the data is looked at. Stale data answers nothing: not even that a
+    // token is unknown, which would make clients throw good tokens away.
+    if moment.data_is_stale {
+        return draft.refuse(OwnReason::DataStale);
+    }
     let token = match resolve(basis.snapshot(), question, now) {
         Ok(token) => token,
         Err((reason, token)) => return Draft { subject: token.map(Subject::from), ..draft }.refuse(reason),
@@ -90,7 +105,7 @@ pub fn decide(
         Some(token) => token.tenant.as_ref().unwrap_or(&rules.default_tenant),
         None => gateways_tenant.unwrap_or(&rules.default_tenant),
     };
-    let (tenant, data) = basis.tenant(tenant_id);
+    let tenant = basis.tenant(tenant_id);
     let upstream = match find_upstream(tenant, token, question) {
         Ok(upstream) => upstream,
         Err(reason) => return draft.refuse(reason),
@@ -99,7 +114,7 @@ pub fn decide(
     let parts = InputParts { question, method: &method, path: &path, token, tenant, upstream, now };
     let input = evaluator.input.build(&parts);
     let seen = question.explain.then(|| input.clone());
-    let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, data, input);
+    let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, tenant.document(), input);
     let explanation = seen
         .map(|input| Box::new(Explanation { input, result: result.clone().unwrap_or(Document::Undefined) }));
     let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));

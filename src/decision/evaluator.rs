@@ -45,20 +45,14 @@ pub struct Evaluator {
     worker: usize,
     machine: RegoVM,
     loaded: Option<Arc<Bundle>>,
-    data: Document,
+    registers: usize,
     pub(super) input: InputBuilder,
 }
 
 impl Evaluator {
     /// The evaluator of the worker with this number.
     pub fn new(worker: usize) -> Self {
-        Self {
-            worker,
-            machine: RegoVM::new(),
-            loaded: None,
-            data: Value::Undefined,
-            input: InputBuilder::default(),
-        }
+        Self { worker, machine: RegoVM::new(), loaded: None, registers: 0, input: InputBuilder::default() }
     }
 
     /// Evaluates the entrypoint's rule over `data` and `input`.
@@ -75,16 +69,23 @@ impl Evaluator {
     ) -> Result<Document, EvaluationError> {
         let index = bundle.program_index(entrypoint).ok_or(EvaluationError::NoEntrypoint)?;
         self.load(bundle);
-        if !same_document(&self.data, data) {
-            // Checks for collisions with rules, so it is done once for each change of document.
-            self.machine.set_data(data.clone()).map_err(|error| self.explain(error))?;
-            self.data = data.clone();
-        }
+        // Looks for collisions with rules, along those names that are in both.
+        self.machine.set_data(data.clone()).map_err(|error| self.explain(error))?;
         self.machine.set_input(input);
         let result = self.machine.execute_entry_point_by_index(index);
-        // Nothing that a caller sent stays behind until the next question.
+        let result = result.map_err(|error| self.explain(error));
+        self.forget();
+        result
+    }
+
+    /// Lets go of what the last question was about. Nothing that a caller sent stays behind until the
+    /// next question, and data that nobody looks at can be changed in place.
+    fn forget(&mut self) {
         self.machine.set_input(Value::Undefined);
-        result.map_err(|error| self.explain(error))
+        // Nothing collides with nothing.
+        let _ = self.machine.set_data(Value::Undefined);
+        self.machine.set_base_register_count(1);
+        self.machine.set_base_register_count(self.registers);
     }
 
     fn load(&mut self, bundle: &Arc<Bundle>) {
@@ -98,7 +99,7 @@ impl Evaluator {
             limit: bundle.budget.time,
             check_interval: TIME_CHECK_INTERVAL,
         }));
-        self.data = Value::Undefined;
+        self.registers = self.machine.get_registers().len();
         self.loaded = Some(Arc::clone(bundle));
     }
 
@@ -126,13 +127,4 @@ impl Evaluator {
 fn kind(error: &VmError) -> String {
     let debug = format!("{error:?}");
     debug.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
-}
-
-/// Whether both are the same document in memory. Two equal documents in two places count as
-/// different: to compare them would cost more than to set one again.
-fn same_document(left: &Document, right: &Document) -> bool {
-    match (left, right) {
-        (Value::Object(left), Value::Object(right)) => Arc::ptr_eq(left, right),
-        _ => false,
-    }
 }

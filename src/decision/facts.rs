@@ -26,6 +26,91 @@ pub enum Fact {
     Grant(Grant),
 }
 
+/// Which row a change is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FactKey {
+    /// A tenant. When it goes, all its rows go with it.
+    Tenant(TenantId),
+    /// A user.
+    User {
+        /// Its tenant.
+        tenant: TenantId,
+        /// Its id.
+        id: String,
+    },
+    /// A project.
+    Project {
+        /// Its tenant.
+        tenant: TenantId,
+        /// Its id.
+        id: String,
+    },
+    /// A user's role on a project.
+    Collaborator {
+        /// The tenant of both.
+        tenant: TenantId,
+        /// The project.
+        project_id: String,
+        /// The user.
+        user_id: String,
+    },
+    /// A token, by what it is found by.
+    Token(TokenHash),
+    /// An upstream.
+    Upstream {
+        /// Its tenant.
+        tenant: TenantId,
+        /// Its id.
+        id: String,
+    },
+    /// That a token may reach an upstream.
+    Grant {
+        /// The tenant of both.
+        tenant: TenantId,
+        /// The token.
+        token_id: String,
+        /// The upstream.
+        upstream_id: String,
+    },
+}
+
+impl Fact {
+    /// Which row it is.
+    pub fn key(&self) -> FactKey {
+        match self {
+            Self::Tenant(tenant) => FactKey::Tenant(tenant.clone()),
+            Self::User(user) => FactKey::User { tenant: user.tenant.clone(), id: user.id.clone() },
+            Self::Project(project) => {
+                FactKey::Project { tenant: project.tenant.clone(), id: project.id.clone() }
+            }
+            Self::Collaborator(row) => FactKey::Collaborator {
+                tenant: row.tenant.clone(),
+                project_id: row.project_id.clone(),
+                user_id: row.user_id.clone(),
+            },
+            Self::Token(token) => FactKey::Token(token.sha256),
+            Self::Upstream(upstream) => {
+                FactKey::Upstream { tenant: upstream.tenant.clone(), id: upstream.id.clone() }
+            }
+            Self::Grant(grant) => FactKey::Grant {
+                tenant: grant.tenant.clone(),
+                token_id: grant.token_id.clone(),
+                upstream_id: grant.upstream_id.clone(),
+            },
+        }
+    }
+}
+
+/// What a row is now, whatever it was: applying a change again, or to data that has it already, does
+/// nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The row is there, and is this.
+    Put(Fact),
+    /// The row is not there.
+    Removed(FactKey),
+}
+
 /// What a user is within the organisation; rights on a project come from [`ProjectRole`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -20,31 +20,36 @@ pub mod facts;
 mod gateway;
 mod input;
 mod interpreter;
+mod mount;
 mod outcome;
 mod path;
 mod question;
 mod reason;
 mod recursion;
 mod refused;
+mod sharded;
 mod snapshot;
 mod verdict;
 
 /// A Rego value: what `input`, `data` and results are made of.
 pub type Document = regorus::Value;
 
-pub use basis::Basis;
+pub use basis::{Basis, Update};
 pub use bundle::{
     Bundle, CompileError, CompileOptions, Entrypoint, EntrypointPaths, EvaluationBudget, RegoSource,
     RegoVersion, TIME_CHECK_INTERVAL,
 };
-pub use decide::{DecisionRules, decide};
+pub use decide::{DecisionRules, Moment, decide};
 pub use document::document;
 pub use evaluator::{EvaluationError, Evaluator};
 pub use gateway::{GatewayRefusal, recognise_gateway};
 pub use interpreter::{Interpreter, RuleTest, TestOutcome};
+pub use mount::{DocumentPath, InvalidDocumentPath, Mount};
 pub use outcome::{Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject};
 pub use path::{AmbiguousPath, PathRules, RequestPath};
 pub use question::{AskingGateway, Headers, Mcp, Question, Request};
 pub use reason::{OwnReason, Reason};
-pub use snapshot::{DATABASE_DOCUMENTS, Snapshot, SnapshotBuilder, TenantData, TokenRecord, UpstreamRecord};
+pub use snapshot::{
+    DATABASE_DOCUMENTS, MountedDocuments, Snapshot, SnapshotBuilder, TenantData, TokenRecord, UpstreamRecord,
+};
 pub use verdict::InvalidVerdict;

@@ -87,6 +87,8 @@ own_reasons! {
     PolicyError = "policy.error", 403, "the policy could not be evaluated";
     /// The policy exceeded its budget of instructions or time.
     PolicyTimeout = "policy.timeout", 503, "the policy took too long";
+    /// This process does not know the present data.
+    DataStale = "data.stale", 503, "the data is not current; try again later";
     /// The question names an upstream that the tenant does not have.
     UpstreamUnknown = "upstream.unknown", 403, "there is no such upstream";
     /// The token has no grant for the upstream.

@@ -1,26 +1,56 @@
-//! What decisions are made from at this moment.
+//! What decisions are made from at this moment, and how old it is.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    decision::{Basis, Bundle, Snapshot},
-    types::DataRevision,
+    decision::{Basis, Bundle, Snapshot, Update},
+    types::{ClockReading, DataRevision},
 };
 
 /// The live policy and data. Readers take both together, without a lock, and keep what they took for
 /// as long as they need it; one writer at a time puts a new pair in its place.
+///
+/// There are two copies of the data that differ in the last update, and share what neither changed.
+/// Readers are given one; the next update goes into the other, in place, which nobody looks at any
+/// more, and the two change parts. So an update costs what it changes, however much data there is.
 #[derive(Debug)]
 pub struct Live {
     basis: ArcSwap<Basis>,
-    writer: Mutex<()>,
-    revision: watch::Sender<DataRevision>,
+    writer: Mutex<Writer>,
+    /// `None` until everything is loaded.
+    revision: watch::Sender<Option<DataRevision>>,
+    /// When the data of each source was last known to be all there is; `None` before its first load.
+    /// The tables come first, then the organisation's own documents.
+    confirmed: Box<[ArcSwapOption<ClockReading>]>,
+}
+
+/// Where data comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// regate's own tables.
+    Tables,
+    /// One of the organisation's own documents, by its place in the list of mounts.
+    Document(usize),
+}
+
+/// The policy and data that a reader took.
+pub type LiveBasis = Guard<Arc<Basis>>;
+
+/// What the writers keep from one update to the next.
+#[derive(Debug, Default)]
+struct Writer {
+    /// The other copy, and what it lacks.
+    other: Option<(Arc<Basis>, Update)>,
+    /// Copies that a reader still held when the writer was through with them. They are freed here:
+    /// a reader that comes back last should not be the one to free a million rows.
+    held: Vec<Arc<Basis>>,
 }
 
 /// The data revision that was asked for did not come in time.
@@ -34,27 +64,104 @@ pub struct RevisionTimeout {
 }
 
 impl Live {
-    /// Begins with this policy and this data.
-    pub fn new(bundle: Arc<Bundle>, snapshot: Arc<Snapshot>) -> Self {
-        let revision = watch::Sender::new(snapshot.revision());
-        let basis = ArcSwap::from_pointee(Basis::new(bundle, snapshot));
-        Self { basis, writer: Mutex::new(()), revision }
+    /// Begins with this policy and this data, which counts as not loaded until each source of it was
+    /// confirmed ([`confirm`](Self::confirm)).
+    pub fn new(bundle: Arc<Bundle>, snapshot: Snapshot) -> Self {
+        let sources = 1 + snapshot.mounts().len();
+        Self {
+            basis: ArcSwap::from_pointee(Basis::new(bundle, snapshot)),
+            writer: Mutex::default(),
+            revision: watch::Sender::new(None),
+            confirmed: (0..sources).map(|_| ArcSwapOption::empty()).collect(),
+        }
     }
 
     /// The policy and the data of this moment.
-    pub fn basis(&self) -> Guard<Arc<Basis>> {
+    pub fn basis(&self) -> LiveBasis {
         self.basis.load()
     }
 
-    /// Replaces the data. When this returns, every later decision is made from it.
-    pub fn publish_snapshot(&self, snapshot: Arc<Snapshot>) {
-        let revision = snapshot.revision();
-        {
-            let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            let bundle = Arc::clone(self.basis.load().bundle());
-            self.basis.store(Arc::new(Basis::new(bundle, snapshot)));
+    /// How old the data may be at most: how long ago that source which was confirmed the longest time
+    /// ago was known to be all there is. `None` before everything was loaded.
+    pub fn age(&self, now: ClockReading) -> Option<Duration> {
+        let mut oldest = Duration::ZERO;
+        for confirmed in &self.confirmed {
+            oldest = oldest.max(now.since(**confirmed.load().as_ref()?));
         }
-        self.revision.send_replace(revision);
+        Some(oldest)
+    }
+
+    /// Says that what was published last of a source was all there was at `when`. To be called after it
+    /// was published, with a moment before the store was asked.
+    pub fn confirm(&self, source: Source, when: ClockReading) {
+        let place = match source {
+            Source::Tables => 0,
+            Source::Document(place) => place + 1,
+        };
+        if let Some(confirmed) = self.confirmed.get(place) {
+            confirmed.store(Some(Arc::new(when)));
+        }
+        if self.confirmed.iter().all(|confirmed| confirmed.load().is_some()) {
+            let present = self.basis.load().snapshot().revision();
+            self.revision.send_if_modified(|revision| revision.replace(present) != Some(present));
+        }
+    }
+
+    /// Waits until everything was loaded for the first time.
+    pub async fn loaded(&self) {
+        // The sender lives as long as we do.
+        let _ = self.revision.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Replaces the rows of the tables. When this returns, every later decision is made from them. The
+    /// organisation's own documents stay as they are.
+    pub fn publish_snapshot(&self, mut snapshot: Snapshot) {
+        let mut writer = self.writer();
+        let present = self.basis.load_full();
+        snapshot.keep_mounted(present.snapshot());
+        let bundle = Arc::clone(present.bundle());
+        drop(present);
+        let before = self.basis.swap(Arc::new(Basis::new(bundle, snapshot)));
+        writer.held.push(before);
+        let other = writer.other.take().map(|(other, _)| other);
+        writer.held.extend(other);
+        writer.free();
+    }
+
+    /// Brings the data one step on. When this returns, every later decision is made from it.
+    pub fn publish(&self, update: Update) {
+        let mut writer = self.writer();
+        let mut next = match writer.other.take() {
+            None => self.copy(),
+            Some((other, lacking)) => match Arc::try_unwrap(other) {
+                Ok(mut other) => {
+                    other.update(&lacking);
+                    other
+                }
+                Err(held) => {
+                    writer.held.push(held);
+                    self.copy()
+                }
+            },
+        };
+        next.update(&update);
+        let before = self.basis.swap(Arc::new(next));
+        writer.other = Some((before, update));
+        writer.free();
+    }
+
+    /// A copy that shares everything: what the next update changes will be copied then.
+    fn copy(&self) -> Basis {
+        Basis::clone(&self.basis.load())
+    }
+
+    /// Frees what readers have let go of since the last update.
+    pub fn free(&self) {
+        self.writer().free();
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until this process has the data revision `wanted`, for at most `limit`.
@@ -70,12 +177,18 @@ impl Live {
             return Ok(());
         }
         let mut revisions = self.revision.subscribe();
-        let reached = revisions.wait_for(|present| *present >= wanted);
+        let reached = revisions.wait_for(|present| *present >= Some(wanted));
         match tokio::time::timeout(limit, reached).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => {
                 Err(RevisionTimeout { wanted, present: self.basis.load().snapshot().revision() })
             }
         }
+    }
+}
+
+impl Writer {
+    fn free(&mut self) {
+        self.held.retain(|basis| Arc::strong_count(basis) > 1);
     }
 }

@@ -14,5 +14,5 @@ mod shipped;
 mod testing;
 
 pub use folder::{Files, LoadError, PolicySource, load};
-pub use live::{Live, RevisionTimeout};
+pub use live::{Live, LiveBasis, RevisionTimeout, Source};
 pub use testing::{TestError, TestReport, TestResult, run_tests};

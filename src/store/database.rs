@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use sqlx::{ColumnIndex, Decode, Type};
 
-use super::{StoreError, dialect::Dialect, time::Moment};
+use super::{Hint, StoreError, dialect::Dialect, revision::DataPosition, time::Moment};
 use crate::types::Timestamp;
 
 /// What a transaction is for.
@@ -22,6 +22,9 @@ pub(super) trait Database: Send + Sync {
     /// How its SQL differs.
     fn dialect(&self) -> Dialect;
 
+    /// See [`Store::feed`](super::Store::feed).
+    fn feed(&self, channels: &[String]) -> Box<dyn FeedConnection>;
+
     /// Begins a transaction; dropping it undoes it.
     async fn begin(&self, purpose: Purpose) -> Result<Box<dyn Transaction>, StoreError>;
 
@@ -34,6 +37,31 @@ pub(super) trait Database: Send + Sync {
     /// See [`Store::close`](super::Store::close).
     async fn close(&self);
 }
+
+/// A connection that is kept for reading changes as they come.
+#[async_trait]
+pub(super) trait FeedConnection: Send {
+    /// How its SQL differs.
+    fn dialect(&self) -> Dialect;
+
+    /// The position of this moment, at the cost of one round trip.
+    async fn position(&mut self) -> Result<DataPosition, StoreError>;
+
+    /// Begins a transaction that reads, all of it as of one moment.
+    async fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError>;
+
+    /// Runs a query of the organisation's own, as of now, and hands over each row as a JSON object.
+    async fn query_json(&mut self, sql: &str, each: &mut JsonSink<'_>) -> Result<(), StoreError>;
+
+    /// See [`ChangeFeed::hint`](super::ChangeFeed::hint).
+    async fn hint(&mut self) -> Result<Vec<Hint>, StoreError>;
+
+    /// Throws the connection away: the next call makes another.
+    fn disconnect(&mut self);
+}
+
+/// A function that takes a row as the text of a JSON object, and stops it with an error.
+pub(super) type JsonSink<'a> = dyn FnMut(&str) -> Result<(), StoreError> + Send + 'a;
 
 /// A function that takes each row of an answer, and stops it with an error.
 pub(super) type RowSink<'a> = dyn FnMut(&dyn Row) -> Result<(), StoreError> + Send + 'a;
@@ -58,14 +86,17 @@ pub(super) trait Transaction: Send {
 
 /// A [`Transaction`] over one of sqlx's drivers. The text is the same for each and cannot be generic:
 /// sqlx ties what a statement may bind and return to the driver's own types.
+///
+/// `persistent`: whether the connection keeps prepared statements. Where a pooler may stand between us and
+/// the database, the next statement may meet another connection, which has not prepared it.
 macro_rules! transaction {
-    ($name:ident, $driver:ty) => {
-        struct $name(::sqlx::Transaction<'static, $driver>);
+    ($name:ident, $driver:ty, persistent: $persistent:literal) => {
+        struct $name<'c>(::sqlx::Transaction<'c, $driver>);
 
         #[async_trait]
-        impl Transaction for $name {
+        impl Transaction for $name<'_> {
             async fn execute(&mut self, sql: &str, parameter: Option<&str>) -> Result<u64, StoreError> {
-                let mut query = sqlx::query(AssertSqlSafe(sql));
+                let mut query = sqlx::query(AssertSqlSafe(sql)).persistent($persistent);
                 if let Some(json) = parameter {
                     query = query.bind(json);
                 }
@@ -78,7 +109,7 @@ macro_rules! transaction {
                 parameter: Option<&str>,
                 each: &mut RowSink<'_>,
             ) -> Result<(), StoreError> {
-                let mut query = sqlx::query(AssertSqlSafe(sql));
+                let mut query = sqlx::query(AssertSqlSafe(sql)).persistent($persistent);
                 if let Some(json) = parameter {
                     query = query.bind(json);
                 }

@@ -56,6 +56,33 @@ impl Dialect {
         }
     }
 
+    /// What begins a transaction that writes: where the triggers cannot tell by themselves, it says
+    /// that all its changes are one revision.
+    pub(super) const fn begin_revision(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some(
+                "update data_revision set in_batch = 1, noted = 0, revision = revision + 1, \
+                 follows = mark, mark = lower(hex(randomblob(16)))",
+            ),
+            Self::Postgres => None,
+        }
+    }
+
+    /// What ends a transaction that writes: from here on other writers wait, and the revision that
+    /// [`revision::current`](super::revision::current) reads is the one that the transaction will have.
+    pub(super) const fn end_revision(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => &[
+                "insert into data_changes (revision, follows, changed) \
+                 select revision, follows, 'everything' from data_revision where noted > 5000",
+                "update data_revision set in_batch = 0, revision = revision - (noted = 0), \
+                 mark = iif(noted = 0, follows, mark)",
+                "delete from data_changes where revision <= (select revision - 16384 from data_revision)",
+            ],
+            Self::Postgres => &["set constraints data_changes_take_a_revision immediate"],
+        }
+    }
+
     /// The present moment, for a column that says when its row was made.
     pub(super) const fn now(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     StoreError,
     database::{Row, Transaction},
+    schema::{Column, key},
     time,
 };
 use crate::{
@@ -16,41 +17,89 @@ use crate::{
     types::{TenantId, Timestamp, TokenHash, TokenKind},
 };
 
-/// Hands every row of decision data to `sink`, table by table.
+/// A table whose rows are facts.
+pub(super) struct FactTable {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What [`read`] reads, of a table called `t`.
+    pub(super) columns: &'static str,
+    /// What a row is noted by in the log of changes.
+    pub(super) key: &'static [Column],
+    read: fn(&dyn Row, &mut Tenants) -> Result<Fact, Unreadable>,
+}
+
+/// Written so that a referred-to row comes before the one that refers to it.
 ///
 /// A token that is limited to a list of tools is handed over as revoked: decisions do not look at the
 /// list yet, and to pass over a limit would be to fail open.
+pub(super) const FACTS: [FactTable; 7] = [
+    FactTable {
+        name: "tenants",
+        columns: "t.id",
+        key: &[key("id")],
+        read: |row, tenants| Ok(Fact::Tenant(tenants.read(row, 0)?)),
+    },
+    FactTable {
+        name: "users",
+        columns: "t.tenant, t.id, t.role, t.disabled",
+        key: &[key("tenant"), key("id")],
+        read: user,
+    },
+    FactTable {
+        name: "projects",
+        columns: "t.tenant, t.id, t.name, t.public",
+        key: &[key("tenant"), key("id")],
+        read: project,
+    },
+    FactTable {
+        name: "collaborators",
+        columns: "t.tenant, t.project_id, t.user_id, t.role",
+        key: &[key("tenant"), key("project_id"), key("user_id")],
+        read: collaborator,
+    },
+    FactTable {
+        name: "tokens",
+        columns: "t.tenant, t.id, t.kind, t.sha256, t.user_id, t.project_id, t.scope_pull, t.scope_push, \
+                  t.allow_trigger, cast(t.projects as text), t.expires_at, \
+                  (t.revoked_at is not null or t.tools is not null)",
+        key: &[key("sha256")],
+        read: token,
+    },
+    FactTable {
+        name: "upstreams",
+        columns: "t.tenant, t.id, t.allow_all, t.credential",
+        key: &[key("tenant"), key("id")],
+        read: upstream,
+    },
+    FactTable {
+        name: "grants",
+        columns: "t.tenant, t.token_id, t.upstream_id",
+        key: &[key("tenant"), key("token_id"), key("upstream_id")],
+        read: grant,
+    },
+];
+
+/// Hands every row of decision data to `sink`, table by table.
 pub(super) async fn all(
     transaction: &mut dyn Transaction,
     sink: &mut (dyn FnMut(Fact) + Send),
 ) -> Result<(), StoreError> {
-    type Read = fn(&dyn Row, &mut Tenants) -> Result<Fact, Unreadable>;
-    // Written so that a referred-to row comes before the one that refers to it.
-    let tables: [(&'static str, &str, Read); 7] = [
-        ("tenants", "select id from tenants", |row, tenants| Ok(Fact::Tenant(tenants.read(row, 0)?))),
-        ("users", "select tenant, id, role, disabled from users", user),
-        ("projects", "select tenant, id, name, public from projects", project),
-        ("collaborators", "select tenant, project_id, user_id, role from collaborators", collaborator),
-        (
-            "tokens",
-            "select tenant, id, kind, sha256, user_id, project_id, scope_pull, scope_push, allow_trigger, \
-             cast(projects as text), expires_at, \
-             (revoked_at is not null or tools is not null) from tokens",
-            token,
-        ),
-        ("upstreams", "select tenant, id, allow_all, credential from upstreams", upstream),
-        ("grants", "select tenant, token_id, upstream_id from grants", grant),
-    ];
     let mut tenants = Tenants::default();
-    for (table, sql, read) in tables {
+    for table in &FACTS {
+        let sql = format!("select {} from {} as t", table.columns, table.name);
         transaction
-            .query(sql, None, &mut |row| {
-                sink(read(row, &mut tenants).map_err(|reason| StoreError::corrupt(table, reason.0))?);
+            .query(&sql, None, &mut |row| {
+                sink(read(table, row, &mut tenants)?);
                 Ok(())
             })
             .await?;
     }
     Ok(())
+}
+
+/// The fact in a row of a table's columns.
+pub(super) fn read(table: &FactTable, row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, StoreError> {
+    (table.read)(row, tenants).map_err(|reason| StoreError::corrupt(table.name, reason.0))
 }
 
 /// Why a row cannot be read. Never holds a token's hash.

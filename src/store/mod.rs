@@ -20,8 +20,8 @@
 //! (4) tests in `tests/store/contract.rs`, which run on both databases. **To add an operation:** a
 //! method of [`Store`], its SQL in a file named after the table, one line in `sql_store`.
 //!
-//! INVARIANT: a write that changes something moves the data revision in the same transaction, as its
-//! last statement; a write that changes nothing does not.
+//! INVARIANT: a write that changes what decisions see moves the data revision in its own transaction,
+//! whoever writes; a write that changes nothing of it does not. Triggers see to it, in `migrations/`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,6 +31,7 @@ mod conflicts;
 mod database;
 mod dialect;
 mod error;
+mod feed;
 pub mod import;
 mod load;
 mod migrations;
@@ -43,27 +44,32 @@ mod time;
 mod tokens;
 
 pub use error::{DatabaseFault, StoreError};
+pub use feed::{ChangeFeed, Hint, LostBecause, Since};
+pub use revision::DataPosition;
 pub use tokens::{NewToken, Revocation, TokenFilter, TokenRow, TokenState};
 
 use self::import::{CheckedDocument, ImportError, ImportProgress, ImportReport};
 use crate::{
     decision::facts::Fact,
-    types::{DataRevision, TenantId, Timestamp},
+    types::{DataRevision, SecretText, TenantId, Timestamp},
 };
 
 /// What [`connect`] may be told about the pool of connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// The most connections to hold. `sqlite::memory:` always has exactly one.
     pub max_connections: u32,
     /// How long an operation waits for a connection, and for SQLite's lock, before it gives up with
     /// [`StoreError::Unavailable`].
     pub acquire_timeout: Duration,
+    /// Where to listen for changes and migrate, when `url` leads to a pooler that hands each transaction
+    /// to another connection (PgBouncer): an address of Postgres itself. Postgres only.
+    pub listener_url: Option<SecretText>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { max_connections: 8, acquire_timeout: Duration::from_secs(10) }
+        Self { max_connections: 8, acquire_timeout: Duration::from_secs(10), listener_url: None }
     }
 }
 
@@ -115,6 +121,10 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Corrupt`] when a row breaks a rule that the constraints hold. `sink` has had
     /// some rows by then; throw them away.
     async fn load(&self, sink: &mut (dyn FnMut(Fact) + Send)) -> Result<DataRevision, StoreError>;
+
+    /// A feed of the changes to decision data, whoever makes them, with a connection of its own that is
+    /// made when it is first used. `channels` are NOTIFY channels of the organisation's own.
+    fn feed(&self, channels: &[String]) -> Box<dyn ChangeFeed>;
 
     /// Writes a checked document in one transaction, or nothing. Rows that exist are brought to what
     /// the document says; rows that the document does not name stay. A second import of the same

@@ -1,48 +1,52 @@
 //! Postgres: how it is opened, and its transactions.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Executor, PgPool, Postgres,
+    Acquire, AssertSqlSafe, ConnectOptions as _, Connection, Executor, PgConnection, PgPool, Postgres,
     migrate::{Migrate, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
 use super::{
-    ConnectOptions, StoreError,
-    database::{Database, Purpose, RowSink, Transaction, transaction},
+    ConnectOptions, DataPosition, Hint, StoreError,
+    database::{Database, FeedConnection, JsonSink, Purpose, RowSink, Transaction, transaction},
     dialect::Dialect,
-    migrations,
+    migrations, revision,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
+/// What `take_data_revision` announces on.
+const CHANNEL: &str = "regate_data";
+
 /// A Postgres database.
 pub(super) struct PostgresDatabase {
     pool: PgPool,
+    /// Leads to Postgres itself, whatever stands before it.
+    direct: PgConnectOptions,
+    acquire_timeout: Duration,
 }
 
 impl PostgresDatabase {
     /// Connects to `url`.
     pub(super) async fn connect(url: &str, options: ConnectOptions) -> Result<Self, StoreError> {
-        let connection =
-            PgConnectOptions::from_str(url)?.application_name("regate").disable_statement_logging();
+        let read = |url: &str| -> Result<PgConnectOptions, StoreError> {
+            Ok(PgConnectOptions::from_str(url)?.application_name("regate").disable_statement_logging())
+        };
+        let connection = read(url)?;
+        let direct = match &options.listener_url {
+            None => connection.clone(),
+            Some(url) => read(url.expose())?,
+        };
         let pool = PgPoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
             .max_connections(options.max_connections)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // Else a plan made while a table was empty is kept when it has a million rows,
-                    // and each chunk of an import reads all of them.
-                    connection.execute("set plan_cache_mode = force_custom_plan").await?;
-                    Ok(())
-                })
-            })
             .connect_with(connection)
             .await?;
-        Ok(Self { pool })
+        Ok(Self { pool, direct, acquire_timeout: options.acquire_timeout })
     }
 }
 
@@ -55,7 +59,7 @@ impl Database for PostgresDatabase {
     async fn begin(&self, purpose: Purpose) -> Result<Box<dyn Transaction>, StoreError> {
         let transaction = match purpose {
             // All queries of the transaction see the database as of the first one.
-            Purpose::Read => self.pool.begin_with("begin isolation level repeatable read, read only").await?,
+            Purpose::Read => self.pool.begin_with(BEGIN_READING).await?,
             Purpose::Write => self.pool.begin().await?,
         };
         Ok(Box::new(PostgresTransaction(transaction)))
@@ -63,19 +67,30 @@ impl Database for PostgresDatabase {
 
     async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         let migrate = async {
-            let mut connection = self.pool.acquire().await?;
-            // The lock lives as long as its connection, and the migrator forgets it when it fails.
-            connection.close_on_drop();
+            // The lock lives as long as its connection, and the migrator forgets it when it fails: so a
+            // connection of its own, and to Postgres itself.
+            let connecting = PgConnection::connect_with(&self.direct);
+            let connection = tokio::time::timeout(self.acquire_timeout, connecting).await;
+            let mut connection = connection.map_err(|_| sqlx::Error::PoolTimedOut)??;
             // The migrator takes the same lock again, which does no harm. Taking it earlier makes
             // the list of what was applied this process's own.
             connection.lock().await?;
-            migrations::apply(&MIGRATIONS, &mut *connection).await
+            let applied = migrations::apply(&MIGRATIONS, &mut connection).await?;
+            connection.close().await?;
+            Ok(applied)
         };
         migrate.await.map_err(migrations::failed)
     }
 
+    fn feed(&self, channels: &[String]) -> Box<dyn FeedConnection> {
+        let mut own = vec![CHANNEL.to_owned()];
+        own.extend_from_slice(channels);
+        let (options, connect_timeout) = (self.direct.clone(), self.acquire_timeout);
+        Box::new(PostgresFeed { options, connect_timeout, channels: own, session: None })
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("select 1").execute(&self.pool).await?;
+        sqlx::raw_sql("select 1").execute(&self.pool).await?;
         Ok(())
     }
 
@@ -84,4 +99,98 @@ impl Database for PostgresDatabase {
     }
 }
 
-transaction!(PostgresTransaction, Postgres);
+transaction!(PostgresTransaction, Postgres, persistent: false);
+
+/// All queries of the transaction see the database as of the first one.
+const BEGIN_READING: &str = "begin isolation level repeatable read, read only";
+
+/// The connection that listens. It also reads what changed: a connection that delivers no notification
+/// because it is dead is thereby found to be.
+struct PostgresFeed {
+    options: PgConnectOptions,
+    connect_timeout: Duration,
+    channels: Vec<String>,
+    session: Option<PgListener>,
+}
+
+impl PostgresFeed {
+    async fn session(&mut self) -> Result<&mut PgListener, StoreError> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                let pool = PgPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(self.connect_timeout)
+                    .connect_with(self.options.clone())
+                    .await?;
+                let mut session = PgListener::connect_with(&pool).await?;
+                session.eager_reconnect(false);
+                session.listen_all(self.channels.iter().map(String::as_str)).await?;
+                session
+            }
+        };
+        Ok(self.session.insert(session))
+    }
+}
+
+#[async_trait]
+impl FeedConnection for PostgresFeed {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    async fn position(&mut self) -> Result<DataPosition, StoreError> {
+        // As text, without preparing a statement: one round trip.
+        let session = self.session().await?;
+        let mut rows = session.fetch(sqlx::raw_sql(revision::POSITION));
+        let row = rows.try_next().await?.ok_or_else(revision::missing)?;
+        let position = revision::read(&row)?;
+        while rows.try_next().await?.is_some() {}
+        Ok(position)
+    }
+
+    async fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError> {
+        let mut transaction = self.session().await?.begin().await?;
+        transaction.execute(READ_AS_OF_ONE_MOMENT).await?;
+        Ok(Box::new(PostgresTransaction(transaction)))
+    }
+
+    async fn query_json(&mut self, sql: &str, each: &mut JsonSink<'_>) -> Result<(), StoreError> {
+        let sql = format!(
+            "select cast(to_jsonb(answer) as text) from ({}\n) as answer",
+            sql.trim().trim_end_matches(';')
+        );
+        let mut transaction = self.begin().await?;
+        transaction.query(&sql, None, &mut |row| each(row.text(0)?.unwrap_or("{}"))).await?;
+        transaction.commit().await
+    }
+
+    async fn hint(&mut self) -> Result<Vec<Hint>, StoreError> {
+        let Some(session) = &mut self.session else { return std::future::pending().await };
+        let Some(first) = session.try_recv().await? else {
+            self.session = None;
+            return Err(sqlx::Error::WorkerCrashed.into());
+        };
+        let mut hints = Vec::new();
+        let mut next = Some(first);
+        while let Some(notification) = next {
+            let hint = match notification.channel() {
+                CHANNEL => Hint::Data,
+                other => Hint::Channel(other.to_owned()),
+            };
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+            next = session.next_buffered();
+        }
+        Ok(hints)
+    }
+
+    fn disconnect(&mut self) {
+        self.session = None;
+    }
+}
+
+/// Who holds a table locked (a migration) is not waited for beyond this: the data only grows older.
+const READ_AS_OF_ONE_MOMENT: &str =
+    "set transaction isolation level repeatable read, read only; set local lock_timeout = '2s'";

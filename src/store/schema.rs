@@ -47,7 +47,8 @@ const fn column(name: &'static str, kind: Kind, update: Update) -> Column {
     Column { name, kind, update }
 }
 
-const fn key(name: &'static str) -> Column {
+/// A column of a key.
+pub(super) const fn key(name: &'static str) -> Column {
     column(name, Kind::Text, Update::Key)
 }
 

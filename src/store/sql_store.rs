@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use super::{
-    NewToken, Revocation, Store, StoreError, TokenFilter, TokenRow,
-    database::{Database, Purpose},
+    ChangeFeed, NewToken, Revocation, Store, StoreError, TokenFilter, TokenRow,
+    database::{Database, Purpose, Transaction},
+    feed::SqlFeed,
     import::{self, CheckedDocument, ImportError, ImportProgress, ImportReport},
     load, revision,
     tokens::{list, mint, revoke},
@@ -26,6 +27,15 @@ impl<D> SqlStore<D> {
     }
 }
 
+impl<D: Database> SqlStore<D> {
+    /// Begins a transaction that writes. It ends with `revision::end`.
+    async fn begin_revision(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        let mut transaction = self.database.begin(Purpose::Write).await?;
+        revision::begin(&mut *transaction, self.database.dialect()).await?;
+        Ok(transaction)
+    }
+}
+
 #[async_trait]
 impl<D: Database> Store for SqlStore<D> {
     async fn migrate(&self) -> Result<Vec<String>, StoreError> {
@@ -40,20 +50,24 @@ impl<D: Database> Store for SqlStore<D> {
         Ok(revision)
     }
 
+    fn feed(&self, channels: &[String]) -> Box<dyn ChangeFeed> {
+        Box::new(SqlFeed::new(self.database.feed(channels)))
+    }
+
     async fn import(
         &self,
         document: &CheckedDocument,
         progress: &mut (dyn FnMut(ImportProgress) + Send),
     ) -> Result<ImportReport, ImportError> {
         let dialect = self.database.dialect();
-        let mut transaction = self.database.begin(Purpose::Write).await?;
+        let mut transaction = self.begin_revision().await?;
         let report = import::write::all(&mut *transaction, dialect, document, progress).await?;
         transaction.commit().await?;
         Ok(report)
     }
 
     async fn mint_token(&self, token: &NewToken) -> Result<DataRevision, StoreError> {
-        let mut transaction = self.database.begin(Purpose::Write).await?;
+        let mut transaction = self.begin_revision().await?;
         let revision = mint::mint(&mut *transaction, self.database.dialect(), token).await?;
         transaction.commit().await?;
         Ok(revision)
@@ -72,7 +86,7 @@ impl<D: Database> Store for SqlStore<D> {
         tenant: Option<&TenantId>,
         now: Timestamp,
     ) -> Result<Revocation, StoreError> {
-        let mut transaction = self.database.begin(Purpose::Write).await?;
+        let mut transaction = self.begin_revision().await?;
         let revocation = revoke::revoke(&mut *transaction, self.database.dialect(), id, tenant, now).await?;
         transaction.commit().await?;
         Ok(revocation)

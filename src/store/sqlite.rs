@@ -5,17 +5,17 @@ use std::{str::FromStr, time::Duration};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Sqlite, SqlitePool,
+    AssertSqlSafe, Column, ConnectOptions as _, Row, Sqlite, SqlitePool, TypeInfo, ValueRef,
     migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ConnectOptions, StoreError,
-    database::{Database, Purpose, RowSink, Transaction, transaction},
+    ConnectOptions, DataPosition, Hint, StoreError,
+    database::{Database, FeedConnection, JsonSink, Purpose, RowSink, Transaction, transaction},
     dialect::Dialect,
-    migrations,
+    migrations, revision,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -95,6 +95,10 @@ impl Database for SqliteDatabase {
         migrate.await.map_err(migrations::failed)
     }
 
+    fn feed(&self, _channels: &[String]) -> Box<dyn FeedConnection> {
+        Box::new(SqliteFeed { pool: self.pool.clone() })
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("select 1").execute(&self.pool).await?;
         Ok(())
@@ -105,4 +109,60 @@ impl Database for SqliteDatabase {
     }
 }
 
-transaction!(SqliteTransaction, Sqlite);
+transaction!(SqliteTransaction, Sqlite, persistent: true);
+
+/// Reads through the pool: there is no connection to lose, and one in memory has no second.
+struct SqliteFeed {
+    pool: SqlitePool,
+}
+
+#[async_trait]
+impl FeedConnection for SqliteFeed {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn position(&mut self) -> Result<DataPosition, StoreError> {
+        let row = sqlx::query(revision::POSITION).fetch_optional(&self.pool).await?;
+        revision::read(&row.ok_or_else(revision::missing)?)
+    }
+
+    async fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError> {
+        Ok(Box::new(SqliteTransaction(self.pool.begin().await?)))
+    }
+
+    async fn query_json(&mut self, sql: &str, each: &mut JsonSink<'_>) -> Result<(), StoreError> {
+        let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(&self.pool);
+        while let Some(row) = rows.try_next().await? {
+            each(&json_object(&row)?.to_string())?;
+        }
+        Ok(())
+    }
+
+    async fn hint(&mut self) -> Result<Vec<Hint>, StoreError> {
+        std::future::pending().await
+    }
+
+    fn disconnect(&mut self) {}
+}
+
+/// A row by the names of its columns. A blob is refused: JSON has nothing for it.
+fn json_object(row: &SqliteRow) -> Result<serde_json::Value, StoreError> {
+    let mut object = serde_json::Map::new();
+    for (place, column) in row.columns().iter().enumerate() {
+        let value = row.try_get_raw(place)?;
+        let json = match (value.is_null(), value.type_info().name()) {
+            (true, _) => serde_json::Value::Null,
+            (_, "BOOLEAN") => row.try_get::<bool, _>(place)?.into(),
+            (_, "INTEGER") => row.try_get::<i64, _>(place)?.into(),
+            (_, "REAL") => row.try_get::<f64, _>(place)?.into(),
+            (_, "BLOB") => {
+                let reason = format!("the column {} is a blob", column.name());
+                return Err(StoreError::corrupt("a document", reason));
+            }
+            _ => row.try_get_unchecked::<String, _>(place)?.into(),
+        };
+        object.insert(column.name().to_owned(), json);
+    }
+    Ok(object.into())
+}

@@ -1,13 +1,17 @@
-//! What an operator sees: logs now; metrics and traces later.
+//! What an operator sees: logs and metrics; traces later.
 //!
-//! **For:** where log lines go and what they look like. Other rooms write them with `tracing`.
+//! **For:** where log lines go and what they look like (other rooms write them with `tracing`), and how
+//! numbers are shown to Prometheus.
 //!
 //! **Must never know:** what is being decided. It holds no secret, and no room hands it one.
 //!
 //! **To add one more** exporter: a module here, a section in the configuration.
 
+mod metrics;
+
 use std::io::{self, IsTerminal};
 
+pub use metrics::Metrics;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};

@@ -1,6 +1,9 @@
 //! Time as a parameter.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// A moment in UTC, in milliseconds since 1970-01-01.
 ///
@@ -36,6 +39,40 @@ impl Timestamp {
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// How long a fixed moment of this process lies back. It never goes backwards, whatever is done to
+    /// the machine's date; it may stand still while the machine sleeps.
+    fn uptime(&self) -> Duration;
+
+    /// Both, for measuring ages.
+    fn reading(&self) -> ClockReading {
+        ClockReading { now: self.now(), uptime: self.uptime() }
+    }
+}
+
+/// One reading of both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// The date.
+    pub now: Timestamp,
+    /// The clock that never goes backwards.
+    pub uptime: Duration,
+}
+
+impl ClockReading {
+    /// The same on both clocks, this much later.
+    pub fn later_by(self, time: Duration) -> Self {
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Self { now: Timestamp(self.now.0.saturating_add(millis)), uptime: self.uptime.saturating_add(time) }
+    }
+
+    /// How long `earlier` lies back: what the clock says that saw more. One of the two may have stood
+    /// still (the machine slept) or been set back; an age that is too high is the safe error.
+    pub fn since(self, earlier: Self) -> Duration {
+        let by_date = self.now.unix_millis().saturating_sub(earlier.now.unix_millis());
+        let by_date = Duration::from_millis(u64::try_from(by_date).unwrap_or(0));
+        by_date.max(self.uptime.saturating_sub(earlier.uptime))
+    }
 }
 
 /// The machine's clock.
@@ -50,11 +87,33 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
+
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    fn uptime(&self) -> Duration {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGINNING.elapsed()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Timestamp;
+    use std::time::Duration;
+
+    use super::{ClockReading, Timestamp};
+
+    #[test]
+    fn an_age_is_what_the_clock_says_that_saw_more() {
+        let at = |millis, uptime| ClockReading {
+            now: Timestamp::from_unix_millis(millis),
+            uptime: Duration::from_millis(uptime),
+        };
+        let age = |from: ClockReading, to: ClockReading| to.since(from).as_millis();
+        assert_eq!(age(at(1_000, 10), at(1_500, 510)), 500);
+        // The date was set back; the machine slept; nothing happened.
+        assert_eq!(age(at(1_000, 10), at(0, 510)), 500);
+        assert_eq!(age(at(1_000, 10), at(9_000, 20)), 8_000);
+        assert_eq!(age(at(1_000, 10), at(1_000, 10)), 0);
+    }
 
     #[test]
     fn seconds_are_rounded_down_on_both_sides_of_1970() {

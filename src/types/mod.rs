@@ -18,7 +18,7 @@ mod secret;
 mod tenant;
 mod token;
 
-pub use clock::{Clock, SystemClock, Timestamp};
+pub use clock::{Clock, ClockReading, SystemClock, Timestamp};
 pub use credential::PresentedCredential;
 pub use id::{IdSource, RandomIds};
 pub use json::{JsonObject, json_objects, without_values};

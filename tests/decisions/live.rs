@@ -4,22 +4,23 @@ use std::{sync::Arc, time::Duration};
 
 use regate::{
     decision::{CompileOptions, Snapshot, SnapshotBuilder, facts::Fact},
-    policy::Live,
-    types::DataRevision,
+    policy::{Live, Source},
+    types::{Clock, DataRevision, SystemClock},
 };
 
 use super::{compile, tenant};
 
-fn snapshot(revision: u64) -> Arc<Snapshot> {
+fn snapshot(revision: u64) -> Snapshot {
     let mut builder = SnapshotBuilder::default();
     builder.add(Fact::Tenant(tenant("default")));
-    Arc::new(builder.finish(DataRevision(revision)))
+    builder.finish(DataRevision(revision))
 }
 
 #[tokio::test]
 async fn a_question_that_waits_goes_on_when_its_revision_is_published() {
     let bundle = compile("package regate\ndecision := true", &CompileOptions::default()).unwrap();
     let live = Arc::new(Live::new(bundle, snapshot(1)));
+    let confirm = || live.confirm(Source::Tables, SystemClock.reading());
     let held = Arc::clone(&live.basis());
     live.wait_for_revision(DataRevision(1), Duration::ZERO).await.unwrap();
     let waiting = tokio::spawn({
@@ -27,7 +28,9 @@ async fn a_question_that_waits_goes_on_when_its_revision_is_published() {
         async move { live.wait_for_revision(DataRevision(3), Duration::from_secs(60)).await }
     });
     live.publish_snapshot(snapshot(2));
+    confirm();
     live.publish_snapshot(snapshot(3));
+    confirm();
     waiting.await.unwrap().unwrap();
     assert_eq!(live.basis().snapshot().revision(), DataRevision(3));
     // Whoever took the state before keeps it whole.

@@ -13,7 +13,7 @@ use regate::{
     auth,
     decision::{
         Basis, Bundle, CompileError, CompileOptions, Decision, DecisionRules, Document, Evaluator, Headers,
-        Question, RegoSource, Request, SnapshotBuilder, decide,
+        Moment, Question, RegoSource, Request, SnapshotBuilder, decide,
         facts::{Fact, Token, User, UserRole},
     },
     types::{DataRevision, PolicyRevision, PresentedCredential, TenantId, Timestamp, TokenKind},
@@ -67,7 +67,7 @@ impl World {
     pub fn new(bundle: Arc<Bundle>, facts: impl IntoIterator<Item = Fact>) -> Self {
         let mut builder = SnapshotBuilder::default();
         facts.into_iter().for_each(|fact| builder.add(fact));
-        let basis = Basis::new(bundle, Arc::new(builder.finish(DataRevision(7))));
+        let basis = Basis::new(bundle, builder.finish(DataRevision(7)));
         Self { basis, rules: DecisionRules::default(), evaluator: Evaluator::new(0) }
     }
 
@@ -78,8 +78,8 @@ impl World {
     }
 
     pub fn ask(&mut self, question: &Question<'_>) -> Decision {
-        let now = Timestamp::from_unix_seconds(NOW);
-        decide(&mut self.evaluator, &self.basis, &self.rules, question, Uuid::nil(), now)
+        let moment = Moment { now: Timestamp::from_unix_seconds(NOW), data_is_stale: false };
+        decide(&mut self.evaluator, &self.basis, &self.rules, question, Uuid::nil(), moment)
     }
 }
 

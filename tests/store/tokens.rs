@@ -245,7 +245,11 @@ async fn a_database_in_memory_is_one_for_all_callers_and_gone_afterwards() {
 
 #[tokio::test]
 async fn an_address_that_cannot_be_used_is_an_error_without_the_password() {
-    let options = ConnectOptions { acquire_timeout: std::time::Duration::from_secs(1), max_connections: 1 };
+    let options = ConnectOptions {
+        acquire_timeout: std::time::Duration::from_secs(1),
+        max_connections: 1,
+        listener_url: None,
+    };
     for (url, code) in [
         ("", "configuration"),
         ("mysql://root:hunter2@localhost/db", "configuration"),
@@ -253,7 +257,9 @@ async fn an_address_that_cannot_be_used_is_an_error_without_the_password() {
         ("postgres://u:hunter2@127.0.0.1:1/db", "unavailable"),
         ("sqlite:///nowhere/hunter2/regate.sqlite", "unavailable"),
     ] {
-        let Err(error) = regate::store::connect(url, options).await else { panic!("{url} was accepted") };
+        let Err(error) = regate::store::connect(url, options.clone()).await else {
+            panic!("{url} was accepted")
+        };
         assert_eq!(error.code(), code, "{url}: {error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }

@@ -60,7 +60,7 @@ pub struct TableReport {
 pub struct ImportReport {
     /// Each table, in the order of the document.
     pub tables: Vec<TableReport>,
-    /// The revision that has it: a new one, or the current one when nothing changed.
+    /// The revision that has it: a new one, or the current one when nothing changed that decisions see.
     pub revision: DataRevision,
 }
 
@@ -97,13 +97,8 @@ pub(in crate::store) async fn all(
     writing.table(&schema::GRANTS, &document.grants).await?;
 
     let Writing { transaction, tables, .. } = writing;
-    let mut report = ImportReport { tables, revision: DataRevision::default() };
-    report.revision = if report.changed() > 0 {
-        revision::advance(transaction).await?
-    } else {
-        revision::current(transaction).await?
-    };
-    Ok(report)
+    let revision = revision::end(transaction, dialect).await?;
+    Ok(ImportReport { tables, revision })
 }
 
 /// References that lead nowhere, ids that another tenant's token has, hashes that another token has.

@@ -98,5 +98,5 @@ pub(in crate::store) async fn mint(
         return Err(StoreError::Duplicate { what: "token hash" });
     }
     transaction.execute(&schema::TOKENS.insert(dialect), Some(&parameter)).await?;
-    revision::advance(transaction).await
+    revision::end(transaction, dialect).await
 }

@@ -36,7 +36,6 @@ pub(in crate::store) async fn revoke(
         })
         .await?;
     let revoked_at = revoked_at.ok_or(StoreError::NotFound { what: "token" })?;
-    let revision =
-        if changed { revision::advance(transaction).await? } else { revision::current(transaction).await? };
+    let revision = revision::end(transaction, dialect).await?;
     Ok(Revocation { revision, revoked_at, changed })
 }

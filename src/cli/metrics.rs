@@ -1,0 +1,105 @@
+//! Which numbers are shown, and where they come from.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    api::{DataState, DecisionPoint},
+    feed::Reach,
+    telemetry::Metrics,
+};
+
+/// What `serve` shows.
+pub(super) fn registry(point: &Arc<DecisionPoint>, feed: &Reach) -> Metrics {
+    let mut metrics = Metrics::default();
+    let of_point = |read: fn(&DecisionPoint) -> f64| {
+        let point = Arc::clone(point);
+        move || read(&point)
+    };
+    let of_feed = |read: fn(&Reach) -> f64| {
+        let feed = feed.clone();
+        move || read(&feed)
+    };
+    metrics.gauge(
+        "data_age_seconds",
+        "How long ago the data was last known to be current; -1 before everything was loaded",
+        of_point(|point| match point.data_state() {
+            DataState::Loading => -1.0,
+            DataState::Current(age) | DataState::Stale(age) => seconds(age),
+        }),
+    );
+    metrics.gauge(
+        "data_stale",
+        "1 while decisions are denied with data.stale, or nothing is loaded",
+        of_point(|point| if matches!(point.data_state(), DataState::Current(_)) { 0.0 } else { 1.0 }),
+    );
+    metrics.gauge(
+        "data_revision",
+        "The data revision that decisions are made from",
+        of_point(|point| number(point.live().basis().snapshot().revision().0)),
+    );
+    metrics.gauge(
+        "feed_failing",
+        "1 while the database cannot be asked for changes",
+        of_feed(|feed| if feed.status().problem().is_some() { 1.0 } else { 0.0 }),
+    );
+    metrics.gauge(
+        "feed_notifications_missing",
+        "1 while changes are found by asking alone, because no notification arrives",
+        of_feed(|feed| if feed.status().notifications_missing() { 1.0 } else { 0.0 }),
+    );
+    metrics.counter(
+        "feed_failures",
+        "How often the database could not be asked for changes",
+        of_feed(|feed| number(feed.status().failures())),
+    );
+    metrics.counter(
+        "feed_loads",
+        "How often all data was loaded",
+        of_feed(|feed| number(feed.status().loads())),
+    );
+    metrics.counter(
+        "feed_updates",
+        "How often changes were applied",
+        of_feed(|feed| number(feed.status().updates())),
+    );
+    metrics.counter(
+        "feed_changes",
+        "How many changed rows were applied",
+        of_feed(|feed| number(feed.status().changes())),
+    );
+    for (place, document) in feed.status().documents().iter().enumerate() {
+        let labels = [("path", document.path().to_owned())];
+        let reader = |read: fn(&crate::feed::DocumentStatus) -> f64| {
+            let feed = feed.clone();
+            move || feed.status().documents().get(place).map_or(0.0, read)
+        };
+        metrics.labelled_gauge(
+            "document_rows",
+            "Rows of a document from the organisation's own tables",
+            labels.clone(),
+            reader(|document| number(document.rows())),
+        );
+        metrics.labelled_gauge(
+            "document_failing",
+            "1 while the document's query gives no rows that can be used",
+            labels.clone(),
+            reader(|document| if document.problem().is_some() { 1.0 } else { 0.0 }),
+        );
+        metrics.labelled_gauge(
+            "document_failures",
+            "How often the document's query failed",
+            labels,
+            reader(|document| number(document.failures())),
+        );
+    }
+    metrics
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+fn number(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,178 @@
+//! From the store's changes to what decisions are made from.
+//!
+//! **For:** loading the decision data at the start, following every change from then on, whoever makes
+//! it, and saying how old the data is. [`Feed::start`] does it on a thread of its own, so that loading a
+//! million rows takes no time from questions, and ends with the [`Feed`]. [`LiveStore`] makes a write
+//! through this process visible to its decisions before the write returns. [`OwnDocument`]s bring rows
+//! of the organisation's own tables.
+//!
+//! **Must never know:** HTTP, SQL, Rego, what a row means.
+//!
+//! **How:** a notification of the database is a hint, the position it gives when asked is the truth, and
+//! it is asked at a short interval whatever the hints do. Each time the database says that nothing is
+//! missing, the data is confirmed as of the moment before it was asked
+//! ([`Live::confirm`](crate::policy::Live::confirm)). Whatever goes wrong here, the effect is the same:
+//! no confirmation, the data grows older, and beyond its bound decisions are denied.
+//!
+//! **To add one more** source of data: a [`Source`](crate::policy::Source), and a task like `documents`
+//! that publishes and confirms it.
+
+mod documents;
+mod follower;
+mod live_store;
+mod status;
+mod watch;
+
+use std::{io, sync::Arc, thread, time::Duration};
+
+use tokio::sync::{Notify, watch as channel};
+
+pub use documents::{OwnDocument, TenantOfRow};
+pub use live_store::LiveStore;
+pub use status::{DocumentStatus, FeedStatus};
+
+use crate::{
+    policy::Live,
+    store::Store,
+    types::{Clock, DataRevision},
+};
+
+/// How a [`Feed`] goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedOptions {
+    /// How often the database is asked, hints or not.
+    pub poll_interval: Duration,
+    /// How long it may take to say something before the connection is given up.
+    pub answer_time: Duration,
+    /// How old the data may become before decisions are denied; here it only bounds how long a write
+    /// waits for its own effect.
+    pub max_staleness: Duration,
+}
+
+impl Default for FeedOptions {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_millis(500),
+            answer_time: Duration::from_secs(2),
+            max_staleness: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The running feed of this process.
+#[derive(Debug)]
+pub struct Feed {
+    reach: Reach,
+    stop: channel::Sender<bool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What others may ask of a running feed.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    live: Arc<Live>,
+    status: Arc<FeedStatus>,
+    nudge: Arc<Notify>,
+    max_staleness: Duration,
+}
+
+impl Feed {
+    /// Begins to load and follow `store` into `live`, and returns at once: [`Feed::loaded`] waits.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(
+        store: Arc<dyn Store>,
+        live: Arc<Live>,
+        clock: Arc<dyn Clock>,
+        options: FeedOptions,
+        documents: Vec<OwnDocument>,
+    ) -> io::Result<Self> {
+        let status = Arc::new(FeedStatus::new(&documents));
+        let nudge = Arc::new(Notify::new());
+        let reach = Reach { live, status, nudge: Arc::clone(&nudge), max_staleness: options.max_staleness };
+        let (stop, stopped) = channel::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let for_thread = reach.clone();
+        let thread = thread::Builder::new().name("regate-feed".to_owned()).spawn(move || {
+            runtime.block_on(run(store, for_thread, clock, options, documents, stopped));
+            // A connection that hangs must not keep the process from ending.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { reach, stop, thread: Some(thread) })
+    }
+
+    /// What others may ask of it.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Waits until all data has been loaded for the first time.
+    pub async fn loaded(&self) {
+        self.reach.live.loaded().await;
+    }
+
+    /// Ends it, also in the middle of a load.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // It cannot have panicked in a way that matters now.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Reach {
+    /// How the feed is doing.
+    pub fn status(&self) -> &FeedStatus {
+        &self.status
+    }
+
+    /// Returns when no decision of this process is made from data older than `revision` any more:
+    /// because it has been read, or because the data has become so old that decisions are denied.
+    pub async fn catch_up(&self, revision: DataRevision) {
+        self.nudge.notify_one();
+        // Either way decisions are right from here on.
+        let _ = self.live.wait_for_revision(revision, self.max_staleness).await;
+    }
+}
+
+async fn run(
+    store: Arc<dyn Store>,
+    reach: Reach,
+    clock: Arc<dyn Clock>,
+    options: FeedOptions,
+    documents: Vec<OwnDocument>,
+    mut stopped: channel::Receiver<bool>,
+) {
+    let mounts = documents.iter().map(|document| document.mount.clone()).collect();
+    let follower = follower::Follower::new(store.feed(&[]), &reach, Arc::clone(&clock), options, mounts);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(follower.follow());
+    for (place, document) in documents.into_iter().enumerate() {
+        let channels: Vec<String> = document.channel.iter().cloned().collect();
+        let feed = store.feed(&channels);
+        tasks.spawn(documents::keep(document, place, feed, reach.clone(), Arc::clone(&clock), options));
+    }
+    drop(store);
+    tokio::select! {
+        // The sender is held by the `Feed`: an error means that it is gone.
+        _ = stopped.wait_for(|stop| *stop) => {}
+        // None of them ends by itself.
+        Some(ended) = tasks.join_next() => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the feed of changes ended: the data grows stale until a restart");
+            }
+        }
+    }
+}
