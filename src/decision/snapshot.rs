@@ -86,7 +86,7 @@ pub struct TenantData {
 }
 
 /// A token, packed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRecord {
     /// Unique everywhere.
     pub id: Arc<str>,

@@ -2,6 +2,7 @@
 
 mod contract;
 mod database;
+mod feed;
 mod import;
 mod refusals;
 mod tokens;
