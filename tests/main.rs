@@ -13,6 +13,7 @@ mod decisions;
 mod documents;
 mod harness;
 mod http;
+mod live;
 mod policies;
 mod rooms;
 mod store;

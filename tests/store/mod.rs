@@ -1,7 +1,7 @@
 //! The store, from outside: through its trait, and with raw SQL as another program would write.
 
 mod contract;
-mod database;
+pub mod database;
 mod feed;
 mod import;
 mod refusals;
