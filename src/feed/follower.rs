@@ -40,6 +40,17 @@ enum Woken {
     Time,
 }
 
+/// What a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Everything was loaded.
+    Loaded,
+    /// All changes so far were applied.
+    CaughtUp,
+    /// Changes cannot be told: everything is to be loaded.
+    Lost,
+}
+
 /// Keeps what is live in step with the store's tables.
 pub(super) struct Follower {
     feed: Box<dyn ChangeFeed>,
@@ -83,11 +94,14 @@ impl Follower {
             // Before the database is asked: what it answers is at least as new.
             let began = self.clock.reading();
             match self.step(woken).await {
-                Ok(()) if self.position.is_none() => continue,
-                Ok(()) => {
+                Ok(Step::Lost) => continue,
+                Ok(step) => {
                     self.reach.live.confirm(Source::Tables, began);
                     self.recovered();
                     pause = FIRST_PAUSE;
+                    self.free();
+                    // What changed during a load is already some seconds old.
+                    woken = if step == Step::Loaded { Woken::Nudge } else { self.wait().await };
                 }
                 Err(trouble) => {
                     self.feed.disconnect();
@@ -97,11 +111,16 @@ impl Follower {
                     woken = Woken::Time;
                     // How it stood is not known: a change found now was not missed by a notification.
                     self.missed = 0;
-                    continue;
                 }
             }
-            self.reach.live.free();
-            woken = self.wait().await;
+        }
+    }
+
+    /// Frees what readers have let go of, without keeping changes waiting: it may be a million rows.
+    fn free(&self) {
+        let unused = self.reach.live.unused();
+        if !unused.is_empty() {
+            drop(tokio::task::spawn_blocking(move || drop(unused)));
         }
     }
 
@@ -122,8 +141,8 @@ impl Follower {
         }
     }
 
-    /// Loads, or catches up. Without a position afterwards, it is to be called again.
-    async fn step(&mut self, woken: Woken) -> Result<(), Trouble> {
+    /// Loads, or catches up.
+    async fn step(&mut self, woken: Woken) -> Result<Step, Trouble> {
         let Some(position) = self.position.clone() else { return self.load().await };
         let mut changes: Vec<Change> = Vec::new();
         let progress = AtomicU64::new(0);
@@ -145,12 +164,13 @@ impl Follower {
             Since::Lost(because) => {
                 tracing::warn!(because = because.as_str(), revision = %position.revision, "loading all decision data again");
                 self.position = None;
+                return Ok(Step::Lost);
             }
         }
-        Ok(())
+        Ok(Step::CaughtUp)
     }
 
-    async fn load(&mut self) -> Result<(), Trouble> {
+    async fn load(&mut self) -> Result<Step, Trouble> {
         let began = self.clock.reading();
         let rows = &self.reach.status.rows_loaded;
         rows.store(0, Ordering::Relaxed);
@@ -172,7 +192,7 @@ impl Follower {
         self.missed = 0;
         let took = self.clock.reading().since(began);
         tracing::info!(rows = rows.load(Ordering::Relaxed), tokens, %revision, ?took, "decision data loaded");
-        Ok(())
+        Ok(Step::Loaded)
     }
 
     /// A connection can look alive and deliver nothing: then changes are found by asking alone.

@@ -48,8 +48,8 @@ pub type LiveBasis = Guard<Arc<Basis>>;
 struct Writer {
     /// The other copy, and what it lacks.
     other: Option<(Arc<Basis>, Update)>,
-    /// Copies that a reader still held when the writer was through with them. They are freed here:
-    /// a reader that comes back last should not be the one to free a million rows.
+    /// Copies that a reader still held when the writer was through with them, and what a load replaced. They
+    /// are freed from here: a reader that comes back last should not be the one to free a million rows.
     held: Vec<Arc<Basis>>,
 }
 
@@ -125,7 +125,6 @@ impl Live {
         writer.held.push(before);
         let other = writer.other.take().map(|(other, _)| other);
         writer.held.extend(other);
-        writer.free();
     }
 
     /// Brings the data one step on. When this returns, every later decision is made from it.
@@ -147,7 +146,6 @@ impl Live {
         next.update(&update);
         let before = self.basis.swap(Arc::new(next));
         writer.other = Some((before, update));
-        writer.free();
     }
 
     /// A copy that shares everything: what the next update changes will be copied then.
@@ -155,9 +153,10 @@ impl Live {
         Basis::clone(&self.basis.load())
     }
 
-    /// Frees what readers have let go of since the last update.
-    pub fn free(&self) {
-        self.writer().free();
+    /// What readers still held when it was replaced, and have let go of since. To be called now and then
+    /// by whoever publishes, and dropped where it keeps nobody waiting.
+    pub fn unused(&self) -> Vec<Arc<Basis>> {
+        self.writer().held.extract_if(.., |basis| Arc::strong_count(basis) == 1).collect()
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -184,11 +183,5 @@ impl Live {
                 Err(RevisionTimeout { wanted, present: self.basis.load().snapshot().revision() })
             }
         }
-    }
-}
-
-impl Writer {
-    fn free(&mut self) {
-        self.held.retain(|basis| Arc::strong_count(basis) > 1);
     }
 }

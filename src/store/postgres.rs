@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 use super::{
-    ConnectOptions, DataPosition, Hint, StoreError,
+    ConnectOptions, DataPosition, DatabaseFault, Hint, StoreError,
     database::{Database, FeedConnection, JsonSink, Purpose, RowSink, Transaction, transaction},
     dialect::Dialect,
     migrations, revision,
@@ -41,12 +41,29 @@ impl PostgresDatabase {
             None => connection.clone(),
             Some(url) => read(url.expose())?,
         };
+        // A pool tries again and again and then only says that it waited. One try says what is wrong.
+        let trying = PgConnection::connect_with(&connection);
+        let first = match tokio::time::timeout(options.acquire_timeout, trying).await {
+            Ok(first) => first.map_err(|error| at_address(error, &connection))?,
+            Err(_) => return Err(at_address(sqlx::Error::PoolTimedOut, &connection)),
+        };
+        first.close().await?;
         let pool = PgPoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
             .max_connections(options.max_connections)
-            .connect_with(connection)
-            .await?;
+            .connect_lazy_with(connection);
         Ok(Self { pool, direct, acquire_timeout: options.acquire_timeout })
+    }
+}
+
+/// The error, and where it was met: an address is no secret, and most often what is wrong.
+fn at_address(error: sqlx::Error, options: &PgConnectOptions) -> StoreError {
+    match StoreError::from(error) {
+        StoreError::Unavailable(DatabaseFault(reason)) => {
+            let (host, port) = (options.get_host(), options.get_port());
+            StoreError::Unavailable(DatabaseFault(format!("{host}:{port}: {reason}")))
+        }
+        other => other,
     }
 }
 

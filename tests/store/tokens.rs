@@ -262,5 +262,9 @@ async fn an_address_that_cannot_be_used_is_an_error_without_the_password() {
         };
         assert_eq!(error.code(), code, "{url}: {error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        if url.contains("127.0.0.1:1/") {
+            let said = format!("{error:?}");
+            assert!(said.contains("127.0.0.1:1: ") && said.contains("refused"), "{said}");
+        }
     }
 }
