@@ -269,7 +269,6 @@ impl Snapshot {
 
     fn remove(&mut self, key: &FactKey, touched: &mut BTreeSet<TenantId>) {
         if let FactKey::Tenant(id) = key {
-            touched.remove(id);
             self.tenants.remove(id);
             return;
         }

@@ -203,6 +203,49 @@ proptest! {
     }
 }
 
+/// Where a tenant's users lie in memory.
+fn users_of(live: &Live) -> usize {
+    let basis = live.basis();
+    let regate::decision::Document::Object(data) = basis.document(&tenant("default")) else {
+        panic!("no object")
+    };
+    match data.get(&"users".into()) {
+        Some(regate::decision::Document::Object(users)) => Arc::as_ptr(users) as usize,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Two copies take turns: what costs more than the change is copied once, and not again at every change.
+#[test]
+fn changes_are_made_in_place_unless_somebody_looks() {
+    let bundle = compile("package regate\ndecision := true", &CompileOptions::default()).unwrap();
+    let live = Live::new(bundle, snapshot(0));
+    let mut revision = 0;
+    let mut publish = || {
+        revision += 1;
+        let user = User {
+            tenant: tenant("default"),
+            id: format!("u{revision}"),
+            role: UserRole::User,
+            disabled: false,
+        };
+        live.publish(Update::Rows(Arc::new([Change::Put(Fact::User(user))]), DataRevision(revision)));
+        users_of(&live)
+    };
+    let (first, second) = (publish(), publish());
+    assert_ne!(first, second);
+    assert_eq!([publish(), publish(), publish()], [first, second, first]);
+    let held = Arc::clone(&live.basis());
+    assert_eq!(publish(), second);
+    // It is the turn of the copy that is held: another is made in its place.
+    let third = publish();
+    assert!(third != first && third != second);
+    assert_eq!(live.unused().len(), 0);
+    drop(held);
+    assert_eq!(live.unused().len(), 1);
+    assert_eq!([publish(), publish()], [second, third]);
+}
+
 fn reading(millis: i64) -> ClockReading {
     ClockReading { now: Timestamp::from_unix_millis(millis), uptime: Duration::from_millis(millis as u64) }
 }
