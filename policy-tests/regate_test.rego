@@ -74,7 +74,7 @@ test_all_reasons_of_overrides_are_given if {
 test_without_overrides_nothing_is_overridden if data.regate.overrides.deny == set() with input as fixtures.input_of(null, "GET", "/", {})
 
 test_odd_questions_are_denied if {
-	every question in [{}, {"request": {}}, {"request": null, "token": null}, {"token": {"kind": "global", "user_id": "dev"}}, {"token": {"kind": "mcp"}, "request": {"path": "/mcp"}}, {"token": {"kind": "session"}}, {"token": {"kind": "admin"}}, {"token": {"kind": "project"}}] {
+	every question in [{}, {"request": {}}, {"request": null, "token": null}, {"token": {"kind": "global", "user_id": "dev"}}, {"token": {"kind": "mcp"}, "request": {"path": ["mcp"]}}, {"token": {"kind": "session"}}, {"token": {"kind": "admin"}}, {"token": {"kind": "project"}}] {
 		fixtures.decision(question).allow == false
 	}
 }

@@ -71,13 +71,13 @@ fn a_token_is_shown_once_and_works_until_it_is_revoked() {
 fn a_token_that_cannot_be_is_not_minted() {
     let folder = tempfile::tempdir().unwrap();
     let cases: &[(&[&str], i32, &str)] = &[
-        (&["--kind", "global", "--name", "x"], 1, "user"),
+        (&["--kind", "global", "--name", "x"], 64, "user"),
         (&["--kind", "global", "--name", "x", "--user", "nobody"], 1, "user"),
-        (&["--kind", "project", "--name", "x"], 1, "project"),
-        (&["--kind", "mcp", "--name", ""], 1, "name"),
+        (&["--kind", "project", "--name", "x"], 64, "project"),
+        (&["--kind", "mcp", "--name", ""], 64, "name"),
         (&["--kind", "mcp", "--name", "x", "--tenant", "_x"], 64, "tenant id"),
         (&["--kind", "mcp", "--name", "x", "--tenant", "nobody"], 1, "tenant"),
-        (&["--kind", "mcp", "--name", "x", "--all-tenants"], 1, "gateway"),
+        (&["--kind", "mcp", "--name", "x", "--all-tenants"], 64, "gateway"),
         (&["--kind", "root", "--name", "x"], 64, "global, project, mcp, admin, gateway"),
         (&["--kind", "mcp", "--name", "x", "--expires-in-days", "0"], 64, "1..=365"),
         (&["--kind", "mcp", "--name", "x", "--expires-in-days", "366"], 64, "1..=365"),
@@ -105,12 +105,12 @@ fn an_import_with_a_mistake_names_the_place_and_writes_nothing() {
     write(folder, "good.json", &good.to_string());
     let first = stdout(&run(folder, &with_url(&["import", "good.json"]), ""));
     assert!(
-        first.contains("users: 1 new, 0 changed, 0 as they were") && first.contains("revision 1"),
+        first.contains("users: 1 new, 0 changed, 0 unchanged") && first.contains("revision 1"),
         "{first}"
     );
     let again = stdout(&run(folder, &with_url(&["import", "good.json"]), ""));
     assert!(
-        again.contains("users: 0 new, 0 changed, 1 as they were") && again.contains("revision 1"),
+        again.contains("users: 0 new, 0 changed, 1 unchanged") && again.contains("revision 1"),
         "{again}"
     );
     let report = stdout(&run(folder, &with_url(&["import", "good.json", "--json"]), ""));
@@ -300,4 +300,48 @@ fn an_error_about_the_configuration_does_not_show_the_database_url() {
         assert!(!stderr(&output).contains("hunter2"), "{name}: {}", stderr(&output));
         assert!(stderr(&output).lines().count() > 1, "{name}: {}", stderr(&output));
     }
+}
+
+#[test]
+fn a_token_is_never_wider_than_its_flags_say_and_a_mistake_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let rows = json!({"users": [{"id": "u1"}], "projects": [{"id": "p1"}]});
+    assert!(run(folder, &with_url(&["import", "-"]), &rows.to_string()).status.success());
+    for (flags, code, said) in [
+        (
+            "global --name x --user u1 --project p1",
+            64,
+            "to confine a token of kind global: --only-project p1",
+        ),
+        ("mcp --name x --project p1", 64, "--only-project p1"),
+        ("global --name x", 64, "a global token needs --user"),
+        ("project --name x --scope-pull", 64, "a project token needs --project"),
+        ("project --name x --project p1", 64, "--scope-pull, --scope-push or both"),
+        ("gateway --name x --user u1", 64, "a gateway token takes no --user"),
+        ("gateway --name x --scope-push", 64, "no effect on a token of kind gateway"),
+        ("mcp --name x --all-tenants", 64, "--all-tenants is for gateway tokens"),
+        (
+            "global --name x --user bobby",
+            1,
+            "there is no user \"bobby\" in the tenant \"default\": add it with",
+        ),
+        ("mcp --name x --tenant foo", 1, "there is no tenant \"foo\""),
+    ] {
+        let arguments: Vec<&str> = ["token", "mint", "--kind"].into_iter().chain(flags.split(' ')).collect();
+        let minted = run(folder, &with_url(&arguments), "");
+        assert_eq!(minted.status.code(), Some(code), "{flags}: {}", stderr(&minted));
+        assert!(stderr(&minted).contains(said), "{flags}: {}", stderr(&minted));
+        assert_eq!(stdout(&minted), "");
+    }
+    let nameless = run(folder, &with_url(&["token", "mint", "--kind", "admin", "--name", ""]), "");
+    assert_eq!((nameless.status.code(), stderr(&nameless).contains("1 to 128 characters")), (Some(64), true));
+    let revoked = run(folder, &with_url(&["token", "revoke", "nosuch"]), "");
+    assert_eq!(revoked.status.code(), Some(1));
+    assert!(
+        stderr(&revoked)
+            .contains("nothing was revoked\n  there is no token \"nosuch\": see regate token list")
+    );
+    assert_eq!(stdout(&run(folder, &with_url(&["token", "list"]), "")), "no tokens\n");
+    assert_eq!(run(folder, &with_url(&["token", "list", "--limit", "0"]), "").status.code(), Some(64));
 }

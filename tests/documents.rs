@@ -25,7 +25,7 @@ fn the_demo_prints_lines_that_answer_what_their_comments_say() {
     let lines: Vec<&str> = printed.lines().filter(|line| !line.is_empty()).collect();
     for pair in lines.chunks(2) {
         let [comment, curl] = pair else { panic!("a comment without its line: {pair:?}") };
-        assert!(curl.starts_with(&format!("curl -s http://{}/v1/decide ", serving.address)), "{curl}");
+        assert!(curl.starts_with(&format!("curl -sw '\\n' http://{}/v1/decide ", serving.address)), "{curl}");
         let body = curl.split_once("-d '").unwrap().1.trim_end_matches('\'');
         let answer = send(&serving.address, "POST", "/v1/decide", &[], body.as_bytes()).json();
         assert_eq!(answer["allow"] == false, comment.ends_with(": denied"), "{comment}: {answer}");
@@ -96,4 +96,20 @@ fn every_code_of_a_problem_is_documented() {
     for code in codes {
         assert!(page.contains(&format!("| `{code}` |")), "{code}");
     }
+}
+
+#[test]
+fn the_examples_of_the_readme_decide_offline() {
+    let arguments = ["decide", "--data", "examples/decide.json", "examples/question.json"];
+    let output = crate::harness::program::run(&root(), &arguments, "");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), answer["reason"].clone()),
+        (Some(0), serde_json::json!("global_token.read"))
+    );
+    assert!(
+        fs::read_to_string(root().join("README.md"))
+            .unwrap()
+            .contains(&format!("regate {} --explain", arguments.join(" ")))
+    );
 }

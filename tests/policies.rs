@@ -26,6 +26,25 @@ fn the_tests_of_the_shipped_bundle_pass() {
     assert!(report.results.len() > 100, "only {} tests ran", report.results.len());
 }
 
+/// The example in `policies/overrides.rego`, taken as that file says, breaks nothing.
+#[test]
+fn the_shipped_tests_pass_with_the_example_of_an_override() {
+    let shipped = fs::read_to_string(folder("policies/overrides.rego")).unwrap();
+    let example: Vec<&str> = shipped.lines().filter_map(|line| line.strip_prefix("#     ")).collect();
+    let example = example.join("\n");
+    assert!(example.contains("package regate.overrides") && example.contains("deny contains"), "{example}");
+    let own = tempfile::tempdir().unwrap();
+    fs::write(own.path().join("archive.rego"), &example).unwrap();
+    let test = "package regate.archive_test\n\ntest_the_archive_is_read_only if {\n\tinput_of := data.regate.fixtures.input_of(null, \"POST\", \"/api/v1/projects/archive\", {})\n\tdata.regate.overrides.deny[\"acme.archive.is_read_only\"] with input as input_of\n}\n";
+    fs::write(own.path().join("archive_test.rego"), test).unwrap();
+    let paths = vec![folder("policies"), folder("policy-tests"), own.path().to_owned()];
+    let report = run_tests(&PolicySource::Paths(paths), RegoVersion::V1, None).unwrap();
+    let failures: Vec<String> =
+        report.failures().map(|f| format!("{} {:?}", f.test.path, f.outcome)).collect();
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(report.results.iter().any(|result| result.test.path.contains("archive_test")));
+}
+
 /// Code, and what the row says about it.
 fn table() -> Vec<(String, String, String, String)> {
     let page = fs::read_to_string(folder("docs/reasons.md")).unwrap();

@@ -7,6 +7,9 @@
 -- that another program changes takes a revision of its own; regate says where its own transactions begin
 -- and end (in_batch), and takes one for each. What a reader sees in between are whole transactions.
 
+-- Lists are ordered by this text: in one form.
+update tokens set created_at = strftime('%Y-%m-%dT%H:%M:%fZ', created_at);
+
 -- What tells this history from another one in which the numbers are the same (a file put back).
 alter table data_revision add column mark text not null default '';
 -- The mark before this revision was taken.

@@ -357,6 +357,7 @@ impl Configuration {
             // The path is not handed over: the reader would look for files of other names beside it.
             builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
         }
+        let file_source = builder.clone();
         let environment = config::Environment::with_prefix("REGATE")
             .prefix_separator("_")
             .separator("__")
@@ -364,9 +365,17 @@ impl Configuration {
             .list_separator(",")
             .with_list_parse_key("requests.public_paths")
             .source(Some(settings(variables)?));
+        let variables_source = Config::builder().add_source(environment.clone());
+        let invalid =
+            |error: config::ConfigError| ConfigurationError::Invalid(without_text(&error.to_string()));
         let read = builder.add_source(environment).build().and_then(Config::try_deserialize);
-        let configuration: Self =
-            read.map_err(|error| ConfigurationError::Invalid(without_text(&error.to_string())))?;
+        let mut configuration: Self = read.map_err(invalid)?;
+        let in_file = names_a_url(&file_source.build().map_err(invalid)?)?;
+        let in_variables = names_a_url(&variables_source.build().map_err(invalid)?)?;
+        // A URL of a stronger source stands above a weaker source's file.
+        if in_variables == [true, false] || (in_variables == [false, false] && in_file == [true, false]) {
+            configuration.database.url_file = None;
+        }
         let ranges = [
             ("http.max_nesting", configuration.http.max_nesting, 3, HttpBounds::DEEPEST_NESTING),
             ("http.max_connections", configuration.http.max_connections, 1, 1_000_000),
@@ -544,6 +553,20 @@ impl DocumentSection {
     }
 }
 
+/// Whether a source names the database's URL, and a file that holds it.
+fn names_a_url(source: &Config) -> Result<[bool; 2], ConfigurationError> {
+    for (url, file, key) in [
+        ("database.url", "database.url_file", "database.url"),
+        ("database.listener_url", "database.listener_url_file", "database.listener_url"),
+    ] {
+        if source.get_string(url).is_ok() && source.get_string(file).is_ok() {
+            let problem = format!("set it or {file}, not both");
+            return Err(ConfigurationError::Value { key, problem });
+        }
+    }
+    Ok(["database.url", "database.url_file"].map(|key| source.get_string(key).is_ok()))
+}
+
 /// The reader's message without the lines of the file that it shows, and without the value that it
 /// found: either may hold the database's password.
 fn without_text(message: &str) -> String {
@@ -690,6 +713,26 @@ mod tests {
             let required = read(&toml, &[]).unwrap().authentication();
             assert!(matches!(required, Ok(GatewayAuthentication::Required)), "{listen}");
         }
+    }
+
+    #[test]
+    fn a_url_of_a_stronger_source_stands_above_a_weaker_sources_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("url");
+        fs::write(&path, "postgres://file").unwrap();
+        let in_file = format!("[database]\nurl_file = {path:?}");
+        let path = path.to_str().unwrap();
+        let url = |toml: &str, variables: &[(&str, &str)]| {
+            read(toml, variables).map(|read| read.database.url().unwrap().expose().to_owned())
+        };
+        assert_eq!(url(&in_file, &[]).unwrap(), "postgres://file");
+        assert_eq!(url(&in_file, &[("REGATE_DATABASE__URL", "sqlite://v")]).unwrap(), "sqlite://v");
+        let named = "[database]\nurl = \"sqlite://f\"";
+        assert_eq!(url(named, &[("REGATE_DATABASE__URL_FILE", path)]).unwrap(), "postgres://file");
+        let both = format!("{in_file}\nurl = \"sqlite://f\"");
+        assert!(url(&both, &[]).unwrap_err().to_string().contains("not both"));
+        let both = [("REGATE_DATABASE__URL", "x"), ("REGATE_DATABASE__URL_FILE", "y")];
+        assert!(url("", &both).unwrap_err().to_string().contains("not both"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
 /// Decide one question from files, without a server or a database
 ///
 /// Prints the answer as JSON, as POST /v1/decide would give it. Exit code 0: allowed; 2: denied;
-/// 1: not a valid question.
+/// 1: not a valid question, or a file that cannot be used; 3: the policy is broken.
 #[derive(Debug, Args)]
 pub(super) struct Decide {
     /// The question, as POST /v1/decide takes it; - is standard input

@@ -97,7 +97,7 @@ impl Demo {
             // Writing to a String cannot fail.
             let _ = write!(
                 text,
-                "\n# {comment}\ncurl -s http://{address}/v1/decide -H 'content-type: application/json' -d '{question}'\n"
+                "\n# {comment}\ncurl -sw '\\n' http://{address}/v1/decide -H 'content-type: application/json' -d '{question}'\n"
             );
         }
         text

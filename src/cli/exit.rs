@@ -73,17 +73,36 @@ pub enum CommandError {
     /// The runtime cannot be started, or the terminal not be written to.
     #[error("the operating system refused")]
     System(#[from] io::Error),
+    /// The flags do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// What the command names is not in the store.
+    #[error("{outcome}")]
+    Nothing {
+        /// That nothing was done.
+        outcome: &'static str,
+        /// What is missing, and where to find it.
+        #[source]
+        because: Absent,
+    },
     /// Anything that is said best in one sentence.
     #[error("{0}")]
     Refused(String),
 }
+
+/// Something that a command names and that is not there.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Absent(pub String);
 
 impl CommandError {
     /// The exit code that goes with it.
     pub fn exit(&self) -> Exit {
         match self {
             Self::PolicyFolder(_) | Self::Policy(_) => Exit::BrokenPolicy,
-            Self::Configuration(_)
+            Self::Usage(_) => Exit::Usage,
+            Self::Nothing { .. }
+            | Self::Configuration(_)
             | Self::Test(_)
             | Self::Store(_)
             | Self::Import(_)

@@ -65,7 +65,7 @@ fn print(report: &ImportReport) -> io::Result<()> {
         if table.inserted + table.updated + table.unchanged > 0 {
             writeln!(
                 output,
-                "{}: {} new, {} changed, {} as they were",
+                "{}: {} new, {} changed, {} unchanged",
                 table.table, table.inserted, table.updated, table.unchanged
             )?;
         }

@@ -6,17 +6,17 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Table, presets::NOTHING};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 
 use super::{
-    exit::{CommandError, Exit},
+    exit::{Absent, CommandError, Exit},
     store::{StoreArguments, block_on},
 };
 use crate::{
     auth,
-    store::{NewToken, TokenFilter, TokenRow},
+    store::{NewToken, StoreError, TokenFilter, TokenRow},
     types::{Clock, IdSource, RandomIds, SystemClock, TenantId, Timestamp, TokenKind},
 };
 
@@ -96,10 +96,67 @@ fn tenant(text: &str) -> Result<TenantId, String> {
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
 impl Mint {
-    fn run(&self) -> Result<Exit, CommandError> {
-        if self.all_tenants && self.kind != TokenKind::Gateway {
-            return Err(CommandError::Refused("only a gateway can be of all tenants".to_owned()));
+    /// Refuses flags that have no effect for the kind: a token must not be wider than it was meant to be.
+    fn check(&self) -> Result<(), CommandError> {
+        let kind = self.kind;
+        let is = |kinds: &[TokenKind]| kinds.contains(&kind);
+        let gateway = is(&[TokenKind::Gateway]);
+        let only = self.project.as_deref().unwrap_or("PROJECT");
+        let wrong = [
+            (self.all_tenants && !gateway, "--all-tenants is for gateway tokens".to_owned()),
+            (
+                gateway && (self.user.is_some() || self.project.is_some() || !self.only_projects.is_empty()),
+                "a gateway token takes no --user, --project or --only-project".to_owned(),
+            ),
+            (
+                (gateway || is(&[TokenKind::Admin])) && (self.scope_pull || self.scope_push),
+                format!("--scope-pull and --scope-push have no effect on a token of kind {kind}"),
+            ),
+            (
+                self.project.is_some() && !is(&[TokenKind::Project]),
+                format!(
+                    "--project is for project tokens; to confine a token of kind {kind}: --only-project {only}"
+                ),
+            ),
+            (is(&[TokenKind::Global]) && self.user.is_none(), "a global token needs --user".to_owned()),
+            (
+                is(&[TokenKind::Project]) && self.project.is_none(),
+                "a project token needs --project".to_owned(),
+            ),
+            (
+                is(&[TokenKind::Project]) && !self.scope_pull && !self.scope_push,
+                "a project token needs --scope-pull, --scope-push or both".to_owned(),
+            ),
+            (!(1..=128).contains(&self.name.chars().count()), "--name: 1 to 128 characters".to_owned()),
+            (
+                self.store.database_url.as_deref().is_some_and(|url| url.contains(":memory:")),
+                "sqlite::memory: keeps nothing: the token would be gone; name a file".to_owned(),
+            ),
+        ];
+        match wrong.into_iter().find(|(wrong, _)| *wrong) {
+            Some((_, problem)) => Err(CommandError::Usage(problem)),
+            None => Ok(()),
         }
+    }
+
+    /// The store's refusal in the words of the flags.
+    fn explain(&self, error: StoreError) -> CommandError {
+        let StoreError::UnknownReference { what } = error else { return error.into() };
+        let tenant = &self.tenant;
+        let within = |flag: &Option<String>| {
+            let id = flag.as_deref().unwrap_or_default();
+            format!("there is no {what} {id:?} in the tenant \"{tenant}\": add it with regate import")
+        };
+        let because = match what {
+            "user" => within(&self.user),
+            "project" => within(&self.project),
+            _ => format!("there is no tenant \"{tenant}\": add it with regate import"),
+        };
+        CommandError::Nothing { outcome: "no token was made", because: Absent(because) }
+    }
+
+    fn run(&self) -> Result<Exit, CommandError> {
+        self.check()?;
         let mut random = StdRng::try_from_rng(&mut rand::rngs::SysRng)
             .map_err(|error| CommandError::Refused(format!("no randomness to make a token from: {error}")))?;
         let minted = auth::mint(self.kind, &mut random);
@@ -125,7 +182,7 @@ impl Mint {
         };
         let revision = block_on(async {
             let store = self.store.open().await?;
-            let revision = store.mint_token(&token).await?;
+            let revision = store.mint_token(&token).await.map_err(|error| self.explain(error))?;
             store.close().await;
             Ok(revision)
         })?;
@@ -172,7 +229,7 @@ struct List {
     #[arg(long)]
     unrevoked: bool,
     /// The most to list
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Go on after the token with this id
     #[arg(long, value_name = "ID")]
@@ -209,9 +266,15 @@ impl List {
             }
             return Ok(Exit::Done);
         }
+        if rows.is_empty() {
+            writeln!(output, "no tokens")?;
+            return Ok(Exit::Done);
+        }
         let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY);
-        table.set_header(["id", "kind", "name", "prefix", "tenant", "user", "project", "state", "expires"]);
+        table.load_style(NOTHING);
+        table.set_header([
+            "ID", "KIND", "NAME", "PREFIX", "TENANT", "USER", "PROJECT", "RIGHTS", "STATE", "EXPIRES",
+        ]);
         for row in &rows {
             table.add_row([
                 row.id.clone(),
@@ -221,6 +284,7 @@ impl List {
                 row.tenant.as_ref().map_or("(all)".to_owned(), ToString::to_string),
                 row.user_id.clone().unwrap_or_default(),
                 row.project_id.clone().unwrap_or_default(),
+                rights(row),
                 row.state(now).as_str().to_owned(),
                 row.expires_at.map(date).unwrap_or_default(),
             ]);
@@ -231,6 +295,13 @@ impl List {
         }
         Ok(Exit::Done)
     }
+}
+
+/// What it may, in the words of its columns.
+fn rights(row: &TokenRow) -> String {
+    let rights = [("pull", row.scope_pull), ("push", row.scope_push), ("trigger", row.allow_trigger)];
+    let given: Vec<&str> = rights.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+    given.join("+")
 }
 
 fn metadata(row: &TokenRow, now: Timestamp) -> serde_json::Value {
@@ -269,7 +340,14 @@ impl Revoke {
     fn run(&self) -> Result<Exit, CommandError> {
         let revocation = block_on(async {
             let store = self.store.open().await?;
-            let revocation = store.revoke_token(&self.id, self.tenant.as_ref(), SystemClock.now()).await?;
+            let revoking = store.revoke_token(&self.id, self.tenant.as_ref(), SystemClock.now());
+            let revocation = revoking.await.map_err(|error| match error {
+                StoreError::NotFound { .. } => CommandError::Nothing {
+                    outcome: "nothing was revoked",
+                    because: Absent(format!("there is no token {:?}: see regate token list", self.id)),
+                },
+                other => other.into(),
+            })?;
             store.close().await;
             Ok(revocation)
         })?;

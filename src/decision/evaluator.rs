@@ -45,14 +45,13 @@ pub struct Evaluator {
     worker: usize,
     machine: RegoVM,
     loaded: Option<Arc<Bundle>>,
-    registers: usize,
     pub(super) input: InputBuilder,
 }
 
 impl Evaluator {
     /// The evaluator of the worker with this number.
     pub fn new(worker: usize) -> Self {
-        Self { worker, machine: RegoVM::new(), loaded: None, registers: 0, input: InputBuilder::default() }
+        Self { worker, machine: RegoVM::new(), loaded: None, input: InputBuilder::default() }
     }
 
     /// Evaluates the entrypoint's rule over `data` and `input`.
@@ -84,8 +83,6 @@ impl Evaluator {
         self.machine.set_input(Value::Undefined);
         // Nothing collides with nothing.
         let _ = self.machine.set_data(Value::Undefined);
-        self.machine.set_base_register_count(1);
-        self.machine.set_base_register_count(self.registers);
     }
 
     fn load(&mut self, bundle: &Arc<Bundle>) {
@@ -99,7 +96,6 @@ impl Evaluator {
             limit: bundle.budget.time,
             check_interval: TIME_CHECK_INTERVAL,
         }));
-        self.registers = self.machine.get_registers().len();
         self.loaded = Some(Arc::clone(bundle));
     }
 

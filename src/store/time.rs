@@ -42,11 +42,12 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// Writes a time in the one form that regate stores: UTC, with `Z`, no trailing zeros. Equal times
-/// have equal texts, which is how an import sees that nothing changed.
+/// Writes a time in the one form that regate stores: UTC, with `Z`, three digits of a second. Equal times
+/// have equal texts, which is how an import sees that nothing changed, and earlier ones come first in the
+/// alphabet, which is how SQLite orders them.
 pub(super) fn to_text(time: Timestamp) -> String {
     let millis = time.unix_millis().clamp(FIRST_MILLIS, LAST_MILLIS);
-    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+    format!("{:.3}", jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX))
 }
 
 /// A time as a column holds it.
@@ -143,9 +144,9 @@ mod tests {
     fn equal_times_have_equal_texts() {
         let texts = ["2030-01-01T00:00:00Z", "2030-01-01T02:00:00.000+02:00", "2029-12-31 23:00:00-01:00"];
         for text in texts {
-            assert_eq!(to_text(parse(text).unwrap()), "2030-01-01T00:00:00Z");
+            assert_eq!(to_text(parse(text).unwrap()), "2030-01-01T00:00:00.000Z");
         }
-        assert_eq!(to_text(Timestamp::from_unix_millis(1_500)), "1970-01-01T00:00:01.5Z");
-        assert_eq!(to_text(Timestamp::from_unix_seconds(i64::MIN)), "0001-01-01T00:00:00Z");
+        assert_eq!(to_text(Timestamp::from_unix_millis(1_500)), "1970-01-01T00:00:01.500Z");
+        assert_eq!(to_text(Timestamp::from_unix_seconds(i64::MIN)), "0001-01-01T00:00:00.000Z");
     }
 }

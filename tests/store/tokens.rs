@@ -14,6 +14,7 @@ on_both_databases![
     a_minted_token_is_listed_without_its_hash_and_loaded_with_it,
     a_token_that_collides_or_refers_nowhere_is_refused_and_says_which,
     a_list_is_filtered_and_paged,
+    a_list_is_oldest_first_to_the_millisecond,
     revoking_is_soft_and_harmless_when_repeated,
     another_tenants_token_is_not_found,
     the_revision_moves_only_when_something_changed,
@@ -117,6 +118,21 @@ async fn a_token_that_collides_or_refers_nowhere_is_refused_and_says_which(datab
     assert_eq!(database.revision().await, 2);
     let gateway = NewToken { kind: TokenKind::Gateway, tenant: None, ..token(2) };
     assert_eq!(database.store.mint_token(&gateway).await.unwrap(), DataRevision(3));
+}
+
+async fn a_list_is_oldest_first_to_the_millisecond(database: TestDatabase) {
+    for (number, millis) in [(1, 178), (2, 170), (3, 17), (4, 1_000), (5, 100)] {
+        let created_at = Timestamp::from_unix_millis(1_700_000_000_000 + millis);
+        let token = NewToken { created_at, kind: TokenKind::Admin, ..token(number) };
+        database.store.mint_token(&token).await.unwrap();
+    }
+    let list = async |after: Option<&str>| {
+        let filter = TokenFilter { after: after.map(str::to_owned), ..TokenFilter::default() };
+        let rows = database.store.list_tokens(&filter).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None).await, ["t3", "t5", "t2", "t1", "t4"]);
+    assert_eq!(list(Some("t2")).await, ["t1", "t4"]);
 }
 
 async fn a_list_is_filtered_and_paged(database: TestDatabase) {
