@@ -95,6 +95,9 @@ impl Follower {
             let began = self.clock.reading();
             match self.step(woken).await {
                 Ok(Step::Lost) => continue,
+                // What took longer to load than it may be old is confirmed when what changed meanwhile has
+                // been read.
+                Ok(Step::Loaded) if self.clock.reading().since(began) > self.options.max_staleness => {}
                 Ok(step) => {
                     self.reach.live.confirm(Source::Tables, began);
                     self.recovered();
