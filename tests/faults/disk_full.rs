@@ -11,13 +11,12 @@ use serde_json::json;
 use super::scene::{ALLOWED, REVOKED, SETTINGS, Scene, arguments};
 use crate::harness::program::{REGATE, run, stderr, stdout};
 
-/// Runs a command whose files cannot grow beyond their length: the first write of SQLite that would make
-/// one longer fails, as on a full disk.
-fn run_on_a_full_disk(scene: &Scene, command: &[&str], input: &str) -> Output {
-    // In units of 512 bytes. The write-ahead log is there already; what it holds is more.
-    let script = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+/// Runs a command that can write no file beyond this place, in units of 512 bytes: there its writes fail, as
+/// on a full disk.
+fn run_on_a_full_disk(scene: &Scene, limit: &str, command: &[&str], input: &str) -> Output {
+    let script = "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"";
     let mut child = Command::new("/bin/sh")
-        .args(["-c", script, "sh", REGATE])
+        .args(["-c", script, "sh", limit, REGATE])
         .args(command)
         .args(arguments(&scene.url))
         .current_dir(scene.folder.path())
@@ -43,12 +42,14 @@ fn a_full_disk_refuses_the_write_and_nothing_else() {
     let token = json!({"id": "new", "kind": "global", "name": "new", "user_id": "new0", "sha256": hash});
     let document = json!({"users": users, "tokens": [token]}).to_string();
     let watch = scene.watch("reader");
-    let commands: [(&[&str], &str); 2] =
-        [(&["token", "revoke", "reader"], ""), (&["import", "-"], &document)];
-    for (command, input) in commands {
-        let refused = run_on_a_full_disk(&scene, command, input);
+    // The one cannot begin to write, the other stops in the middle.
+    let commands: [(&str, &[&str], &str); 2] =
+        [("1", &["token", "revoke", "reader"], ""), ("64", &["import", "-"], &document)];
+    for (limit, command, input) in commands {
+        let refused = run_on_a_full_disk(&scene, limit, command, input);
         let said = stderr(&refused);
         assert_eq!(refused.status.code(), Some(1), "{command:?}: {said}");
+        eprintln!("{said}");
         assert!(said.contains("full") || said.contains("I/O"), "{command:?}: {said}");
         assert!(!said.contains(&hash) && !said.contains(secret), "{said}");
         assert_eq!(stdout(&refused), "");
@@ -60,7 +61,7 @@ fn a_full_disk_refuses_the_write_and_nothing_else() {
     watch.end().assert_all_allowed();
 
     let watch = scene.watch("reader");
-    for (command, input) in commands {
+    for (_, command, input) in commands {
         let done = run(scene.folder.path(), &[command, &arguments(&url)[..]].concat(), input);
         assert!(done.status.success(), "{}", stderr(&done));
     }
