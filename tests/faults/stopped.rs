@@ -1,6 +1,6 @@
 //! Postgres is away, or hangs, for longer than the bound.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -69,4 +69,10 @@ fn a_postgres_that_hangs_for_longer_than_the_bound_denies_until_it_goes_on() {
     let scene = Scene::over(&postgres.url("postgres"));
     decisions_end_with_the_bound(&mut postgres, &scene, Postgres::freeze, Postgres::thaw);
     assert!(scene.serving.log().contains("the database has not answered for"), "{}", scene.serving.log());
+    // Nor does the end wait for it.
+    postgres.freeze();
+    scene.until_told("guest", STALE);
+    let told = Instant::now();
+    assert_eq!(scene.serving.stop(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
 }
