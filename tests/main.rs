@@ -11,6 +11,7 @@
 mod command_line;
 mod decisions;
 mod documents;
+mod faults;
 mod harness;
 mod http;
 mod live;

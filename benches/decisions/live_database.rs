@@ -5,20 +5,20 @@ use std::time::Instant;
 use regate::store::{self, ConnectOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use crate::{postgres::Server, world::PROJECT_SIZE};
+use crate::{postgres::Postgres, world::PROJECT_SIZE};
 
 /// What a server of this size is given. What makes a commit last (fsync, synchronous_commit) stays on,
 /// as it is by default.
 const SETTINGS: [&str; 3] = ["shared_buffers=512MB", "max_wal_size=8GB", "checkpoint_timeout=30min"];
 
 /// Starts the Postgres. It ends with this, or with this process.
-pub fn start() -> Server {
-    Server::start(&SETTINGS)
+pub fn start() -> Postgres {
+    Postgres::start_with(&SETTINGS)
 }
 
 /// Makes a database with regate's tables and the rows of `world::snapshot(rows)`, triggers on. Gives its
 /// URL, and how long each table took.
-pub async fn filled(server: &Server, name: &str, rows: usize) -> (String, String) {
+pub async fn filled(server: &Postgres, name: &str, rows: usize) -> (String, String) {
     let url = empty(server, name).await;
     let projects = rows.div_ceil(PROJECT_SIZE);
     let middle = rows / 2;
@@ -64,7 +64,7 @@ pub async fn filled(server: &Server, name: &str, rows: usize) -> (String, String
 }
 
 /// Makes a database with regate's tables and no rows.
-pub async fn empty(server: &Server, name: &str) -> String {
+pub async fn empty(server: &Postgres, name: &str) -> String {
     let url = server.new_database(name).await;
     let store = store::connect(&url, ConnectOptions::default()).await.expect("a store");
     store.migrate().await.expect("the tables");

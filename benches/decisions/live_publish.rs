@@ -49,7 +49,8 @@ pub fn measure(live: &Live, point: &DecisionPoint) -> Vec<Published> {
                 question.ask(point);
             }
         });
-        let kinds: [(&str, fn(usize) -> Change, Duration); 7] = [
+        type Kind = (&'static str, fn(usize) -> Change, Duration);
+        let kinds: [Kind; 7] = [
             ("a token", token, PAUSE),
             ("a collaborator", collaborator, PAUSE),
             ("a removed collaborator", removed_collaborator, PAUSE),

@@ -83,6 +83,25 @@ impl Dialect {
         }
     }
 
+    /// How many of the triggers that note changes are in place, and how many there are. Where a dump is put
+    /// back while others read, they come last: until they are all there, the rows are not. SQLite's
+    /// readers see the restore as a whole.
+    pub(super) const fn noting_triggers(self) -> Option<(&'static str, i64)> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some((
+                "select count(*) from pg_trigger where tgenabled <> 'D' and \
+                 case tgrelid when cast('data_changes' as regclass) \
+                 then tgname = 'data_changes_take_a_revision' \
+                 else tgname in ('note_insert', 'note_update', 'note_delete', 'note_truncate') and tgrelid in ( \
+                 cast('tenants' as regclass), cast('users' as regclass), cast('projects' as regclass), \
+                 cast('collaborators' as regclass), cast('tokens' as regclass), \
+                 cast('upstreams' as regclass), cast('grants' as regclass)) end",
+                7 * 4 + 1,
+            )),
+        }
+    }
+
     /// The present moment, for a column that says when its row was made.
     pub(super) const fn now(self) -> &'static str {
         match self {

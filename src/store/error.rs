@@ -20,6 +20,11 @@ pub enum StoreError {
     /// The database has none of regate's tables, or older ones.
     #[error("the database lacks regate's tables; run `regate migrate`")]
     NotMigrated(#[source] DatabaseFault),
+    /// The triggers that note changes are not all there, so nobody can say that the rows are.
+    #[error(
+        "the tables lack triggers that note changes: the database is being restored, or was not to its end"
+    )]
+    Incomplete,
     /// A migration could not be applied.
     #[error("the database could not be migrated")]
     Migration(#[source] DatabaseFault),
@@ -71,6 +76,7 @@ impl StoreError {
             Self::Unavailable(_) => "unavailable",
             Self::Configuration { .. } => "configuration",
             Self::NotMigrated(_) => "not_migrated",
+            Self::Incomplete => "incomplete",
             Self::Migration(_) => "migration",
             Self::NotFound { .. } => "not_found",
             Self::Duplicate { .. } => "duplicate",

@@ -77,11 +77,15 @@ pub enum Hint {
 #[async_trait]
 pub trait ChangeFeed: Send {
     /// As [`Store::load`](super::Store::load), and gives the position of that moment.
+    ///
+    /// # Errors
+    /// [`StoreError::Incomplete`] in the middle of a restore.
     async fn load(&mut self, sink: &mut (dyn FnMut(Fact) + Send)) -> Result<DataPosition, StoreError>;
 
     /// Hands over the rows that changed since `position`, as they are now.
     ///
     /// # Errors
+    /// [`StoreError::Incomplete`] in the middle of a restore.
     /// [`StoreError::Corrupt`] when a row cannot be read. `sink` has had some changes by then; throw
     /// them away.
     async fn changes_since(
@@ -125,8 +129,9 @@ impl SqlFeed {
 #[async_trait]
 impl ChangeFeed for SqlFeed {
     async fn load(&mut self, sink: &mut (dyn FnMut(Fact) + Send)) -> Result<DataPosition, StoreError> {
+        let dialect = self.connection.dialect();
         let mut transaction = self.connection.begin().await?;
-        let position = revision::position(&mut *transaction).await?;
+        let position = revision::whole_position(&mut *transaction, dialect).await?;
         load::all(&mut *transaction, sink).await?;
         transaction.commit().await?;
         Ok(position)
@@ -142,7 +147,7 @@ impl ChangeFeed for SqlFeed {
         }
         let dialect = self.connection.dialect();
         let mut transaction = self.connection.begin().await?;
-        let now = revision::position(&mut *transaction).await?;
+        let now = revision::whole_position(&mut *transaction, dialect).await?;
         if now.revision <= position.revision {
             let same = now == *position;
             return Ok(if same { Since::Nothing } else { Since::Lost(LostBecause::AnotherHistory) });

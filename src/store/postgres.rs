@@ -1,12 +1,12 @@
 //! Postgres: how it is opened, and its transactions.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use sqlx::{
-    Acquire, AssertSqlSafe, ConnectOptions as _, Connection, Executor, PgConnection, PgPool, Postgres,
-    migrate::{Migrate, Migrator},
+    Acquire, AssertSqlSafe, ConnectOptions as _, Connection, Executor, PgConnection, PgPool, Postgres, Row,
+    migrate::Migrator,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
@@ -17,7 +17,12 @@ use super::{
     migrations, revision,
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("migrations/postgres");
+    // Its lock belongs to the connection; ours ends with the transaction.
+    migrations.set_locking(false);
+    migrations
+});
 
 /// What `take_data_revision` announces on.
 const CHANNEL: &str = "regate_data";
@@ -84,15 +89,19 @@ impl Database for PostgresDatabase {
 
     async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         let migrate = async {
-            // The lock lives as long as its connection, and the migrator forgets it when it fails: so a
-            // connection of its own, and to Postgres itself.
+            // A connection of its own, and to Postgres itself where it is known how.
             let connecting = PgConnection::connect_with(&self.direct);
             let connection = tokio::time::timeout(self.acquire_timeout, connecting).await;
             let mut connection = connection.map_err(|_| sqlx::Error::PoolTimedOut)??;
-            // The migrator takes the same lock again, which does no harm. Taking it earlier makes
-            // the list of what was applied this process's own.
-            connection.lock().await?;
-            let applied = migrations::apply(&MIGRATIONS, &mut connection).await?;
+            // All of it in one transaction, from the lock to the end: a pooler that stands in between gives
+            // the next transaction to another connection, which does not hold the lock. Each migration
+            // becomes a savepoint.
+            let mut transaction = Connection::begin(&mut connection).await?;
+            transaction.execute(FORGET_STATEMENTS).await?;
+            transaction.execute(LOCK_OUT_OTHER_MIGRATORS).await?;
+            let applied = migrations::apply(&MIGRATIONS, &mut *transaction).await?;
+            transaction.execute(FORGET_STATEMENTS).await?;
+            transaction.commit().await?;
             connection.close().await?;
             Ok(applied)
         };
@@ -118,8 +127,19 @@ impl Database for PostgresDatabase {
 
 transaction!(PostgresTransaction, Postgres, persistent: false);
 
+/// The migrator gives its statements names, which a pooler's connection may know from the one before.
+const FORGET_STATEMENTS: &str = "deallocate all";
+
+/// Until the transaction ends.
+const LOCK_OUT_OTHER_MIGRATORS: &str = "select pg_advisory_xact_lock(hashtext('regate migrate'))";
+
 /// All queries of the transaction see the database as of the first one.
 const BEGIN_READING: &str = "begin isolation level repeatable read, read only";
+
+/// A setting that a session of ours has from its start.
+const DIRECT: &str = "regate.direct";
+/// What PgBouncer answers to a setting that it does not know.
+const PROTOCOL_VIOLATION: &str = "08P01";
 
 /// The connection that listens. It also reads what changed: a connection that delivers no notification
 /// because it is dead is thereby found to be.
@@ -134,19 +154,37 @@ impl PostgresFeed {
     async fn session(&mut self) -> Result<&mut PgListener, StoreError> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => {
-                let pool = PgPoolOptions::new()
-                    .max_connections(1)
-                    .acquire_timeout(self.connect_timeout)
-                    .connect_with(self.options.clone())
-                    .await?;
-                let mut session = PgListener::connect_with(&pool).await?;
-                session.eager_reconnect(false);
-                session.listen_all(self.channels.iter().map(String::as_str)).await?;
-                session
-            }
+            None => self.connect().await?,
         };
         Ok(self.session.insert(session))
+    }
+
+    /// A connection that listens, if it leads to Postgres itself. A pooler would have another of its
+    /// connections listen each time, for ever, and hand what that hears to whoever is given it next: none of
+    /// them expects it, and a statement of theirs fails for it.
+    async fn connect(&self) -> Result<PgListener, StoreError> {
+        let marked = self.options.clone().options([(DIRECT, "yes")]);
+        let mut session = match self.open(marked).await {
+            // A pooler that takes no settings at the start, or not this one.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(PROTOCOL_VIOLATION) => {
+                return Ok(self.open(self.options.clone()).await?);
+            }
+            opened => opened?,
+        };
+        let sql = format!("select current_setting('{DIRECT}', true)");
+        let row = session.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+        // One that throws them away leaves it unset.
+        if row.try_get::<Option<String>, _>(0)?.as_deref() == Some("yes") {
+            session.listen_all(self.channels.iter().map(String::as_str)).await?;
+        }
+        Ok(session)
+    }
+
+    async fn open(&self, options: PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(self.connect_timeout);
+        let mut session = PgListener::connect_with(&pool.connect_with(options).await?).await?;
+        session.eager_reconnect(false);
+        Ok(session)
     }
 }
 

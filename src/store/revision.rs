@@ -51,6 +51,30 @@ pub(super) async fn position(transaction: &mut dyn Transaction) -> Result<DataPo
     found.ok_or_else(missing)
 }
 
+/// The position that the transaction sees, if the rows that it sees are those of that position.
+///
+/// INVARIANT: rows become data only from here. In the middle of a restore the number of the last change is
+/// there before the rows are, and nothing would note their coming.
+pub(super) async fn whole_position(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+) -> Result<DataPosition, StoreError> {
+    let position = position(transaction).await?;
+    if let Some((sql, all)) = dialect.noting_triggers() {
+        let mut present = 0;
+        transaction
+            .query(sql, None, &mut |row| {
+                present = row.number(0)?;
+                Ok(())
+            })
+            .await?;
+        if present != all {
+            return Err(StoreError::Incomplete);
+        }
+    }
+    Ok(position)
+}
+
 /// The revision that the transaction sees.
 pub(super) async fn current(transaction: &mut dyn Transaction) -> Result<DataRevision, StoreError> {
     Ok(position(transaction).await?.revision)

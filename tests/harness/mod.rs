@@ -2,5 +2,6 @@
 //! folders, and gone when the test process is.
 
 pub mod http;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod program;

@@ -3,9 +3,10 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::Path,
-    process::{Child, ChildStdin, Command, Output, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 /// The built binary.
@@ -69,6 +70,41 @@ impl Serving {
 
     /// The same; a process that ends before it is ready gives its exit code and its log.
     pub fn try_start(folder: &Path, arguments: &[&str]) -> Result<Self, (Option<i32>, String)> {
+        let (mut serving, mut stdout, logged) = Self::spawn(folder, arguments);
+        let mut first = String::new();
+        stdout.read_line(&mut first).unwrap();
+        let Some(address) = first.trim().strip_prefix("regate is ready: http://") else {
+            serving.pipe.take();
+            let code = serving.supervisor.wait().unwrap().code();
+            logged.join().unwrap();
+            return Err((code, serving.log()));
+        };
+        serving.address = address.to_owned();
+        (serving.output, _) = collect(stdout);
+        Ok(serving)
+    }
+
+    /// Starts `regate serve` on a free port and waits until it listens: it may be loading still.
+    pub fn start_loading(folder: &Path, arguments: &[&str]) -> Self {
+        const LISTENING: &str = "listening; loading the decision data address=";
+        let (mut serving, stdout, logged) = Self::spawn(folder, arguments);
+        (serving.output, _) = collect(stdout);
+        loop {
+            // Before the look: what it said last is in the log by then.
+            let ended = logged.is_finished();
+            let log = serving.log();
+            let after = log.split_once(LISTENING).and_then(|(_, rest)| rest.split_once('\n'));
+            if let Some((address, _)) = after {
+                serving.address = address.to_owned();
+                return serving;
+            }
+            assert!(!ended, "regate ended: {log}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Gives what it prints, and the thread that collects what it logs.
+    fn spawn(folder: &Path, arguments: &[&str]) -> (Self, BufReader<ChildStdout>, thread::JoinHandle<()>) {
         let mut supervisor = Command::new("/bin/sh")
             .args(["-c", SUPERVISOR, "sh", REGATE, "serve"])
             .args(arguments)
@@ -82,18 +118,15 @@ impl Serving {
             .spawn()
             .expect("a shell starts");
         let pipe = supervisor.stdin.take();
+        let stdout = BufReader::new(supervisor.stdout.take().unwrap());
         let (log, logged) = collect(supervisor.stderr.take().unwrap());
-        let mut stdout = BufReader::new(supervisor.stdout.take().unwrap());
-        let mut first = String::new();
-        stdout.read_line(&mut first).unwrap();
-        let Some(address) = first.trim().strip_prefix("regate is ready: http://").map(str::to_owned) else {
-            drop(pipe);
-            let code = supervisor.wait().unwrap().code();
-            logged.join().unwrap();
-            return Err((code, log.lock().unwrap().clone()));
-        };
-        let (output, _) = collect(stdout);
-        Ok(Self { supervisor, pipe, address, output, log })
+        let serving = Self { supervisor, pipe, address: String::new(), output: Arc::default(), log };
+        (serving, stdout, logged)
+    }
+
+    /// All that it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// Sends SIGTERM and waits; gives the exit code.
