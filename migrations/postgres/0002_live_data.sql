@@ -30,17 +30,38 @@ create table data_changes (
 create index data_changes_by_revision on data_changes (revision);
 create index data_changes_without_a_revision on data_changes (id) where revision is null;
 
--- Notes what a statement changed. Its arguments: the columns of the key, and the columns that decisions
--- see (an update of others, such as last_used_at, is no change).
+-- Notes what a statement changed. It runs with its owner's rights, so it takes nothing from whoever makes a
+-- trigger of it: not the columns, and no other table than these.
 create function note_data_change() returns trigger language plpgsql security definer as $$
 declare
-    key  constant text := tg_argv[0];
-    seen constant text := tg_argv[1];
+    -- The columns of the key. A token is noted by what it is found by.
+    key constant text := case tg_relid
+        when cast('tenants' as regclass) then 'id'
+        when cast('users' as regclass) then 'tenant, id'
+        when cast('projects' as regclass) then 'tenant, id'
+        when cast('collaborators' as regclass) then 'tenant, project_id, user_id'
+        when cast('tokens' as regclass) then 'sha256'
+        when cast('upstreams' as regclass) then 'tenant, id'
+        when cast('grants' as regclass) then 'tenant, token_id, upstream_id'
+        end;
+    -- The columns that decisions see: an update of others, such as last_used_at, is no change.
+    seen constant text := key || case tg_relid
+        when cast('users' as regclass) then ', role, disabled'
+        when cast('projects' as regclass) then ', name, public'
+        when cast('collaborators' as regclass) then ', role'
+        when cast('tokens' as regclass) then ', tenant, id, kind, user_id, project_id, scope_pull, scope_push, '
+            'allow_trigger, projects, tools, expires_at, revoked_at'
+        when cast('upstreams' as regclass) then ', allow_all, credential'
+        else ''
+        end;
     most constant integer := 5000;
     rows text;
     many bigint;
     noted jsonb;
 begin
+    if key is null then
+        raise exception 'note_data_change is for the tables of decision data';
+    end if;
     if tg_op = 'TRUNCATE' then
         insert into data_changes (changed) values (tg_table_name);
         return null;
@@ -101,37 +122,27 @@ alter table data_changes enable always trigger data_changes_take_a_revision;
 -- On each table, and also where session_replication_role switches ordinary triggers off.
 do $$
 declare
-    noted record;
-    arguments text;
+    name text;
 begin
-    for noted in select * from (values
-        ('tenants', 'id', 'id'),
-        ('users', 'tenant, id', 'tenant, id, role, disabled'),
-        ('projects', 'tenant, id', 'tenant, id, name, public'),
-        ('collaborators', 'tenant, project_id, user_id', 'tenant, project_id, user_id, role'),
-        -- A token is noted by what it is found by.
-        ('tokens', 'sha256', 'sha256, tenant, id, kind, user_id, project_id, scope_pull, scope_push, '
-            'allow_trigger, projects, tools, expires_at, revoked_at'),
-        ('upstreams', 'tenant, id', 'tenant, id, allow_all, credential'),
-        ('grants', 'tenant, token_id, upstream_id', 'tenant, token_id, upstream_id')
-    ) as list (name, key, seen)
+    foreach name in array array['tenants', 'users', 'projects', 'collaborators', 'tokens', 'upstreams', 'grants']
     loop
-        arguments := format('(%L, %L)', noted.key, noted.seen);
         execute format('create trigger note_insert after insert on %I referencing new table as new_rows '
-                       'for each statement execute function note_data_change %s', noted.name, arguments);
+                       'for each statement execute function note_data_change()', name);
         execute format('create trigger note_update after update on %I referencing old table as old_rows '
-                       'new table as new_rows for each statement execute function note_data_change %s',
-                       noted.name, arguments);
+                       'new table as new_rows for each statement execute function note_data_change()', name);
         execute format('create trigger note_delete after delete on %I referencing old table as old_rows '
-                       'for each statement execute function note_data_change %s', noted.name, arguments);
+                       'for each statement execute function note_data_change()', name);
         execute format('create trigger note_truncate after truncate on %I '
-                       'for each statement execute function note_data_change %s', noted.name, arguments);
+                       'for each statement execute function note_data_change()', name);
         execute format('alter table %1$I enable always trigger note_insert, enable always trigger note_update, '
-                       'enable always trigger note_delete, enable always trigger note_truncate', noted.name);
+                       'enable always trigger note_delete, enable always trigger note_truncate', name);
     end loop;
     -- The functions run with their owner's rights, so that a program that may write `tokens` need not be
-    -- given these tables; so they must find them by no one else's search path.
-    execute format('alter function note_data_change() set search_path = %I, pg_catalog, pg_temp', current_schema());
-    execute format('alter function take_data_revision() set search_path = %I, pg_catalog, pg_temp', current_schema());
+    -- given these tables; so nobody else may put them to use, and they find what they name by no one
+    -- else's search path.
+    execute format('alter function note_data_change() set search_path = pg_catalog, %I, pg_temp', current_schema());
+    execute format('alter function take_data_revision() set search_path = pg_catalog, %I, pg_temp', current_schema());
 end
 $$;
+revoke execute on function note_data_change() from public;
+revoke execute on function take_data_revision() from public;

@@ -114,6 +114,10 @@ create trigger tokens_replace before insert on tokens begin
     insert into note_data_change select 'tokens', json_object('sha256', sha256) from tokens
         where id = new.id and sha256 <> new.sha256 and revoked_at is null;
 end;
+create trigger tokens_replace_by_update before update on tokens begin
+    insert into note_data_change select 'tokens', json_object('sha256', sha256) from tokens
+        where (id = new.id or sha256 = new.sha256) and id <> old.id;
+end;
 create trigger tokens_insert after insert on tokens begin
     insert into note_data_change values ('tokens', json_object('sha256', new.sha256));
 end;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     auth,
-    decision::{AskingGateway, Decision},
+    decision::Decision,
     types::{DataRevision, PresentedCredential},
 };
 
@@ -27,9 +27,10 @@ const DRAIN_FACTOR: usize = 16;
 
 /// `POST /v1/decide`
 pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
-    let (gateway, body) = receive(&shared, request).await?;
+    let Received { credential, body } = receive(&shared, request).await?;
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
+    let gateway = shared.point.gateway(&credential)?;
     let question = message.into_question(gateway.as_ref(), &shared.bounds)?;
     let decision = shared.point.decide(&question);
     Ok(json(&Answer::from(&decision)))
@@ -41,13 +42,14 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
     struct Answers<'a> {
         decisions: Vec<Answer<'a>>,
     }
-    let (gateway, body) = receive(&shared, request).await?;
+    let Received { credential, body } = receive(&shared, request).await?;
     let BatchMessage { requests } = read(&body, &shared.bounds)?;
     let limit = shared.bounds.batch_length;
     if requests.len() > limit {
         return Err(Problem::BatchTooLong { length: requests.len(), limit });
     }
     wait(&shared, requests.iter().filter_map(QuestionMessage::min_revision).max()).await?;
+    let gateway = shared.point.gateway(&credential)?;
     let questions = requests
         .into_iter()
         .enumerate()
@@ -71,21 +73,29 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
     Ok(json(&Answers { decisions: decisions.iter().map(Answer::from).collect() }))
 }
 
-/// Who asks, and the whole body.
-async fn receive(shared: &Shared, request: Request) -> Result<(Option<AskingGateway>, Bytes), Problem> {
+/// What a gateway sent.
+struct Received {
+    /// What it presented. It was good before the body was read, which may be a while ago by now: who asks
+    /// is made out from it anew.
+    credential: PresentedCredential,
+    body: Bytes,
+}
+
+async fn receive(shared: &Shared, request: Request) -> Result<Received, Problem> {
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if header_bytes > shared.bounds.header_bytes {
         return Err(Problem::HeaderTooLarge(shared.bounds.header_bytes));
     }
     // Before the body: who may not ask may not make us read.
-    let gateway = shared.point.gateway(presented(request.headers()))?;
+    let credential = presented(request.headers());
+    shared.point.gateway(&credential)?;
     let limit = shared.bounds.body_bytes;
     let mut body = request.into_body();
     let reading = Limited::new(&mut body, limit).collect();
     let read = tokio::time::timeout(shared.bounds.receive_time, reading).await;
     match read {
-        Ok(Ok(collected)) => Ok((gateway, collected.to_bytes())),
+        Ok(Ok(collected)) => Ok(Received { credential, body: collected.to_bytes() }),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             drain(shared, body).await;
             Err(Problem::BodyTooLarge(limit))

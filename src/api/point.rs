@@ -15,7 +15,7 @@ use crate::{
         recognise_gateway,
     },
     policy::{Live, LiveBasis},
-    types::{Clock, IdSource, PresentedCredential},
+    types::{Clock, ClockReading, IdSource, PresentedCredential},
 };
 
 /// Makes the source of decision ids of one worker.
@@ -41,11 +41,12 @@ pub struct DecisionPoint {
     max_staleness: Duration,
 }
 
-/// The policy and data that questions are answered from, and whether the data may still be used.
+/// The policy and data that questions are answered from, and how old the data was at which moment.
 #[derive(Debug)]
 pub struct Taken {
     basis: LiveBasis,
-    data_is_stale: bool,
+    age: Option<Duration>,
+    when: ClockReading,
 }
 
 /// How the data of this process stands.
@@ -110,9 +111,10 @@ impl DecisionPoint {
 
     /// Takes the policy and data of this moment.
     pub fn take(&self) -> Taken {
-        // In this order: the data that is taken is as new as the state says, or newer.
-        let data_is_stale = !matches!(self.data_state(), DataState::Current(_));
-        Taken { basis: self.live.basis(), data_is_stale }
+        // In this order: the data that is taken is as new as its age says, or newer.
+        let when = self.clock.reading();
+        let age = self.live.age(when);
+        Taken { basis: self.live.basis(), age, when }
     }
 
     /// The gateway that presented `credential`; `None` where it need not and did not.
@@ -120,7 +122,7 @@ impl DecisionPoint {
     /// # Errors
     /// [`Problem::Gateway`] when it must authenticate and did not, or what it presented is not good;
     /// [`Problem::NotLoaded`] and [`Problem::Stale`] when this process cannot tell.
-    pub fn gateway(&self, credential: PresentedCredential) -> Result<Option<AskingGateway>, Problem> {
+    pub fn gateway(&self, credential: &PresentedCredential) -> Result<Option<AskingGateway>, Problem> {
         let state = self.data_state();
         if state == DataState::Loading {
             return Err(Problem::NotLoaded);
@@ -144,10 +146,13 @@ impl DecisionPoint {
     /// must be answered from the same.
     pub fn decide_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
         let decision = WORKER.with_borrow_mut(|worker| {
-            let now = self.clock.now();
+            let reading = self.clock.reading();
+            let now = reading.now;
+            let data_is_stale =
+                taken.age.is_none_or(|age| age + reading.since(taken.when) > self.max_staleness);
             let ids = worker.ids.get_or_insert_with(|| (self.new_ids)());
             let id = ids.next_id(now);
-            let moment = Moment { now, data_is_stale: taken.data_is_stale };
+            let moment = Moment { now, data_is_stale };
             decide(&mut worker.evaluator, &taken.basis, &self.rules, question, id, moment)
         });
         if let Some(fault) = &decision.fault {

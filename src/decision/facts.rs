@@ -10,7 +10,7 @@ use crate::types::{TenantId, TokenHash, TokenKind};
 /// One row of decision data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// A tenant that exists, with or without rows.
+    /// A tenant that exists, with or without rows. To decisions a tenant is its rows.
     Tenant(TenantId),
     /// A user.
     User(User),
@@ -29,7 +29,7 @@ pub enum Fact {
 /// Which row a change is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FactKey {
-    /// A tenant. When it goes, all its rows go with it.
+    /// A tenant. Its rows, if it has any, are told of one by one.
     Tenant(TenantId),
     /// A user.
     User {

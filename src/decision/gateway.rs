@@ -19,7 +19,7 @@ pub struct GatewayRefusal;
 /// [`GatewayRefusal`] for a credential that is there and is not a live gateway token.
 pub fn recognise_gateway(
     snapshot: &Snapshot,
-    credential: PresentedCredential,
+    credential: &PresentedCredential,
     now: Timestamp,
 ) -> Result<Option<AskingGateway>, GatewayRefusal> {
     let hash = match credential {
@@ -27,7 +27,7 @@ pub fn recognise_gateway(
         PresentedCredential::Ambiguous | PresentedCredential::Malformed => return Err(GatewayRefusal),
         PresentedCredential::Token(hash) => hash,
     };
-    let token = snapshot.token(&hash).ok_or(GatewayRefusal)?;
+    let token = snapshot.token(hash).ok_or(GatewayRefusal)?;
     if token.kind != TokenKind::Gateway || token.revoked || is_expired(token, now) {
         return Err(GatewayRefusal);
     }

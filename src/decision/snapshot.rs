@@ -214,18 +214,22 @@ impl Snapshot {
         tenant
     }
 
+    /// Puts what Rego sees together again. A tenant without rows is what [`tenant`](Self::tenant) gives for one
+    /// that is not there, so it takes no place.
     fn rejoin(&mut self, id: &TenantId) {
-        if let Some(tenant) = self.tenants.get_mut(id) {
-            Arc::make_mut(tenant).join(&self.files, own_documents(id, &self.mounts, &self.mounted));
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        if tenant.is_empty() && !self.mounted.iter().any(|documents| documents.contains_key(id)) {
+            self.tenants.remove(id);
+            return;
         }
+        Arc::make_mut(tenant).join(&self.files, own_documents(id, &self.mounts, &self.mounted));
     }
 
     fn put(&mut self, fact: &Fact, touched: &mut BTreeSet<TenantId>) {
         let words = Arc::clone(&self.words);
         match fact {
-            Fact::Tenant(id) => {
-                self.touch(id, touched);
-            }
+            // A tenant is its rows.
+            Fact::Tenant(_) => {}
             Fact::User(user) => {
                 let row = words.user(user.role, user.disabled);
                 insert(&mut self.touch(&user.tenant, touched).documents[USERS], &user.id, row);
@@ -268,10 +272,6 @@ impl Snapshot {
     }
 
     fn remove(&mut self, key: &FactKey, touched: &mut BTreeSet<TenantId>) {
-        if let FactKey::Tenant(id) = key {
-            self.tenants.remove(id);
-            return;
-        }
         if let FactKey::Token(hash) = key {
             self.tokens.remove(hash);
             return;
@@ -284,7 +284,7 @@ impl Snapshot {
         else {
             return;
         };
-        // A tenant that is gone has no row to remove, and must not come back by it.
+        // A tenant that is not there has no row to remove.
         if self.tenants.get(id).is_none() {
             return;
         }
@@ -508,9 +508,7 @@ impl SnapshotBuilder {
     /// Takes one fact.
     pub fn add(&mut self, fact: Fact) {
         match fact {
-            Fact::Tenant(tenant) => {
-                self.tenants.entry(tenant).or_default();
-            }
+            Fact::Tenant(_) => {}
             Fact::User(user) => self.add_user(user),
             Fact::Project(project) => self.add_project(project),
             Fact::Collaborator(collaborator) => self.add_collaborator(collaborator),
@@ -612,6 +610,12 @@ impl TenantBuilder {
 }
 
 impl TenantData {
+    /// Whether it has no row.
+    fn is_empty(&self) -> bool {
+        let no_rows = |document: &Document| document.as_object().is_ok_and(Object::is_empty);
+        self.documents.iter().all(no_rows) && self.grants.is_empty() && self.upstreams.is_empty()
+    }
+
     /// Makes what Rego sees as `data`.
     fn join<'a>(&mut self, files: &Document, own: impl Iterator<Item = (&'a Mount, Document)>) {
         let mut joined = match files {

@@ -61,10 +61,21 @@ impl Dialect {
     pub(super) const fn begin_revision(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => Some(
+                // Where another program left `in_batch` behind, it may have changed rows that no revision
+                // tells of: then this one follows nothing that anybody has.
                 "update data_revision set in_batch = 1, noted = 0, revision = revision + 1, \
-                 follows = mark, mark = lower(hex(randomblob(16)))",
+                 follows = iif(in_batch, lower(hex(randomblob(16))), mark), mark = lower(hex(randomblob(16)))",
             ),
             Self::Postgres => None,
+        }
+    }
+
+    /// Asks for the position: the revision and its mark.
+    pub(super) const fn position(self) -> &'static str {
+        match self {
+            // Between transactions `in_batch` is 0. If it is not, changes are not noted as they should be.
+            Self::Sqlite => "select iif(in_batch, -1, revision), mark from data_revision",
+            Self::Postgres => "select revision, cast(mark as text) from data_revision",
         }
     }
 
@@ -83,22 +94,42 @@ impl Dialect {
         }
     }
 
-    /// How many of the triggers that note changes are in place, and how many there are. Where a dump is put
-    /// back while others read, they come last: until they are all there, the rows are not. SQLite's
-    /// readers see the restore as a whole.
-    pub(super) const fn noting_triggers(self) -> Option<(&'static str, i64)> {
+    /// What stands before a table's name so that its rows are meant, and not those of tables that inherit
+    /// from it, which no trigger of ours sees.
+    pub(super) const fn only(self) -> &'static str {
         match self {
-            Self::Sqlite => None,
-            Self::Postgres => Some((
-                "select count(*) from pg_trigger where tgenabled <> 'D' and \
-                 case tgrelid when cast('data_changes' as regclass) \
-                 then tgname = 'data_changes_take_a_revision' \
-                 else tgname in ('note_insert', 'note_update', 'note_delete', 'note_truncate') and tgrelid in ( \
-                 cast('tenants' as regclass), cast('users' as regclass), cast('projects' as regclass), \
-                 cast('collaborators' as regclass), cast('tokens' as regclass), \
-                 cast('upstreams' as regclass), cast('grants' as regclass)) end",
+            Self::Sqlite => "",
+            Self::Postgres => "only ",
+        }
+    }
+
+    /// Asks for the number of the triggers that note changes, those that are in force, and for a text that
+    /// is another when a table was made anew, or was changed by something that fires no trigger. The second
+    /// value is what that number must be.
+    pub(super) const fn structure(self) -> (&'static str, i64) {
+        match self {
+            Self::Sqlite => (
+                "select count(*) filter (where type = 'trigger'), \
+                 group_concat(name || ' ' || rootpage || ' ' || sql, ';') \
+                 from (select * from sqlite_schema where type in ('table', 'trigger') and tbl_name in ( \
+                 'tenants', 'users', 'projects', 'collaborators', 'tokens', 'upstreams', 'grants', \
+                 'note_data_change') order by name)",
+                7 * 3 + 3,
+            ),
+            Self::Postgres => (
+                "select (select count(*) from pg_trigger where tgenabled in ('A', 'O') \
+                 and case tgrelid when cast('data_changes' as regclass) \
+                 then tgname = 'data_changes_take_a_revision' and tgfoid = cast('take_data_revision()' as regprocedure) \
+                 else tgname in ('note_insert', 'note_update', 'note_delete', 'note_truncate') \
+                 and tgfoid = cast('note_data_change()' as regprocedure) \
+                 and tgrelid = any(tables) end) \
+                 - (select count(*) from pg_inherits where inhrelid = any(tables)), \
+                 (select string_agg(oid || '.' || relfilenode, ';' order by oid) from pg_class \
+                 where oid = any(tables)) \
+                 from (values (cast(array['tenants', 'users', 'projects', 'collaborators', 'tokens', 'upstreams', \
+                 'grants'] as regclass[]))) as own (tables)",
                 7 * 4 + 1,
-            )),
+            ),
         }
     }
 

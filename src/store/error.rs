@@ -22,7 +22,8 @@ pub enum StoreError {
     NotMigrated(#[source] DatabaseFault),
     /// The triggers that note changes are not all there, so nobody can say that the rows are.
     #[error(
-        "the tables lack triggers that note changes: the database is being restored, or was not to its end"
+        "the triggers that note changes are not all in force: the database is being restored, or was not to its \
+         end, or somebody switched them off, or a table inherits from another"
     )]
     Incomplete,
     /// A migration could not be applied.
@@ -52,6 +53,12 @@ pub enum StoreError {
         /// The constraint's name; they read as sentences.
         rule: String,
     },
+    /// Another transaction holds a lock that this needs, and has held it for long. Nothing was written.
+    #[error(
+        "another transaction holds a lock that this needs; try again, and look for a session that is idle in a \
+         transaction (pg_stat_activity)"
+    )]
+    Locked(#[source] DatabaseFault),
     /// Another write came in between. Nothing was written; trying again may help.
     #[error("another write came in between")]
     Conflict(#[source] DatabaseFault),
@@ -82,6 +89,7 @@ impl StoreError {
             Self::Duplicate { .. } => "duplicate",
             Self::UnknownReference { .. } => "unknown_reference",
             Self::Rejected { .. } => "rejected",
+            Self::Locked(_) => "locked",
             Self::Conflict(_) => "conflict",
             Self::Corrupt { .. } => "corrupt",
             Self::Failed(_) => "failed",
@@ -138,11 +146,12 @@ impl From<sqlx::Error> for StoreError {
                     }
                     // Postgres: serialization failure, deadlock. SQLite: the snapshot is out of date.
                     (_, "40001" | "40P01" | "517") => Self::Conflict(fault),
+                    (_, "55P03") => Self::Locked(fault),
                     // Postgres: undefined table or column. SQLite has no code of its own for it.
                     (_, "42P01" | "42703") => Self::NotMigrated(fault),
                     (_, "1") if database.message().starts_with("no such table") => Self::NotMigrated(fault),
-                    // Postgres: connection lost, resources, shutting down, too many connections, lock
-                    // timeout. SQLite: busy, locked, disk I/O, disk full, cannot open.
+                    // Postgres: connection lost, resources, shutting down, too many connections.
+                    // SQLite: busy, locked, disk I/O, disk full, cannot open.
                     (_, code) if is_outage(code) => Self::Unavailable(fault),
                     _ => Self::Failed(fault),
                 }
@@ -166,7 +175,7 @@ fn is_outage(code: &str) -> bool {
         Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 5 | 6 | 10 | 13 | 14),
         _ => {
             ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
-                || matches!(code, "55P03" | "28000" | "28P01" | "3D000")
+                || matches!(code, "28000" | "28P01" | "3D000")
         }
     }
 }

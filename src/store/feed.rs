@@ -4,15 +4,16 @@
 //! now, in the same transaction as the log, so what is handed over is the state at one revision: applying
 //! it twice, or to data that is partly there already, does no harm.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     StoreError,
-    database::{FeedConnection, Transaction},
+    database::{FeedConnection, Row, Transaction},
     dialect::{Dialect, json_rows},
     load::{self, FACTS, FactTable, Tenants},
     revision::{self, DataPosition},
@@ -24,6 +25,8 @@ use crate::{
 
 /// More changed rows than this are not looked up one by one: reading everything is quicker.
 const MOST_ROWS: usize = 50_000;
+/// So often it is asked whether changes are still noted.
+const STRUCTURE_INTERVAL: Duration = Duration::from_secs(1);
 /// Rows that are looked up in one statement.
 const CHUNK: usize = 5_000;
 
@@ -47,6 +50,10 @@ pub enum LostBecause {
     AnotherHistory,
     /// So much changed at once that reading everything is quicker.
     TooManyChanges,
+    /// The log says something that this regate does not understand.
+    UnreadableLog,
+    /// A table was made anew, or changed by something that fires no trigger.
+    TablesChanged,
 }
 
 impl LostBecause {
@@ -56,6 +63,8 @@ impl LostBecause {
             Self::TooFarBehind => "this process is further behind than the log of changes goes back",
             Self::AnotherHistory => "the database was put back to another state",
             Self::TooManyChanges => "very much changed at once",
+            Self::UnreadableLog => "the log of changes says something that this regate does not understand",
+            Self::TablesChanged => "a table was made anew, or changed by something that fires no trigger",
         }
     }
 }
@@ -117,12 +126,15 @@ pub trait ChangeFeed: Send {
 /// The feed of a SQL database.
 pub(super) struct SqlFeed {
     connection: Box<dyn FeedConnection>,
+    /// What [`revision::structure`] said when everything was loaded, and when it was asked last.
+    structure: String,
+    asked: Option<Instant>,
 }
 
 impl SqlFeed {
     /// Over a connection of its own.
     pub(super) const fn new(connection: Box<dyn FeedConnection>) -> Self {
-        Self { connection }
+        Self { connection, structure: String::new(), asked: None }
     }
 }
 
@@ -131,9 +143,11 @@ impl ChangeFeed for SqlFeed {
     async fn load(&mut self, sink: &mut (dyn FnMut(Fact) + Send)) -> Result<DataPosition, StoreError> {
         let dialect = self.connection.dialect();
         let mut transaction = self.connection.begin().await?;
-        let position = revision::whole_position(&mut *transaction, dialect).await?;
-        load::all(&mut *transaction, sink).await?;
+        let position = revision::position(&mut *transaction, dialect).await?;
+        let structure = revision::structure(&mut *transaction, dialect).await?;
+        load::all(&mut *transaction, dialect, sink).await?;
         transaction.commit().await?;
+        (self.structure, self.asked) = (structure, Some(Instant::now()));
         Ok(position)
     }
 
@@ -142,23 +156,31 @@ impl ChangeFeed for SqlFeed {
         position: &DataPosition,
         sink: &mut (dyn FnMut(Change) + Send),
     ) -> Result<Since, StoreError> {
-        if self.connection.position().await? == *position {
+        let unchanged = self.connection.position().await? == *position;
+        if unchanged && self.asked.is_some_and(|asked| asked.elapsed() < STRUCTURE_INTERVAL) {
             return Ok(Since::Nothing);
         }
         let dialect = self.connection.dialect();
         let mut transaction = self.connection.begin().await?;
-        let now = revision::whole_position(&mut *transaction, dialect).await?;
+        let now = revision::position(&mut *transaction, dialect).await?;
+        let structure = revision::structure(&mut *transaction, dialect).await?;
+        if structure != self.structure {
+            return Ok(Since::Lost(LostBecause::TablesChanged));
+        }
+        self.asked = Some(Instant::now());
         if now.revision <= position.revision {
             let same = now == *position;
             return Ok(if same { Since::Nothing } else { Since::Lost(LostBecause::AnotherHistory) });
         }
-        let log = match Log::read(&mut *transaction, position).await? {
+        let log = match Log::read(&mut *transaction, position, &now).await? {
             Ok(log) => log,
             Err(because) => return Ok(Since::Lost(because)),
         };
         for (table, keys) in FACTS.iter().zip(&log.keys) {
-            let keys: Vec<&Key> = keys.iter().collect();
-            for chunk in keys.chunks(CHUNK) {
+            let named: Option<Vec<(FactKey, &Key)>> =
+                keys.iter().map(|key| Some((fact_key(table.name, key)?, key))).collect();
+            let Some(named) = named else { return Ok(Since::Lost(LostBecause::UnreadableLog)) };
+            for chunk in named.chunks(CHUNK) {
                 look_up(&mut *transaction, dialect, table, chunk, sink).await?;
             }
         }
@@ -218,6 +240,7 @@ impl Log {
     async fn read(
         transaction: &mut dyn Transaction,
         position: &DataPosition,
+        now: &DataPosition,
     ) -> Result<Result<Self, LostBecause>, StoreError> {
         // The number is one that the database gave: it needs no quoting.
         let sql = format!(
@@ -226,44 +249,54 @@ impl Log {
             position.revision
         );
         let mut keys: Vec<HashSet<Key>> = FACTS.iter().map(|_| HashSet::new()).collect();
-        let (mut begun, mut lost, mut rows) = (false, None, 0);
+        let (mut revision, mut lost, mut rows) = (position.revision.0, None, 0);
         transaction
             .query(&sql, None, &mut |row| {
-                if !begun {
-                    begun = true;
-                    if u64::try_from(row.number(0)?) != Ok(position.revision.0 + 1) {
-                        lost = Some(LostBecause::TooFarBehind);
-                    } else if row.text(1)? != Some(position.mark()) {
-                        lost = Some(LostBecause::AnotherHistory);
-                    }
-                }
-                if lost.is_some() {
-                    return Ok(());
-                }
-                let (Some(table), Some(json)) = (row.text(2)?, row.text(3)?) else {
-                    lost = Some(LostBecause::TooManyChanges);
-                    return Ok(());
-                };
-                let place = FACTS.iter().position(|facts| facts.name == table);
-                let place = place.and_then(|place| keys.get_mut(place));
-                let (Some(place), Ok(noted)) = (place, read_keys(json)) else {
-                    return Err(StoreError::corrupt("data_changes", "a change that regate does not know"));
-                };
-                rows += noted.len();
-                if rows > MOST_ROWS {
-                    lost = Some(LostBecause::TooManyChanges);
-                }
-                place.extend(noted);
+                lost = lost.or_else(|| match note(row, &mut revision, position, &mut keys, &mut rows) {
+                    Ok(()) => None,
+                    Err(because) => Some(because),
+                });
                 Ok(())
             })
             .await?;
         Ok(match lost {
             Some(because) => Err(because),
             // The revision moved and nobody wrote down why.
-            None if !begun => Err(LostBecause::TooFarBehind),
+            None if revision != now.revision.0 => Err(LostBecause::TooFarBehind),
             None => Ok(Self { keys }),
         })
     }
+}
+
+/// Takes one row of the log: of the revision that is reached, or of the next.
+fn note(
+    row: &dyn Row,
+    revision: &mut u64,
+    position: &DataPosition,
+    keys: &mut [HashSet<Key>],
+    rows: &mut usize,
+) -> Result<(), LostBecause> {
+    // What cannot be read (another program's text, a newer regate's table) tells nothing; the rows will.
+    let unreadable = |_| LostBecause::UnreadableLog;
+    let of = u64::try_from(row.number(0).map_err(unreadable)?).map_err(|_| LostBecause::UnreadableLog)?;
+    let first = *revision == position.revision.0;
+    if of != *revision || first {
+        if of != *revision + 1 {
+            return Err(LostBecause::TooFarBehind);
+        }
+        if first && row.text(1).map_err(unreadable)? != Some(position.mark()) {
+            return Err(LostBecause::AnotherHistory);
+        }
+        *revision = of;
+    }
+    let table = row.text(2).map_err(unreadable)?;
+    let Some(json) = row.text(3).map_err(unreadable)? else { return Err(LostBecause::TooManyChanges) };
+    let place = FACTS.iter().position(|facts| Some(facts.name) == table);
+    let place = place.and_then(|place| keys.get_mut(place)).ok_or(LostBecause::UnreadableLog)?;
+    let noted = read_keys(json).map_err(|_| LostBecause::UnreadableLog)?;
+    *rows += noted.len();
+    place.extend(noted);
+    if *rows > MOST_ROWS { Err(LostBecause::TooManyChanges) } else { Ok(()) }
 }
 
 /// Postgres notes an array of keys for a statement, SQLite one key for a row.
@@ -276,24 +309,22 @@ async fn look_up(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
     table: &FactTable,
-    keys: &[&Key],
+    keys: &[(FactKey, &Key)],
     sink: &mut (dyn FnMut(Change) + Send),
 ) -> Result<(), StoreError> {
     let on: Vec<String> =
         table.key.iter().map(|column| format!("t.{name} = r.{name}", name = column.name)).collect();
     let sql = format!(
-        "select {} from {} join {} as t on {}",
+        "select {} from {} join {}{} as t on {}",
         table.columns,
         dialect.rows(table.key),
+        dialect.only(),
         table.name,
         on.join(" and ")
     );
-    let mut missing: HashSet<FactKey> = HashSet::with_capacity(keys.len());
-    for key in keys {
-        missing.insert(fact_key(table.name, key)?);
-    }
+    let mut missing: HashSet<&FactKey> = keys.iter().map(|(name, _)| name).collect();
     let mut tenants = Tenants::default();
-    let parameter = json_rows(keys)?;
+    let parameter = json_rows(&keys.iter().map(|(_, key)| *key).collect::<Vec<_>>())?;
     transaction
         .query(&sql, Some(&parameter), &mut |row| {
             let fact = load::read(table, row, &mut tenants)?;
@@ -302,35 +333,29 @@ async fn look_up(
             Ok(())
         })
         .await?;
-    missing.into_iter().for_each(|key| sink(Change::Removed(key)));
+    missing.into_iter().for_each(|key| sink(Change::Removed(key.clone())));
     Ok(())
 }
 
-fn fact_key(table: &str, key: &Key) -> Result<FactKey, StoreError> {
-    let unknown = || StoreError::corrupt("data_changes", "a key that regate does not know");
-    let text = |part: &Option<String>| part.clone().ok_or_else(unknown);
-    let tenant = |part: &Option<String>| {
-        part.as_deref().and_then(|id| TenantId::try_from(id).ok()).ok_or_else(unknown)
-    };
-    Ok(match table {
+/// Which row a key means; `None` when it is none that regate could have noted.
+fn fact_key(table: &str, key: &Key) -> Option<FactKey> {
+    let tenant = |part: &Option<String>| TenantId::try_from(part.as_deref()?).ok();
+    Some(match table {
         "tenants" => FactKey::Tenant(tenant(&key.id)?),
-        "users" => FactKey::User { tenant: tenant(&key.tenant)?, id: text(&key.id)? },
-        "projects" => FactKey::Project { tenant: tenant(&key.tenant)?, id: text(&key.id)? },
+        "users" => FactKey::User { tenant: tenant(&key.tenant)?, id: key.id.clone()? },
+        "projects" => FactKey::Project { tenant: tenant(&key.tenant)?, id: key.id.clone()? },
         "collaborators" => FactKey::Collaborator {
             tenant: tenant(&key.tenant)?,
-            project_id: text(&key.project_id)?,
-            user_id: text(&key.user_id)?,
+            project_id: key.project_id.clone()?,
+            user_id: key.user_id.clone()?,
         },
-        "tokens" => {
-            let hash = key.sha256.as_deref().and_then(|hex| hex.parse::<TokenHash>().ok());
-            FactKey::Token(hash.ok_or_else(unknown)?)
-        }
-        "upstreams" => FactKey::Upstream { tenant: tenant(&key.tenant)?, id: text(&key.id)? },
+        "tokens" => FactKey::Token(key.sha256.as_deref()?.parse::<TokenHash>().ok()?),
+        "upstreams" => FactKey::Upstream { tenant: tenant(&key.tenant)?, id: key.id.clone()? },
         "grants" => FactKey::Grant {
             tenant: tenant(&key.tenant)?,
-            token_id: text(&key.token_id)?,
-            upstream_id: text(&key.upstream_id)?,
+            token_id: key.token_id.clone()?,
+            upstream_id: key.upstream_id.clone()?,
         },
-        _ => return Err(unknown()),
+        _ => return None,
     })
 }

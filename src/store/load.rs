@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     StoreError,
     database::{Row, Transaction},
+    dialect::Dialect,
     schema::{Column, key},
     time,
 };
@@ -82,11 +83,12 @@ pub(super) const FACTS: [FactTable; 7] = [
 /// Hands every row of decision data to `sink`, table by table.
 pub(super) async fn all(
     transaction: &mut dyn Transaction,
+    dialect: Dialect,
     sink: &mut (dyn FnMut(Fact) + Send),
 ) -> Result<(), StoreError> {
     let mut tenants = Tenants::default();
     for table in &FACTS {
-        let sql = format!("select {} from {} as t", table.columns, table.name);
+        let sql = format!("select {} from {}{} as t", table.columns, dialect.only(), table.name);
         transaction
             .query(&sql, None, &mut |row| {
                 sink(read(table, row, &mut tenants)?);

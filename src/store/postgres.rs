@@ -82,7 +82,7 @@ impl Database for PostgresDatabase {
         let transaction = match purpose {
             // All queries of the transaction see the database as of the first one.
             Purpose::Read => self.pool.begin_with(BEGIN_READING).await?,
-            Purpose::Write => self.pool.begin().await?,
+            Purpose::Write => self.pool.begin_with(BEGIN_WRITING).await?,
         };
         Ok(Box::new(PostgresTransaction(transaction)))
     }
@@ -135,6 +135,10 @@ const LOCK_OUT_OTHER_MIGRATORS: &str = "select pg_advisory_xact_lock(hashtext('r
 
 /// All queries of the transaction see the database as of the first one.
 const BEGIN_READING: &str = "begin isolation level repeatable read, read only";
+
+/// Whatever isolation the database has by default: two writers meet at the row of the revision. Who holds a lock and
+/// does nothing is not waited for, so that whoever revokes a token learns that it is not revoked.
+const BEGIN_WRITING: &str = "begin isolation level read committed; set local lock_timeout = '10s'";
 
 /// A setting that a session of ours has from its start.
 const DIRECT: &str = "regate.direct";
@@ -196,8 +200,9 @@ impl FeedConnection for PostgresFeed {
 
     async fn position(&mut self) -> Result<DataPosition, StoreError> {
         // As text, without preparing a statement: one round trip.
+        let asked = format!("begin read only; {PATIENCE}; {}; commit", Dialect::Postgres.position());
         let session = self.session().await?;
-        let mut rows = session.fetch(sqlx::raw_sql(revision::POSITION));
+        let mut rows = session.fetch(sqlx::raw_sql(AssertSqlSafe(asked)));
         let row = rows.try_next().await?.ok_or_else(revision::missing)?;
         let position = revision::read(&row)?;
         while rows.try_next().await?.is_some() {}
@@ -206,7 +211,8 @@ impl FeedConnection for PostgresFeed {
 
     async fn begin(&mut self) -> Result<Box<dyn Transaction + '_>, StoreError> {
         let mut transaction = self.session().await?.begin().await?;
-        transaction.execute(READ_AS_OF_ONE_MOMENT).await?;
+        let sql = format!("set transaction isolation level repeatable read, read only; {PATIENCE}");
+        transaction.execute(AssertSqlSafe(sql)).await?;
         Ok(Box::new(PostgresTransaction(transaction)))
     }
 
@@ -246,6 +252,6 @@ impl FeedConnection for PostgresFeed {
     }
 }
 
-/// Who holds a table locked (a migration) is not waited for beyond this: the data only grows older.
-const READ_AS_OF_ONE_MOMENT: &str =
-    "set transaction isolation level repeatable read, read only; set local lock_timeout = '2s'";
+/// Who holds a table locked (a migration) is not waited for: the data only grows older. And what we gave up
+/// waiting for, the database gives up as well, soon after our connection is gone.
+const PATIENCE: &str = "set local lock_timeout = '2s'; set local client_connection_check_interval = '1s'";

@@ -23,13 +23,10 @@ impl DataPosition {
     }
 }
 
-/// Asks for the position.
-pub(super) const POSITION: &str = "select revision, cast(mark as text) from data_revision";
-
-/// The position in a row of [`POSITION`].
+/// The position in a row of [`Dialect::position`].
 pub(super) fn read(row: &dyn Row) -> Result<DataPosition, StoreError> {
-    let revision =
-        u64::try_from(row.number(0)?).map_err(|error| StoreError::corrupt("data_revision", error))?;
+    let revision = u64::try_from(row.number(0)?)
+        .map_err(|_| StoreError::corrupt("data_revision", "another program left in_batch at 1"))?;
     let mark = row.text(1)?.unwrap_or_default().to_owned();
     Ok(DataPosition { revision: DataRevision(revision), mark })
 }
@@ -40,10 +37,13 @@ pub(super) fn missing() -> StoreError {
 }
 
 /// The position that the transaction sees.
-pub(super) async fn position(transaction: &mut dyn Transaction) -> Result<DataPosition, StoreError> {
+pub(super) async fn position(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+) -> Result<DataPosition, StoreError> {
     let mut found = None;
     transaction
-        .query(POSITION, None, &mut |row| {
+        .query(dialect.position(), None, &mut |row| {
             found = Some(read(row)?);
             Ok(())
         })
@@ -51,33 +51,38 @@ pub(super) async fn position(transaction: &mut dyn Transaction) -> Result<DataPo
     found.ok_or_else(missing)
 }
 
-/// The position that the transaction sees, if the rows that it sees are those of that position.
+/// A text that is another when a table was made anew, or changed by something that fires no trigger.
 ///
-/// INVARIANT: rows become data only from here. In the middle of a restore the number of the last change is
-/// there before the rows are, and nothing would note their coming.
-pub(super) async fn whole_position(
+/// INVARIANT: rows become data only where this was asked. In the middle of a restore the number of the last
+/// change is there before the rows are, and nothing would note their coming; and where a trigger is switched off
+/// nothing notes what changes.
+///
+/// # Errors
+/// [`StoreError::Incomplete`] when the triggers that note changes are not all in force.
+pub(super) async fn structure(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
-) -> Result<DataPosition, StoreError> {
-    let position = position(transaction).await?;
-    if let Some((sql, all)) = dialect.noting_triggers() {
-        let mut present = 0;
-        transaction
-            .query(sql, None, &mut |row| {
-                present = row.number(0)?;
-                Ok(())
-            })
-            .await?;
-        if present != all {
-            return Err(StoreError::Incomplete);
-        }
+) -> Result<String, StoreError> {
+    let (sql, all) = dialect.structure();
+    let mut found = None;
+    transaction
+        .query(sql, None, &mut |row| {
+            found = Some((row.number(0)?, row.text(1)?.unwrap_or_default().to_owned()));
+            Ok(())
+        })
+        .await?;
+    match found {
+        Some((present, text)) if present == all => Ok(text),
+        Some(_) | None => Err(StoreError::Incomplete),
     }
-    Ok(position)
 }
 
 /// The revision that the transaction sees.
-pub(super) async fn current(transaction: &mut dyn Transaction) -> Result<DataRevision, StoreError> {
-    Ok(position(transaction).await?.revision)
+pub(super) async fn current(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+) -> Result<DataRevision, StoreError> {
+    Ok(position(transaction, dialect).await?.revision)
 }
 
 /// Begins what is to be one revision.
@@ -97,5 +102,5 @@ pub(super) async fn end(
     for sql in dialect.end_revision() {
         transaction.execute(sql, None).await?;
     }
-    current(transaction).await
+    current(transaction, dialect).await
 }

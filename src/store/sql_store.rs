@@ -44,8 +44,9 @@ impl<D: Database> Store for SqlStore<D> {
 
     async fn load(&self, sink: &mut (dyn FnMut(Fact) + Send)) -> Result<DataRevision, StoreError> {
         let mut transaction = self.database.begin(Purpose::Read).await?;
-        let revision = revision::current(&mut *transaction).await?;
-        load::all(&mut *transaction, sink).await?;
+        let dialect = self.database.dialect();
+        let revision = revision::current(&mut *transaction, dialect).await?;
+        load::all(&mut *transaction, dialect, sink).await?;
         transaction.commit().await?;
         Ok(revision)
     }

@@ -1,11 +1,18 @@
 //! SQLite: how it is opened, and its transactions.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions as _, Row, Sqlite, SqlitePool, TypeInfo, ValueRef,
+    AssertSqlSafe, Column, ConnectOptions as _, Connection, Row, Sqlite, SqlitePool, TypeInfo, ValueRef,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
@@ -46,11 +53,27 @@ impl SqliteDatabase {
             // The data lives as long as a connection does: there is one, and it is never let go.
             pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None)
         } else {
-            pool.max_connections(options.max_connections)
+            let file = Arc::new(DatabaseFile::new(connection.get_filename()));
+            pool.max_connections(options.max_connections).before_acquire(move |_, held| {
+                let is_it = file.is_where_it_was(held.age);
+                Box::pin(async move { Ok(is_it) })
+            })
         };
         let begun = Instant::now();
         loop {
-            match pool.clone().connect_with(connection.clone()).await {
+            // The first makes the file. No later one does: a file that is gone is not an empty store.
+            if !in_memory {
+                match connection.connect().await {
+                    Ok(first) => first.close().await?,
+                    Err(error) if is_busy(&error) && begun.elapsed() < options.acquire_timeout => {
+                        sleep(Duration::from_millis(20)).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let later = connection.clone().create_if_missing(in_memory);
+            match pool.clone().connect_with(later).await {
                 Ok(pool) => return Ok(Self { pool }),
                 // Turning a new file to WAL takes a lock for which SQLite does not wait by itself.
                 Err(error) if is_busy(&error) && begun.elapsed() < options.acquire_timeout => {
@@ -59,6 +82,37 @@ impl SqliteDatabase {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// The file that connections were opened on: another may stand in its place by now (a backup was put back), and
+/// an open connection would go on reading the old one.
+struct DatabaseFile {
+    path: PathBuf,
+    seen: Mutex<Seen>,
+}
+
+/// Which file it was, and since when.
+struct Seen {
+    /// Device and number on it; `None` when there was no file.
+    identity: Option<(u64, u64)>,
+    since: Instant,
+}
+
+impl DatabaseFile {
+    fn new(path: &Path) -> Self {
+        let seen = Seen { identity: None, since: Instant::now() };
+        Self { path: path.to_owned(), seen: Mutex::new(seen) }
+    }
+
+    /// Whether a connection of this age was opened on the file that is there now.
+    fn is_where_it_was(&self, age: Duration) -> bool {
+        let identity = fs::metadata(&self.path).ok().map(|file| (file.dev(), file.ino()));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.identity != identity {
+            *seen = Seen { identity, since: Instant::now() };
+        }
+        identity.is_some() && age <= seen.since.elapsed()
     }
 }
 
@@ -123,7 +177,7 @@ impl FeedConnection for SqliteFeed {
     }
 
     async fn position(&mut self) -> Result<DataPosition, StoreError> {
-        let row = sqlx::query(revision::POSITION).fetch_optional(&self.pool).await?;
+        let row = sqlx::query(Dialect::Sqlite.position()).fetch_optional(&self.pool).await?;
         revision::read(&row.ok_or_else(revision::missing)?)
     }
 

@@ -103,21 +103,20 @@ fn tenant_of(fact: &Fact) -> Option<TenantId> {
     }
 }
 
-/// Rows as a database holds them: a row's tenant is there, and when a tenant goes its rows go.
+/// Rows as a database holds them.
 #[derive(Clone, Default)]
 struct Rows(HashMap<FactKey, Fact>);
 
 impl Rows {
-    fn change(&mut self, fact: Fact, remove: bool) -> Vec<Change> {
+    fn change(&mut self, fact: Fact, remove: bool, cascade: bool) -> Vec<Change> {
         let (key, of) = (fact.key(), tenant_of(&fact).unwrap());
         if !remove {
-            let parent = Fact::Tenant(of);
-            self.0.insert(parent.key(), parent.clone());
             self.0.insert(key, fact.clone());
-            return vec![Change::Put(parent), Change::Put(fact)];
+            return vec![Change::Put(fact)];
         }
         let gone: Vec<FactKey> = match &fact {
-            Fact::Tenant(_) => {
+            // Where nothing refers to anything (SQLite without foreign keys) its rows stay.
+            Fact::Tenant(_) if cascade => {
                 let own = self.0.iter().filter(|(_, row)| tenant_of(row).as_ref() == Some(&of));
                 own.map(|(key, _)| key.clone()).collect()
             }
@@ -131,10 +130,12 @@ impl Rows {
             .collect()
     }
 
-    fn basis(&self, bundle: &Arc<Bundle>) -> Basis {
-        let mut builder = SnapshotBuilder::default();
+    fn basis(&self, bundle: &Arc<Bundle>, mounts: &Arc<[Mount]>, own: &Arc<MountedDocuments>) -> Basis {
+        let mut builder = SnapshotBuilder::new(Arc::clone(mounts));
         self.0.values().cloned().for_each(|fact| builder.add(fact));
-        Basis::new(Arc::clone(bundle), builder.finish(DataRevision(1)))
+        let mut snapshot = builder.finish(DataRevision(1));
+        snapshot.mount(0, Arc::clone(own));
+        Basis::new(Arc::clone(bundle), snapshot)
     }
 }
 
@@ -169,15 +170,17 @@ proptest! {
     fn what_was_brought_up_to_date_is_what_would_be_loaded(
         steps in vec((vec((fact(), any::<bool>()), 1..6), 0..4_u8), 1..40),
     ) {
-        let bundle = compile("package regate\ndecision := true", &CompileOptions::default()).unwrap();
-        let live = Live::new(Arc::clone(&bundle), snapshot(0));
+        let mounts: Arc<[Mount]> = Arc::new([Mount { path: "own.rows".parse().unwrap(), list: true }]);
+        let options = CompileOptions { mounts: Arc::clone(&mounts), ..CompileOptions::default() };
+        let bundle = compile("package regate\ndecision := true", &options).unwrap();
+        let live =
+            Live::new(Arc::clone(&bundle), SnapshotBuilder::new(Arc::clone(&mounts)).finish(DataRevision(0)));
         let mut rows = Rows::default();
-        let default = Fact::Tenant(tenant("default"));
-        rows.0.insert(default.key(), default);
+        let mut own: Arc<MountedDocuments> = Arc::default();
         let mut held: Vec<(Arc<Basis>, Vec<String>)> = Vec::new();
         for (number, (changes, hold)) in steps.into_iter().enumerate() {
             let changes: Vec<Change> =
-                changes.into_iter().flat_map(|(fact, remove)| rows.change(fact, remove)).collect();
+                changes.into_iter().flat_map(|(fact, remove)| rows.change(fact, remove, hold % 2 == 0)).collect();
             // Only the last word on each row comes from the store.
             let mut last: HashMap<FactKey, Change> = HashMap::new();
             for change in changes {
@@ -189,8 +192,13 @@ proptest! {
             }
             let changes: Vec<Change> = last.into_values().collect();
             live.publish(Update::Rows(changes.into(), DataRevision(number as u64 + 1)));
+            if hold == 3 {
+                let of = tenant(TENANTS[number % TENANTS.len()]);
+                own = Arc::new([(of, document(json!([number])))].into());
+                live.publish(Update::Mounted(0, Arc::clone(&own)));
+            }
             let present = live.basis();
-            prop_assert_eq!(seen(&present), seen(&rows.basis(&bundle)));
+            prop_assert_eq!(seen(&present), seen(&rows.basis(&bundle, &mounts, &own)));
             match hold {
                 0 => held.push((Arc::clone(&present), seen(&present))),
                 1 => drop(held.pop()),

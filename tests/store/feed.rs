@@ -191,7 +191,7 @@ async fn many_changes_at_once_are_a_load(database: TestDatabase) {
     replica.check(&database).await;
     if database.is_postgres() {
         database.execute("delete from users where id < 'u3'; truncate collaborators").await.unwrap();
-        assert_eq!(replica.step().await, Since::Lost(LostBecause::TooManyChanges));
+        assert!(matches!(replica.step().await, Since::Lost(_)));
     }
 }
 
