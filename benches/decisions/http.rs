@@ -9,22 +9,24 @@ use std::{
 
 use axum::{Router, body::Bytes, http::header, routing::post};
 use regate::{
-    api::{self, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, Server, Shared},
-    decision::DecisionRules,
+    api::{self, HttpBounds, Server, Shared},
     policy::{Live, Source},
-    types::{Clock, RandomIds, SystemClock},
+    types::{Clock, SystemClock},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::world;
+use crate::{
+    figures::{middle, quantile},
+    live_server,
+    world::{self, ROWS},
+};
 
-const ROWS: usize = 1_000_000;
-const CONNECTIONS: usize = 32;
+pub const CONNECTIONS: usize = 32;
 const TURNS: usize = 7;
-const TURN: Duration = Duration::from_secs(3);
+pub const TURN: Duration = Duration::from_secs(3);
 
 /// An answer of the usual length.
 const FIXED: &[u8] = br#"{"allow":true,"status":200,"reason":"global_token.read","reasons":["global_token.read"],"message":"","decision_id":"01a0a0a0-0000-7000-8000-000000000000","subject":{"kind":"global","token_id":"global-500000","user_id":"user-500000","tenant":"default"},"headers":{"set":{},"remove":["authorization"]},"connection_key":null,"rate_limit":null,"challenge":null,"policy_revision":"0000000000000000000000000000000000000000000000000000000000000000","data_revision":1}"#;
@@ -43,10 +45,7 @@ pub fn serve_decisions(rows: usize) {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let live = Arc::new(Live::new(world::bundle(workers), world::snapshot(rows)));
     live.confirm(Source::Tables, SystemClock.reading());
-    let new_ids: NewIds = Arc::new(|| Box::new(RandomIds::new()));
-    let rules = DecisionRules::default();
-    let (clock, authentication) = (Arc::new(SystemClock), GatewayAuthentication::Optional);
-    let point = DecisionPoint::new(live, rules, clock, new_ids, authentication, Duration::MAX);
+    let point = live_server::point(live, Duration::MAX);
     serve(api::router(Shared {
         point: Arc::new(point),
         bounds: Arc::new(HttpBounds::default()),
@@ -56,27 +55,30 @@ pub fn serve_decisions(rows: usize) {
 
 fn serve(router: Router) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let server = Server::bind("127.0.0.1:0", Arc::new(HttpBounds::default())).await.expect("a port");
-        println!("{}", server.address().expect("an address"));
-        // Ends when the benchmark closes the pipe, or dies.
-        let end = async {
-            let mut byte = [0];
-            let _ =
-                tokio::task::spawn_blocking(move || std::io::Read::read(&mut std::io::stdin(), &mut byte))
-                    .await;
-        };
-        server.serve(router, end).await;
-    });
+    runtime.block_on(serve_until_told(router));
 }
 
-struct Started {
+/// Prints the address, and serves until the benchmark closes the pipe, or dies.
+pub async fn serve_until_told(router: Router) {
+    let server = Server::bind("127.0.0.1:0", Arc::new(HttpBounds::default())).await.expect("a port");
+    println!("{}", server.address().expect("an address"));
+    let end = async {
+        let mut byte = [0];
+        let _ =
+            tokio::task::spawn_blocking(move || std::io::Read::read(&mut std::io::stdin(), &mut byte)).await;
+    };
+    server.serve(router, end).await;
+}
+
+/// A server in a process of its own, which ends with this.
+pub struct Started {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Started {
-    fn new(arguments: &[&str]) -> Self {
+    /// Starts this program with these arguments, and waits until it has printed its address.
+    pub fn new(arguments: &[&str]) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut child = Command::new(program)
             .args(arguments)
@@ -89,6 +91,11 @@ impl Started {
         BufReader::new(stdout).read_line(&mut address).expect("its address");
         Self { child, address: address.trim().to_owned() }
     }
+
+    /// The number of the process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Started {
@@ -99,29 +106,51 @@ impl Drop for Started {
 }
 
 /// What one turn gave.
-struct Turn {
-    per_second: f64,
+pub struct Turn {
+    pub per_second: f64,
     /// Milliseconds.
-    p50: f64,
-    p99: f64,
+    pub p50: f64,
+    pub p99: f64,
 }
 
-/// Asks over [`CONNECTIONS`] connections for [`TURN`], each waiting for its answer.
-async fn ask(address: &str, message: &[u8], expected: &[u8]) -> Turn {
+/// Puts a question as an HTTP message.
+pub fn message(question: &serde_json::Value) -> Vec<u8> {
+    let body = question.to_string();
+    format!(
+        "POST /v1/decide HTTP/1.1\r\nhost: regate\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Asks over [`CONNECTIONS`] connections for [`TURN`], each waiting for its answer; with a `pace`, each
+/// asks once in that time, and else without a pause.
+pub async fn ask(address: &str, message: &[u8], expected: &[u8], pace: Option<Duration>) -> Turn {
     let begun = Instant::now();
     let end = begun + TURN;
-    let connections = (0..CONNECTIONS).map(|_| {
+    let connections = (0..CONNECTIONS).map(|number| {
         let (address, message, expected) = (address.to_owned(), message.to_vec(), expected.to_vec());
         tokio::spawn(async move {
-            let mut stream = TcpStream::connect(&address).await.expect("a connection");
-            stream.set_nodelay(true).expect("no delay");
+            let mut stream = connect(&address).await;
             let mut buffer = vec![0; 16 * 1024];
             let mut times = Vec::with_capacity(100_000);
+            let mut due = begun + pace.unwrap_or_default() * number as u32 / CONNECTIONS as u32;
             while Instant::now() < end {
-                let asked = Instant::now();
+                let mut asked = Instant::now();
+                if let Some(pace) = pace {
+                    // A question that is late because the answer before it was is counted from when
+                    // it was due: else a standstill would count once and not as often as it is felt.
+                    if due > asked {
+                        tokio::time::sleep_until(due.into()).await;
+                        asked = Instant::now();
+                    } else {
+                        asked = due;
+                    }
+                    due += pace;
+                }
                 stream.write_all(&message).await.expect("to write");
                 read_answer(&mut stream, &mut buffer, &expected).await;
-                times.push(asked.elapsed().as_nanos() as u64);
+                times.push(asked.elapsed().as_secs_f64() * 1e3);
             }
             times
         })
@@ -131,13 +160,27 @@ async fn ask(address: &str, message: &[u8], expected: &[u8]) -> Turn {
         times.extend(connection.await.expect("an answer to each question"));
     }
     let elapsed = begun.elapsed().as_secs_f64();
-    times.sort_unstable();
-    let quantile = |q: f64| times[((times.len() - 1) as f64 * q) as usize] as f64 / 1e6;
-    Turn { per_second: times.len() as f64 / elapsed, p50: quantile(0.5), p99: quantile(0.99) }
+    times.sort_by(f64::total_cmp);
+    Turn { per_second: times.len() as f64 / elapsed, p50: quantile(&times, 0.5), p99: quantile(&times, 0.99) }
 }
 
-/// Reads one answer and checks that it is the right one.
-async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8], expected: &[u8]) {
+async fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    stream.set_nodelay(true).expect("no delay");
+    stream
+}
+
+/// Asks once, and gives the answer.
+pub async fn ask_once(address: &str, message: &[u8], expected: &[u8]) -> String {
+    let mut stream = connect(address).await;
+    let mut buffer = vec![0; 16 * 1024];
+    stream.write_all(message).await.expect("to write");
+    let filled = read_answer(&mut stream, &mut buffer, expected).await;
+    String::from_utf8_lossy(&buffer[..filled]).into_owned()
+}
+
+/// Reads one answer, checks that it is the right one, and gives its length.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8], expected: &[u8]) -> usize {
     let mut filled = 0;
     loop {
         let count = stream.read(&mut buffer[filled..]).await.expect("to read");
@@ -150,7 +193,7 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8], expected: &[u8])
         let length = digits.fold(0, |n, d| n * 10 + usize::from(d - b'0'));
         if filled >= end + 4 + length {
             assert!(find(read, expected).is_some(), "a wrong answer: {}", String::from_utf8_lossy(read));
-            return;
+            return filled;
         }
     }
 }
@@ -159,19 +202,10 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
-fn middle(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (values[values.len() / 2], values[0], values[values.len() - 1])
-}
-
 /// Prints the table.
 pub fn run() {
     let case = world::cases(ROWS).remove(0);
-    let body = case.question.to_string();
-    let message = format!(
-        "POST /v1/decide HTTP/1.1\r\nhost: regate\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let message = message(&case.question);
     print!("Over HTTP: loading {ROWS} tokens and {ROWS} collaborators … ");
     let _ = std::io::stdout().flush();
     let floor = Started::new(&["serve-floor"]);
@@ -179,7 +213,7 @@ pub fn run() {
     println!("loaded\n");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let turn = |server: &Started| {
-        runtime.block_on(ask(&server.address, message.as_bytes(), b"\"reason\":\"global_token.read\""))
+        runtime.block_on(ask(&server.address, &message, b"\"reason\":\"global_token.read\"", None))
     };
     // The first turns warm caches and connections up, and are not counted.
     turn(&floor);

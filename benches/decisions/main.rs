@@ -1,6 +1,6 @@
-//! How fast decisions are: in this process, and over HTTP beside a floor.
+//! How fast decisions are: in this process, over HTTP beside a floor, and while the data changes.
 //!
-//! `cargo bench` prints both tables. The floor is the same server with a handler that reads the body
+//! `cargo bench` prints three tables. The floor is the same server with a handler that reads the body
 //! and answers fixed bytes: what is left between the two is regate. Servers run as processes of
 //! their own, are asked in turns within one run, and the ratio of each turn is taken: absolute
 //! figures of a busy machine mean little, ratios hold.
@@ -12,8 +12,17 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod figures;
 mod http;
 mod in_process;
+mod live;
+mod live_changes;
+mod live_database;
+mod live_publish;
+mod live_server;
+#[allow(dead_code, reason = "the tests use all of it")]
+#[path = "../../tests/harness/postgres.rs"]
+mod postgres;
 mod world;
 
 use std::env;
@@ -29,16 +38,30 @@ fn main() {
         // A server, started by this same benchmark as a process of its own.
         ["serve-floor"] => http::serve_floor(),
         ["serve-decisions", rows] => http::serve_decisions(rows.parse().expect("a number of rows")),
+        ["serve-live", database] => live_server::serve(database),
+        // Another program that writes to the database.
+        ["change", database, first, count, per_second] => live_changes::write(
+            database,
+            first.parse().expect("a number"),
+            count.parse().expect("a number of changes"),
+            per_second.parse().expect("a number of changes"),
+        ),
         ["in-process"] => in_process::run(),
         ["http"] => http::run(),
+        ["live"] => live::run(),
+        ["publish"] => live_publish::run(),
         ["profile"] => in_process::profile(),
         [] => {
             in_process::run();
             println!();
             http::run();
+            println!();
+            live::run();
         }
         _ => {
-            eprintln!("usage: cargo bench --bench decisions [-- in-process | http | profile]");
+            eprintln!(
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | profile]"
+            );
             std::process::exit(64);
         }
     }

@@ -13,8 +13,10 @@ use regate::{
 };
 use serde_json::{Value, json};
 
+/// Tokens, and collaborators, where there are many.
+pub const ROWS: usize = 1_000_000;
 /// Collaborators of one project.
-const PROJECT_SIZE: usize = 100;
+pub const PROJECT_SIZE: usize = 100;
 
 /// One question, and the answer that it must get: a benchmark of wrong answers measures nothing.
 pub struct Case {
@@ -86,20 +88,32 @@ pub fn basis(rows: usize, workers: usize) -> Basis {
     Basis::new(bundle(workers), snapshot(rows))
 }
 
+/// The question of a token of user number `user`, as it is on the wire.
+fn question(kind: TokenKind, user: usize, method: &str, path: &str) -> Value {
+    json!({
+        "token": secret(kind, user),
+        "request": {
+            "method": method, "path": path, "host": "api.example",
+            "headers": {"user-agent": "curl/8.5.0", "accept": "*/*", "content-type": "application/json"},
+            "source_ip": "192.0.2.7",
+        },
+    })
+}
+
+fn builds(user: usize) -> String {
+    format!("/api/v1/projects/project-{}/builds?limit=5", user / PROJECT_SIZE)
+}
+
+/// A read of the user's own project by its global token: allowed, `global_token.read`.
+pub fn read_of(user: usize) -> Value {
+    question(TokenKind::Global, user, "GET", &builds(user))
+}
+
 /// The questions, as they are on the wire.
 pub fn cases(rows: usize) -> Vec<Case> {
     let user = rows / 2;
-    let path = format!("/api/v1/projects/project-{}/builds?limit=5", user / PROJECT_SIZE);
-    let question = |kind, method: &str, path: &str| {
-        json!({
-            "token": secret(kind, user),
-            "request": {
-                "method": method, "path": path, "host": "api.example",
-                "headers": {"user-agent": "curl/8.5.0", "accept": "*/*", "content-type": "application/json"},
-                "source_ip": "192.0.2.7",
-            },
-        })
-    };
+    let path = builds(user);
+    let question = |kind, method: &str, path: &str| question(kind, user, method, path);
     vec![
         Case {
             name: "global token reads",

@@ -1,11 +1,17 @@
 # Runs one Postgres in a temporary folder until standard input ends, then removes both.
 #
-# Standard input is a pipe that the test process holds: however that process ends, the pipe closes
-# and this cleans up. $1 is the folder of Postgres's programs (may be empty: then PATH), $2 the port.
+# Standard input is a pipe that whoever started this holds: however that process ends, the pipe closes
+# and this cleans up. $1 is the folder of Postgres's programs (may be empty: then PATH), $2 the port,
+# and each further argument a setting of the server, such as fsync=off.
 # Says "ready" on standard output, or says why not and exits with 1 (or 2: the port may be taken).
 set -u
 programs=$1 port=$2
-# Ctrl-C is for the test process. Its end is what ends this.
+shift 2
+settings=
+for setting in "$@"; do
+    settings="$settings -c $setting"
+done
+# Ctrl-C is for whoever started this. Its end is what ends this.
 trap '' INT TERM HUP
 
 [ -z "$programs" ] || PATH=$programs:$PATH
@@ -32,10 +38,9 @@ if ! $unprivileged initdb -D "$folder/data" -U regate --auth=trust --encoding=UT
     cat "$folder/initdb.log"
     finish 1
 fi
-# Nothing here needs to survive a crash.
 if ! $unprivileged pg_ctl start -D "$folder/data" -l "$folder/data/log" -w -t 60 -o "-p $port \
-    -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200 \
-    -c fsync=off -c synchronous_commit=off -c full_page_writes=off" >"$folder/start.log" 2>&1 </dev/null; then
+    -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200$settings" \
+    >"$folder/start.log" 2>&1 </dev/null; then
     cat "$folder/start.log" "$folder/data/log"
     finish 2
 fi
