@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -13,6 +14,12 @@ use crate::{
     decision::{Basis, Bundle, Snapshot, Update},
     types::{ClockReading, DataRevision},
 };
+
+/// So often, and each time this long, an update waits for a reader that is still in the copy which is to be
+/// changed. A decision takes microseconds, but its thread may have lost its core in the middle; to go
+/// round it is to copy whole documents, which takes longer where it matters, and memory.
+const READER_PAUSES: u32 = 50;
+const READER_PAUSE: Duration = Duration::from_micros(100);
 
 /// The live policy and data. Readers take both together, without a lock, and keep what they took for
 /// as long as they need it; one writer at a time puts a new pair in its place.
@@ -128,12 +135,13 @@ impl Live {
         writer.free();
     }
 
-    /// Brings the data one step on. When this returns, every later decision is made from it.
+    /// Brings the data one step on. When this returns, every later decision is made from it. May wait some
+    /// milliseconds for a reader: not for a thread that decides.
     pub fn publish(&self, update: Update) {
         let mut writer = self.writer();
         let mut next = match writer.other.take() {
             None => self.copy(),
-            Some((other, lacking)) => match Arc::try_unwrap(other) {
+            Some((other, lacking)) => match alone(other) {
                 Ok(mut other) => {
                     other.update(&lacking);
                     other
@@ -185,6 +193,19 @@ impl Live {
             }
         }
     }
+}
+
+/// The copy for ourselves, once its last readers have let go of it; or the copy as it is, when they take
+/// too long.
+fn alone(mut basis: Arc<Basis>) -> Result<Basis, Arc<Basis>> {
+    for _ in 0..READER_PAUSES {
+        match Arc::try_unwrap(basis) {
+            Ok(basis) => return Ok(basis),
+            Err(held) => basis = held,
+        }
+        thread::sleep(READER_PAUSE);
+    }
+    Err(basis)
 }
 
 impl Writer {
