@@ -82,8 +82,14 @@ impl Follower {
         loop {
             // Before the database is asked: what it answers is at least as new.
             let began = self.clock.reading();
+            let had_data = self.position.is_some();
             match self.step(woken).await {
-                Ok(()) if self.position.is_none() => continue,
+                // Everything is to be loaded, or was just now: that may have taken longer than data may
+                // be old, so what changed meanwhile is read before anything is confirmed.
+                Ok(()) if !had_data || self.position.is_none() => {
+                    woken = Woken::Nudge;
+                    continue;
+                }
                 Ok(()) => {
                     self.reach.live.confirm(Source::Tables, began);
                     self.recovered();
