@@ -33,7 +33,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Microseconds. A step that takes longer has copied a large document, or lost its core.
 const LONG: f64 = 2_000.0;
 
-/// One kind of change.
+/// What is changed, how its steps are made, and the pause between two.
+type Kind = (&'static str, fn(usize) -> Change, Duration);
+
+/// What one kind of change gave.
 pub struct Published {
     pub what: String,
     pub figures: String,
@@ -49,7 +52,7 @@ pub fn measure(live: &Live, point: &DecisionPoint) -> Vec<Published> {
                 question.ask(point);
             }
         });
-        let kinds: [(&str, fn(usize) -> Change, Duration); 7] = [
+        let kinds: [Kind; 7] = [
             ("a token", token, PAUSE),
             ("a collaborator", collaborator, PAUSE),
             ("a removed collaborator", removed_collaborator, PAUSE),
