@@ -30,10 +30,13 @@ use crate::{
 const STEPS: usize = 1_000;
 /// Between two steps, unless they come in a burst.
 const PAUSE: Duration = Duration::from_millis(1);
-/// Whoever takes longer has copied a document.
-const COPIED: f64 = 2_000.0;
+/// Microseconds. A step that takes longer has copied a large document, or lost its core.
+const LONG: f64 = 2_000.0;
 
-/// One kind of change.
+/// What is changed, how its steps are made, and the pause between two.
+type Kind = (&'static str, fn(usize) -> Change, Duration);
+
+/// What one kind of change gave.
 pub struct Published {
     pub what: String,
     pub figures: String,
@@ -49,7 +52,6 @@ pub fn measure(live: &Live, point: &DecisionPoint) -> Vec<Published> {
                 question.ask(point);
             }
         });
-        type Kind = (&'static str, fn(usize) -> Change, Duration);
         let kinds: [Kind; 7] = [
             ("a token", token, PAUSE),
             ("a collaborator", collaborator, PAUSE),
@@ -77,13 +79,13 @@ fn publish(live: &Live, name: &str, change: fn(usize) -> Change, pause: Duration
         })
         .collect();
     // The first steps are the first of their kind in each of the two copies, which still share it.
-    let (first, copied) = (times[0].max(times[1]), times[2..].iter().filter(|&&time| time > COPIED).count());
+    let (first, long) = (times[0].max(times[1]), times[2..].iter().filter(|&&time| time > LONG).count());
     times.drain(..2);
     times.sort_by(f64::total_cmp);
     let [p50, p99] = [0.5, 0.99].map(|q| quantile(&times, q));
     Published {
         what: format!("publishing {name}, µs"),
-        figures: format!("p50 {p50:.0}, p99 {p99:.0}, first {first:.0}, {copied} > 2 ms"),
+        figures: format!("p50 {p50:.0}, p99 {p99:.0}, first {first:.0}, {long} > 2 ms"),
     }
 }
 

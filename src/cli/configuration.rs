@@ -200,6 +200,13 @@ pub struct DocumentSection {
     /// How often the query is run, announced or not.
     #[serde(default = "document_interval", deserialize_with = "duration")]
     pub interval: Duration,
+    /// More rows are a failure.
+    #[serde(default = "document_rows")]
+    pub max_rows: u64,
+}
+
+const fn document_rows() -> u64 {
+    1_000_000
 }
 
 const fn document_interval() -> Duration {
@@ -549,6 +556,7 @@ impl DocumentSection {
             tenant,
             channel: self.channel.clone(),
             interval: self.interval,
+            max_rows: self.max_rows,
         })
     }
 }

@@ -16,7 +16,7 @@ use super::{
     path::{AmbiguousPath, PathRules, RequestPath},
     question::Question,
     reason::{OwnReason, Reason},
-    snapshot::{Snapshot, TenantData, TokenRecord},
+    snapshot::{TenantData, TokenRecord},
     verdict::Verdict,
 };
 use crate::types::{PresentedCredential, TenantId, Timestamp};
@@ -95,7 +95,7 @@ pub fn decide(
     if moment.data_is_stale {
         return draft.refuse(OwnReason::DataStale);
     }
-    let token = match resolve(basis.snapshot(), question, now) {
+    let token = match resolve(basis, question, now) {
         Ok(token) => token,
         Err((reason, token)) => return Draft { subject: token.map(Subject::from), ..draft }.refuse(reason),
     };
@@ -144,7 +144,7 @@ fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
 ///
 /// INVARIANT: a credential that is there and not good is a refusal. It never becomes anonymous.
 fn resolve<'a>(
-    snapshot: &'a Snapshot,
+    basis: &'a Basis,
     question: &Question<'_>,
     now: Timestamp,
 ) -> Result<Option<&'a TokenRecord>, (OwnReason, Option<&'a TokenRecord>)> {
@@ -154,7 +154,7 @@ fn resolve<'a>(
         PresentedCredential::Malformed => return Err((OwnReason::TokenMalformed, None)),
         PresentedCredential::Token(hash) => hash,
     };
-    let token = snapshot.token(hash).ok_or((OwnReason::TokenUnknown, None))?;
+    let token = basis.snapshot().token(hash).ok_or((OwnReason::TokenUnknown, None))?;
     // A gateway's token is never a caller's, and a token without a tenant is a gateway's.
     let Some(tenant) = token.tenant.as_ref().filter(|_| token.kind != crate::types::TokenKind::Gateway)
     else {
@@ -170,6 +170,12 @@ fn resolve<'a>(
     }
     if is_expired(token, now) {
         return Err((OwnReason::TokenExpired, Some(token)));
+    }
+    // No constraint lets a token be left without its user, but constraints can be switched off; and rules ask
+    // whether a user is disabled, which nobody is who is not there.
+    let mut user = token.user_id.iter().map(|user| basis.tenant(tenant).user(user));
+    if user.any(|row| row.is_none()) {
+        return Err((OwnReason::TokenUnknown, Some(token)));
     }
     Ok(Some(token))
 }

@@ -81,6 +81,9 @@ pub struct TenantData {
     documents: [Document; 4],
     /// All that Rego sees as `data`: the documents, the organisation's own, and the bundle's files.
     joined: Document,
+    /// The rows of the users' document once more, by hash: each decision looks one up, and to find one among a
+    /// million by comparing texts is most of what such a decision would cost.
+    users: Arc<HashMap<Arc<str>, Document>>,
     grants: Arc<HashMap<Arc<str>, HashSet<Arc<str>>>>,
     upstreams: Arc<HashMap<Arc<str>, UpstreamRecord>>,
 }
@@ -232,11 +235,18 @@ impl Snapshot {
             Fact::Tenant(_) => {}
             Fact::User(user) => {
                 let row = words.user(user.role, user.disabled);
-                insert(&mut self.touch(&user.tenant, touched).documents[USERS], &user.id, row);
+                let tenant = self.touch(&user.tenant, touched);
+                let id: Arc<str> = user.id.as_str().into();
+                Arc::make_mut(&mut tenant.users).insert(Arc::clone(&id), row.clone());
+                insert(&mut tenant.documents[USERS], id, row);
             }
             Fact::Project(project) => {
                 let row = words.project(&project.name, project.public);
-                insert(&mut self.touch(&project.tenant, touched).documents[PROJECTS], &project.id, row);
+                insert(
+                    &mut self.touch(&project.tenant, touched).documents[PROJECTS],
+                    project.id.as_str(),
+                    row,
+                );
             }
             Fact::Collaborator(collaborator) => {
                 let row = words.collaborator(collaborator.role);
@@ -244,7 +254,7 @@ impl Snapshot {
                 if let Ok(projects) = tenant.documents[COLLABORATORS].as_object_mut() {
                     let key = collaborator.project_id.as_str().into();
                     let users = projects.get_or_insert_with(key, Value::new_object);
-                    insert(users, &collaborator.user_id, row);
+                    insert(users, collaborator.user_id.as_str(), row);
                 }
             }
             Fact::Token(token) => {
@@ -253,7 +263,7 @@ impl Snapshot {
             }
             Fact::Upstream(upstream) => {
                 let tenant = self.touch(&upstream.tenant, touched);
-                insert(&mut tenant.documents[UPSTREAMS], &upstream.id, words.upstream(upstream));
+                insert(&mut tenant.documents[UPSTREAMS], upstream.id.as_str(), words.upstream(upstream));
                 Arc::make_mut(&mut tenant.upstreams)
                     .insert(upstream.id.as_str().into(), UpstreamRecord::from(upstream));
             }
@@ -291,7 +301,10 @@ impl Snapshot {
         let tenant = self.touch(id, touched);
         match key {
             FactKey::Tenant(_) | FactKey::Token(_) => {}
-            FactKey::User { id, .. } => remove(&mut tenant.documents[USERS], id),
+            FactKey::User { id, .. } => {
+                remove(&mut tenant.documents[USERS], id);
+                Arc::make_mut(&mut tenant.users).remove(id.as_str());
+            }
             FactKey::Project { id, .. } => remove(&mut tenant.documents[PROJECTS], id),
             FactKey::Collaborator { project_id, user_id, .. } => {
                 let project = Value::from(project_id.as_str());
@@ -331,9 +344,9 @@ fn own_documents<'a>(
     mounts.iter().zip(documents).map(|(mount, document)| (mount, document.unwrap_or_else(|| mount.nothing())))
 }
 
-fn insert(object: &mut Document, key: &str, value: Value) {
+fn insert(object: &mut Document, key: impl Into<Arc<str>>, value: Value) {
     if let Ok(object) = object.as_object_mut() {
-        object.insert(key.into(), value);
+        object.insert(Value::String(key.into()), value);
     }
 }
 
@@ -364,11 +377,8 @@ impl TenantData {
     }
 
     /// The user's row, as Rego sees it below `data.users`.
-    pub(super) fn user(&self, id: &Arc<str>) -> Option<&Document> {
-        match &self.documents[USERS] {
-            Value::Object(users) => users.get(&Value::String(Arc::clone(id))),
-            _ => None,
-        }
+    pub(super) fn user(&self, id: &str) -> Option<&Document> {
+        self.users.get(id)
     }
 }
 
@@ -595,7 +605,12 @@ impl TenantBuilder {
     fn finish(self) -> TenantData {
         let collaborators: BTreeMap<Value, Value> =
             self.collaborators.into_iter().map(|(project, users)| (project, users.into())).collect();
+        let users = self.users.iter().filter_map(|(id, row)| match id {
+            Value::String(id) => Some((Arc::clone(id), row.clone())),
+            _ => None,
+        });
         TenantData {
+            users: Arc::new(users.collect()),
             documents: [
                 self.projects.into(),
                 collaborators.into(),

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     decision::{Mount, MountedDocuments, Update, document},
     policy::Source,
-    store::ChangeFeed,
+    store::{ChangeFeed, Hint},
     types::{Clock, ClockReading, TenantId},
 };
 
@@ -37,6 +37,8 @@ pub struct OwnDocument {
     pub channel: Option<String>,
     /// How often the query is run, announced or not.
     pub interval: Duration,
+    /// More rows than this are a failure: a query that forgot its condition must not take all memory.
+    pub max_rows: u64,
 }
 
 /// Whose decisions see a row.
@@ -52,6 +54,9 @@ pub enum TenantOfRow {
 
 /// A query may take this long before it says something, at least.
 const SHORTEST_ANSWER_TIME: Duration = Duration::from_secs(10);
+/// However often changes are announced (anybody may), the query is given this pause at least, and twice as long as
+/// it took.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// The pause after a failure, unless the interval is shorter.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -66,6 +71,7 @@ pub(super) async fn keep(
 ) {
     let answer_time = options.answer_time.max(SHORTEST_ANSWER_TIME);
     let mut last: Option<Arc<MountedDocuments>> = None;
+    let mut announced = false;
     loop {
         let began = clock.reading();
         let Some(status) = reach.status.documents().get(place) else { return };
@@ -81,10 +87,17 @@ pub(super) async fn keep(
                 if status.succeeded(count).is_some() {
                     tracing::info!(path = status.path(), rows = count, "the document's query works again");
                 }
-                wait(&own, &mut *feed, began, &*clock).await;
+                let took = clock.reading().since(began);
+                tokio::time::sleep(SHORTEST_PAUSE.max(took * 2).min(own.interval)).await;
+                announced = wait(&own, &mut *feed, began, &*clock).await;
             }
             Err(trouble) => {
                 feed.disconnect();
+                // It is known that the last rows are not the present ones any more.
+                if announced {
+                    reach.live.confirm(Source::Document(place), began);
+                    announced = false;
+                }
                 if status.failed(trouble.code()) != Some(trouble.code()) {
                     tracing::warn!(
                         path = status.path(),
@@ -98,16 +111,17 @@ pub(super) async fn keep(
     }
 }
 
-/// Waits for the channel or the interval.
-async fn wait(own: &OwnDocument, feed: &mut dyn ChangeFeed, began: ClockReading, clock: &dyn Clock) {
+/// Waits for the channel or the interval, and says whether it was the channel.
+async fn wait(own: &OwnDocument, feed: &mut dyn ChangeFeed, began: ClockReading, clock: &dyn Clock) -> bool {
     let rest = own.interval.saturating_sub(clock.reading().since(began));
     tokio::select! {
         hint = async { if own.channel.is_some() { feed.hint().await } else { std::future::pending().await } } => {
             if hint.is_err() {
                 feed.disconnect();
             }
+            hint.is_ok_and(|hints| hints.iter().any(|hint| matches!(hint, Hint::Channel(_))))
         }
-        () = tokio::time::sleep(rest) => {}
+        () = tokio::time::sleep(rest) => false,
     }
 }
 
@@ -120,7 +134,13 @@ async fn rows(
     let mut shape = Shape { own, tenants: BTreeMap::new(), problem: None };
     let count = AtomicU64::new(0);
     let mut sink = |row| {
-        count.fetch_add(1, Ordering::Relaxed);
+        let rows = count.fetch_add(1, Ordering::Relaxed) + 1;
+        if rows > own.max_rows {
+            shape
+                .problem
+                .get_or_insert_with(|| format!("there are more than {} rows (max_rows)", own.max_rows));
+            shape.tenants.clear();
+        }
         shape.add(row);
     };
     watched(feed.rows(&own.query, &mut sink), &count, answer_time).await?;

@@ -26,6 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LOAD_ANSWER_TIMES: u32 = 5;
 /// So often in a row a change is found by asking alone before the notifications count as missing.
 const MISSED_BEFORE_WARNING: u32 = 3;
+/// Hints that come quicker are answered together: anybody may send them.
+const SHORTEST_ROUND: Duration = Duration::from_millis(4);
 /// Rows between two lines of progress.
 const PROGRESS_STEP: u64 = 500_000;
 
@@ -104,7 +106,7 @@ impl Follower {
                     pause = FIRST_PAUSE;
                     self.free();
                     // What changed during a load is already some seconds old.
-                    woken = if step == Step::Loaded { Woken::Nudge } else { self.wait().await };
+                    woken = if step == Step::Loaded { Woken::Nudge } else { self.wait(began).await };
                 }
                 Err(trouble) => {
                     self.feed.disconnect();
@@ -127,8 +129,16 @@ impl Follower {
         }
     }
 
-    /// Waits for a reason to ask the database.
-    async fn wait(&mut self) -> Woken {
+    /// Waits for a reason to ask the database again.
+    async fn wait(&mut self, began: ClockReading) -> Woken {
+        let rest = SHORTEST_ROUND.saturating_sub(self.clock.reading().since(began));
+        if !rest.is_zero() {
+            // A write of this process is not kept waiting.
+            tokio::select! {
+                () = self.reach.nudge.notified() => return Woken::Nudge,
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
         tokio::select! {
             hint = self.feed.hint() => match hint {
                 Ok(hints) if hints.contains(&Hint::Data) => Woken::Hint,

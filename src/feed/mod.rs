@@ -23,7 +23,7 @@ mod live_store;
 mod status;
 mod watch;
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{io, pin::Pin, sync::Arc, thread, time::Duration};
 
 use tokio::sync::{Notify, watch as channel};
 
@@ -64,7 +64,7 @@ impl Default for FeedOptions {
 pub struct Feed {
     reach: Reach,
     stop: channel::Sender<bool>,
-    thread: Option<thread::JoinHandle<()>>,
+    threads: Vec<thread::JoinHandle<()>>,
 }
 
 /// What others may ask of a running feed.
@@ -92,14 +92,31 @@ impl Feed {
         let nudge = Arc::new(Notify::new());
         let reach = Reach { live, status, nudge: Arc::clone(&nudge), max_staleness: options.max_staleness };
         let (stop, stopped) = channel::channel(false);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let for_thread = reach.clone();
-        let thread = thread::Builder::new().name("regate-feed".to_owned()).spawn(move || {
-            runtime.block_on(run(store, for_thread, clock, options, documents, stopped));
-            // A connection that hangs must not keep the process from ending.
-            runtime.shutdown_background();
-        })?;
-        Ok(Self { reach, stop, thread: Some(thread) })
+        let mut threads = Vec::new();
+        let mut start = |name: &str, work: Vec<Work>| -> io::Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let stopped = stopped.clone();
+            threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || {
+                runtime.block_on(run(work, stopped));
+                // A connection that hangs must not keep the process from ending.
+                runtime.shutdown_background();
+            })?);
+            Ok(())
+        };
+        let mounts = documents.iter().map(|document| document.mount.clone()).collect();
+        let follower = follower::Follower::new(store.feed(&[]), &reach, Arc::clone(&clock), options, mounts);
+        start("regate-feed", vec![Box::pin(follower.follow())])?;
+        // On a thread of their own: to bring a hundred thousand rows into shape must not hold up a revocation.
+        let kept = documents.into_iter().enumerate().map(|(place, document)| -> Work {
+            let channels: Vec<String> = document.channel.iter().cloned().collect();
+            let feed = store.feed(&channels);
+            Box::pin(documents::keep(document, place, feed, reach.clone(), Arc::clone(&clock), options))
+        });
+        let kept: Vec<Work> = kept.collect();
+        if !kept.is_empty() {
+            start("regate-documents", kept)?;
+        }
+        Ok(Self { reach, stop, threads })
     }
 
     /// What others may ask of it.
@@ -119,7 +136,7 @@ impl Feed {
 
     fn end(&mut self) {
         self.stop.send_replace(true);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // It cannot have panicked in a way that matters now.
             let _ = thread.join();
         }
@@ -147,24 +164,12 @@ impl Reach {
     }
 }
 
-async fn run(
-    store: Arc<dyn Store>,
-    reach: Reach,
-    clock: Arc<dyn Clock>,
-    options: FeedOptions,
-    documents: Vec<OwnDocument>,
-    mut stopped: channel::Receiver<bool>,
-) {
-    let mounts = documents.iter().map(|document| document.mount.clone()).collect();
-    let follower = follower::Follower::new(store.feed(&[]), &reach, Arc::clone(&clock), options, mounts);
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(follower.follow());
-    for (place, document) in documents.into_iter().enumerate() {
-        let channels: Vec<String> = document.channel.iter().cloned().collect();
-        let feed = store.feed(&channels);
-        tasks.spawn(documents::keep(document, place, feed, reach.clone(), Arc::clone(&clock), options));
-    }
-    drop(store);
+/// Something that goes on for ever.
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Does all of it until it is told to stop.
+async fn run(work: Vec<Work>, mut stopped: channel::Receiver<bool>) {
+    let mut tasks: tokio::task::JoinSet<()> = work.into_iter().collect();
     tokio::select! {
         // The sender is held by the `Feed`: an error means that it is gone.
         _ = stopped.wait_for(|stop| *stop) => {}

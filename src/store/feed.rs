@@ -252,10 +252,7 @@ impl Log {
         let (mut revision, mut lost, mut rows) = (position.revision.0, None, 0);
         transaction
             .query(&sql, None, &mut |row| {
-                lost = lost.or_else(|| match note(row, &mut revision, position, &mut keys, &mut rows) {
-                    Ok(()) => None,
-                    Err(because) => Some(because),
-                });
+                lost = lost.or_else(|| note(row, &mut revision, position, &mut keys, &mut rows).err());
                 Ok(())
             })
             .await?;

@@ -60,7 +60,8 @@ pub struct ConnectOptions {
     /// The most connections to hold. `sqlite::memory:` always has exactly one.
     pub max_connections: u32,
     /// How long an operation waits for a connection, and for SQLite's lock, before it gives up with
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]; and for others' locks in Postgres, before it gives up with
+    /// [`StoreError::Locked`].
     pub acquire_timeout: Duration,
     /// Where to listen for changes and migrate, when `url` leads to a pooler that hands each transaction
     /// to another connection (PgBouncer): an address of Postgres itself. Postgres only.

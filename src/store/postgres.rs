@@ -33,6 +33,7 @@ pub(super) struct PostgresDatabase {
     /// Leads to Postgres itself, whatever stands before it.
     direct: PgConnectOptions,
     acquire_timeout: Duration,
+    begin_writing: String,
 }
 
 impl PostgresDatabase {
@@ -57,7 +58,13 @@ impl PostgresDatabase {
             .acquire_timeout(options.acquire_timeout)
             .max_connections(options.max_connections)
             .connect_lazy_with(connection);
-        Ok(Self { pool, direct, acquire_timeout: options.acquire_timeout })
+        // Whatever isolation the database has by default: two writers meet at the row of the revision. Who holds
+        // a lock and does nothing is not waited for, so that whoever revokes a token learns that it is not revoked.
+        let begin_writing = format!(
+            "begin isolation level read committed; set local lock_timeout = {}",
+            options.acquire_timeout.as_millis()
+        );
+        Ok(Self { pool, direct, acquire_timeout: options.acquire_timeout, begin_writing })
     }
 }
 
@@ -82,7 +89,7 @@ impl Database for PostgresDatabase {
         let transaction = match purpose {
             // All queries of the transaction see the database as of the first one.
             Purpose::Read => self.pool.begin_with(BEGIN_READING).await?,
-            Purpose::Write => self.pool.begin_with(BEGIN_WRITING).await?,
+            Purpose::Write => self.pool.begin_with(AssertSqlSafe(self.begin_writing.clone())).await?,
         };
         Ok(Box::new(PostgresTransaction(transaction)))
     }
@@ -135,10 +142,6 @@ const LOCK_OUT_OTHER_MIGRATORS: &str = "select pg_advisory_xact_lock(hashtext('r
 
 /// All queries of the transaction see the database as of the first one.
 const BEGIN_READING: &str = "begin isolation level repeatable read, read only";
-
-/// Whatever isolation the database has by default: two writers meet at the row of the revision. Who holds a lock and
-/// does nothing is not waited for, so that whoever revokes a token learns that it is not revoked.
-const BEGIN_WRITING: &str = "begin isolation level read committed; set local lock_timeout = '10s'";
 
 /// A setting that a session of ours has from its start.
 const DIRECT: &str = "regate.direct";

@@ -1,6 +1,11 @@
 //! Writes: of this process, which decide before they return; and of others, which decide soon.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    time::Duration,
+};
 
 use regate::{
     api::{DataState, DecisionPoint, GatewayAuthentication},
@@ -23,6 +28,7 @@ use crate::{
 on_both_databases![
     a_write_through_this_process_decides_before_it_returns,
     a_change_by_another_program_decides_and_a_question_may_wait_for_it,
+    a_gateway_that_is_revoked_while_it_speaks_is_not_heard,
 ];
 
 fn new_token(id: &str) -> NewToken {
@@ -157,4 +163,33 @@ fn a_question_that_waits_in_vain_is_told_so() {
     let answer = send(&serving.address, "POST", "/v1/decide", &[], question.to_string().as_bytes());
     assert_eq!((answer.status, answer.json()["code"].clone()), (503, json!("data.revision_not_reached")));
     assert_eq!(answer.json()["allow"], json!(false));
+}
+
+/// A gateway may take ten seconds to send a question, and the question may wait for a revision.
+async fn a_gateway_that_is_revoked_while_it_speaks_is_not_heard(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let sha256 = auth::hash("gateway");
+    let row = format!("insert into tokens (id, kind, name, sha256) values ('g', 'gateway', 'g', '{sha256}')");
+    database.execute(&row).await.unwrap();
+    let serving = serve(&database, folder.path(), "[gateways]\nauthentication = \"required\"");
+    let question = json!({"request": {"method": "GET", "path": "/health"}}).to_string();
+    let whole = || {
+        let headers = [("authorization", "Bearer gateway")];
+        send(&serving.address, "POST", "/v1/decide", &headers, question.as_bytes()).status
+    };
+    assert_eq!(whole(), 200);
+    let mut slow = TcpStream::connect(&serving.address).unwrap();
+    let head = format!(
+        "POST /v1/decide HTTP/1.1\r\nhost: x\r\nauthorization: Bearer gateway\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        question.len()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    slow.write_all(&question.as_bytes()[..5]).unwrap();
+    slow.flush().unwrap();
+    database.execute("update tokens set revoked_at = '2026-01-01T00:00:00Z'").await.unwrap();
+    until(whole, |status| *status == 401);
+    slow.write_all(&question.as_bytes()[5..]).unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use regate::{
     decision::facts::{Change, Fact, FactKey},
-    store::{ChangeFeed, ConnectOptions, DataPosition, LostBecause, Since},
+    store::{ChangeFeed, ConnectOptions, DataPosition, LostBecause, Since, StoreError},
 };
 
 use super::database::{TestDatabase, hash, on_both_databases};
@@ -19,6 +19,7 @@ on_both_databases![
     another_history_is_noticed,
     without_its_row_of_the_revision_nothing_can_be_written,
     a_row_that_cannot_be_read_stops_the_feed_and_not_the_others,
+    a_hole_in_the_log_and_a_note_that_nobody_understands_are_a_load,
 ];
 
 /// Somebody who follows.
@@ -276,8 +277,129 @@ async fn a_row_that_cannot_be_read_stops_the_feed_and_not_the_others(database: T
     replica.check(&database).await;
 }
 
+async fn a_hole_in_the_log_and_a_note_that_nobody_understands_are_a_load(database: TestDatabase) {
+    database.execute(ROWS).await.unwrap();
+    let change = |role: &str| format!("update collaborators set role = '{role}' where user_id = 'u2'");
+    let mut replica = Replica::load(&database).await;
+    for role in ["owner", "developer", "administrator"] {
+        database.execute(&change(role)).await.unwrap();
+    }
+    let middle = "delete from data_changes where revision = (select revision - 1 from data_revision)";
+    database.execute(middle).await.unwrap();
+    assert_eq!(replica.step().await, Since::Lost(LostBecause::TooFarBehind));
+    let mut replica = Replica::load(&database).await;
+    database.execute(&change("owner")).await.unwrap();
+    let last = "delete from data_changes where revision = (select revision from data_revision)";
+    database.execute(last).await.unwrap();
+    assert_eq!(replica.step().await, Since::Lost(LostBecause::TooFarBehind));
+    for strange in
+        ["changed = 'orders'", "keys = '{\"id\": 5}'", "keys = '{\"tenant\": \"default\"}'", "keys = '[]x'"]
+    {
+        let mut replica = Replica::load(&database).await;
+        database.execute(&change(if strange.len() % 2 == 0 { "viewer" } else { "owner" })).await.unwrap();
+        database.execute(&change("developer")).await.unwrap();
+        let last = "where revision = (select revision from data_revision)";
+        if database.execute(&format!("update data_changes set {strange} {last}")).await.is_ok() {
+            assert_eq!(replica.step().await, Since::Lost(LostBecause::UnreadableLog), "{strange}");
+        }
+    }
+}
+
+/// Follows until something is found; that tables changed is looked for once a second.
+async fn found(replica: &mut Replica) -> Result<Since, StoreError> {
+    let begun = std::time::Instant::now();
+    loop {
+        let mut changes = 0;
+        let since = replica.feed.changes_since(&replica.position, &mut |_| changes += 1).await?;
+        if since != Since::Nothing {
+            return Ok(since);
+        }
+        assert!(begun.elapsed().as_secs() < 20, "nothing was found");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 mod on_sqlite {
-    use super::{Replica, TestDatabase, hash, token};
+    use super::{LostBecause, Replica, Since, TestDatabase, found, hash, token};
+
+    #[tokio::test]
+    async fn what_an_update_pushes_aside_is_followed() {
+        let database = TestDatabase::sqlite().await;
+        database
+            .execute(&[super::ROWS, &token(1, "u1"), &token(2, "u1"), &token(3, "u1")].concat())
+            .await
+            .unwrap();
+        let mut replica = Replica::load(&database).await;
+        database.execute("update or replace tokens set id = 't1' where id = 't2'").await.unwrap();
+        replica.follow(&database).await;
+        database
+            .execute(&format!("update or replace tokens set sha256 = '{}' where id = 't1'", hash(3)))
+            .await
+            .unwrap();
+        replica.follow(&database).await;
+    }
+
+    /// Another program that sets the mark of regate's own transactions hides what it changes; it is not believed.
+    #[tokio::test]
+    async fn a_transaction_that_was_never_ended_is_no_state_to_decide_from() {
+        let database = TestDatabase::sqlite().await;
+        database.execute(super::ROWS).await.unwrap();
+        let mut replica = Replica::load(&database).await;
+        database
+            .execute("update data_revision set in_batch = 1; update users set disabled = 1")
+            .await
+            .unwrap();
+        assert_eq!(found(&mut replica).await.unwrap_err().code(), "corrupt");
+        database.import(r#"{"users": [{"id": "u9"}]}"#).await;
+        assert_eq!(found(&mut replica).await.unwrap(), Since::Lost(LostBecause::AnotherHistory));
+        Replica::load(&database).await.check(&database).await;
+    }
+
+    #[tokio::test]
+    async fn a_text_that_is_none_is_an_error_until_it_is_gone() {
+        let database = TestDatabase::sqlite().await;
+        database.execute(super::ROWS).await.unwrap();
+        let mut replica = Replica::load(&database).await;
+        database
+            .execute("insert into users values ('default', cast(x'ff61' as text), 'user', 0)")
+            .await
+            .unwrap();
+        assert_eq!(found(&mut replica).await.unwrap(), Since::Lost(LostBecause::UnreadableLog));
+        assert!(replica.feed.load(&mut |_| {}).await.is_err());
+        database.execute("delete from users where id = cast(x'ff61' as text)").await.unwrap();
+        Replica::load(&database).await.check(&database).await;
+    }
+
+    /// A backup is put back while regate has the file open.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_file_in_the_place_of_another_is_read() {
+        let database = TestDatabase::sqlite().await;
+        database.execute(super::ROWS).await.unwrap();
+        let file = database.url.strip_prefix("sqlite://").unwrap().to_owned();
+        database.execute(&format!("vacuum into '{file}.backup'")).await.unwrap();
+        database.execute("update users set disabled = 1").await.unwrap();
+        let mut replica = Replica::load(&database).await;
+        std::fs::rename(format!("{file}.backup"), &file).unwrap();
+        for rest in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{file}{rest}"));
+        }
+        let since = found(&mut replica).await.unwrap();
+        assert!(matches!(since, Since::Lost(_)), "{since:?}");
+        let (facts, _) = database.facts().await;
+        assert!(facts.iter().all(|fact| !matches!(fact, super::Fact::User(user) if user.disabled)));
+        // And a file that is gone is no empty store.
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(found(&mut replica).await.unwrap_err().code(), "unavailable");
+        assert!(!std::path::Path::new(&file).exists());
+    }
+
+    #[tokio::test]
+    async fn a_trigger_that_is_gone_is_noticed() {
+        let database = TestDatabase::sqlite().await;
+        let mut replica = Replica::load(&database).await;
+        database.execute("drop trigger users_update").await.unwrap();
+        assert_eq!(found(&mut replica).await.unwrap_err().code(), "incomplete");
+    }
 
     /// SQLite removes the row that a `replace` pushes aside without a word to the triggers on removals.
     #[tokio::test]
@@ -306,7 +428,7 @@ mod on_postgres {
 
     use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-    use super::{ConnectOptions, Fact, Replica, Since, TestDatabase, hash, token};
+    use super::{ConnectOptions, Fact, LostBecause, Replica, Since, TestDatabase, found, hash, token};
 
     #[tokio::test]
     async fn copy_and_truncate_are_followed() {
@@ -350,6 +472,142 @@ mod on_postgres {
                 .await
                 .is_err()
         );
+    }
+
+    /// Whoever may connect may make triggers of its own; none of them may run what runs with the owner's rights.
+    #[tokio::test]
+    async fn nobody_puts_the_functions_of_the_triggers_to_use() {
+        let database = TestDatabase::postgres().await;
+        let name = database.url.rsplit('/').next().unwrap();
+        let lowly = format!("lowly_of_{name}");
+        database.execute(&format!("create role {lowly} login")).await.unwrap();
+        let url = database.url.replace("regate:never-shown@", &format!("{lowly}@"));
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        connection
+            .execute("create temp table users (id text); create temp table data_changes (id int)")
+            .await
+            .unwrap();
+        for function in ["note_data_change", "take_data_revision"] {
+            let sql = format!(
+                "create trigger t after insert on users for each statement execute function {function}('x', 'y')"
+            );
+            let error = connection.execute(AssertSqlSafe(sql)).await.unwrap_err().to_string();
+            assert!(error.contains("permission denied"), "{error}");
+        }
+        let safe = database
+            .text("select string_agg(array_to_string(proconfig, ','), ';') from pg_proc where proname in ('note_data_change', 'take_data_revision')")
+            .await;
+        assert_eq!(safe, "search_path=pg_catalog, public, pg_temp;search_path=pg_catalog, public, pg_temp");
+        // Nor does the owner by mistake.
+        database.execute("create table mine (id text); create trigger t after insert on mine referencing new table as new_rows for each statement execute function note_data_change('id', 'id')").await.unwrap();
+        let error = database.execute("insert into mine values ('x')").await.unwrap_err().to_string();
+        assert!(error.contains("for the tables of decision data"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_changes_tables_without_a_trigger_is_noticed() {
+        for (sql, expected) in [
+            ("alter table users alter column disabled type boolean using true", Ok(())),
+            (
+                "create table rebuilt (like users including all); alter table users rename to old; alter table rebuilt rename to users",
+                Err("incomplete"),
+            ),
+            ("alter table users disable trigger note_update", Err("incomplete")),
+            (
+                "create table base (disabled boolean not null); alter table users inherit base; update base set disabled = true",
+                Err("incomplete"),
+            ),
+            ("drop function note_data_change cascade", Err("failed")),
+        ] {
+            let database = TestDatabase::postgres().await;
+            database.execute(super::ROWS).await.unwrap();
+            let mut replica = Replica::load(&database).await;
+            database.execute(sql).await.unwrap();
+            match (found(&mut replica).await, expected) {
+                (Ok(since), Ok(())) => assert_eq!(since, Since::Lost(LostBecause::TablesChanged), "{sql}"),
+                (Err(error), Err(code)) => assert_eq!(error.code(), code, "{sql}"),
+                (other, _) => panic!("{sql}: {other:?}"),
+            }
+        }
+        // Rows of a table that inherits from ours are nobody's.
+        let database = TestDatabase::postgres().await;
+        let mut replica = Replica::load(&database).await;
+        database
+            .execute("create table more () inherits (users); insert into more (id) values ('u7')")
+            .await
+            .unwrap();
+        database.execute("insert into users (id) values ('u8')").await.unwrap();
+        replica.follow(&database).await;
+        assert_eq!(replica.facts.values().filter(|fact| matches!(fact, Fact::User(_))).count(), 1);
+    }
+
+    /// Who holds the row of the revision and does nothing keeps others from writing, and they learn of it.
+    #[tokio::test]
+    async fn a_write_that_another_holds_up_says_so() {
+        let database = TestDatabase::postgres().await;
+        database.execute(&format!("{} {}", super::ROWS, token(1, "u1"))).await.unwrap();
+        let mut idle = PgConnection::connect(&database.url).await.unwrap();
+        idle.execute("begin; insert into users (id) values ('x'); set constraints all immediate")
+            .await
+            .unwrap();
+        let options = ConnectOptions {
+            acquire_timeout: std::time::Duration::from_millis(300),
+            ..ConnectOptions::default()
+        };
+        let store = regate::store::connect(&database.url, options).await.unwrap();
+        let now = regate::types::Timestamp::from_unix_seconds(5);
+        let error = store.revoke_token("t1", None, now).await.unwrap_err();
+        assert_eq!(error.code(), "locked");
+        idle.execute("rollback").await.unwrap();
+        assert!(store.revoke_token("t1", None, now).await.unwrap().changed);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_databases_default_isolation_does_not_matter() {
+        let database = TestDatabase::postgres().await;
+        let name = database.url.rsplit('/').next().unwrap();
+        database
+            .execute(&format!("alter database {name} set default_transaction_isolation = 'serializable'"))
+            .await
+            .unwrap();
+        let store = regate::store::connect(&database.url, ConnectOptions::default()).await.unwrap();
+        let document = |n: u32| format!(r#"{{"users": [{{"id": "u{n}"}}]}}"#);
+        let imports: Vec<_> = (0..8)
+            .map(|n| {
+                let store = store.clone();
+                let document = regate::store::import::check(
+                    &regate::store::import::parse(document(n).as_bytes()).unwrap(),
+                )
+                .unwrap();
+                tokio::spawn(async move { store.import(&document, &mut |_| {}).await })
+            })
+            .collect();
+        for import in imports {
+            import.await.unwrap().unwrap();
+        }
+    }
+
+    /// What regate gave up waiting for does not wait on in the database.
+    #[tokio::test]
+    async fn given_up_questions_do_not_pile_up() {
+        let database = TestDatabase::postgres().await;
+        let mut replica = Replica::load(&database).await;
+        let mut holder = PgConnection::connect(&database.url).await.unwrap();
+        holder.execute("begin; lock table data_revision in access exclusive mode").await.unwrap();
+        let waiting = "select count(*)::text from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        for _ in 0..3 {
+            let mut sink = |_| {};
+            let asking = replica.feed.changes_since(&replica.position, &mut sink);
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(200), asking).await;
+            replica.feed.disconnect();
+        }
+        let begun = std::time::Instant::now();
+        while database.text(waiting).await != "0" {
+            assert!(begun.elapsed().as_secs() < 20, "they wait on");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        holder.execute("rollback").await.unwrap();
+        assert_eq!(replica.step().await, Since::Nothing);
     }
 
     /// Many writers, each with several statements and a pause of its own before its commit, over rows that
