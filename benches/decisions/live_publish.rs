@@ -92,6 +92,7 @@ fn publish(live: &Live, name: &str, change: fn(usize) -> Change, pause: Duration
 /// Prints the figures over a million rows that no database was asked for.
 pub fn run() {
     let live = Arc::new(Live::new(world::bundle(2), world::snapshot(ROWS)));
+    live.prepare();
     live.confirm(Source::Tables, SystemClock.reading());
     let point = point(Arc::clone(&live), Duration::MAX);
     for published in measure(&live, &point) {

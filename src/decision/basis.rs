@@ -54,6 +54,13 @@ impl Basis {
         }
     }
 
+    /// A copy that shares no large document, see [`Snapshot::detach`].
+    pub fn detached(&self) -> Self {
+        let mut copy = self.clone();
+        copy.snapshot.detach();
+        copy
+    }
+
     /// What Rego sees as `data` in a decision about this tenant.
     pub fn document(&self, tenant: &TenantId) -> &Document {
         self.tenant(tenant).document()

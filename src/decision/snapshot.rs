@@ -35,6 +35,10 @@ pub const DATABASE_DOCUMENTS: [&str; 4] = ["projects", "collaborators", "users",
 const TOKEN_PARTS: usize = 4_096;
 /// Parts of the map of tenants.
 const TENANT_PARTS: usize = 256;
+/// Entries in a part of a tenant's index of users.
+const USERS_IN_A_PART: usize = 256;
+/// A document of more entries is not copied while a change waits for it, see [`Snapshot::detach`].
+const LARGE: usize = 4_096;
 
 const PROJECTS: usize = 0;
 const COLLABORATORS: usize = 1;
@@ -46,6 +50,12 @@ impl ShardKey for TokenHash {
         // Already a hash. Whoever imports tokens could choose these bytes, and would make one part
         // dearer to change, no more.
         usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
+    }
+}
+
+impl ShardKey for Arc<str> {
+    fn spread(&self) -> usize {
+        spread(self)
     }
 }
 
@@ -83,7 +93,7 @@ pub struct TenantData {
     joined: Document,
     /// The rows of the users' document once more, by hash: each decision looks one up, and to find one among a
     /// million by comparing texts is most of what such a decision would cost.
-    users: Arc<HashMap<Arc<str>, Document>>,
+    users: Sharded<Arc<str>, Document>,
     grants: Arc<HashMap<Arc<str>, HashSet<Arc<str>>>>,
     upstreams: Arc<HashMap<Arc<str>, UpstreamRecord>>,
 }
@@ -181,6 +191,25 @@ impl Snapshot {
         }
     }
 
+    /// Stops sharing large documents with the snapshot that this is a copy of, so that no change has to wait
+    /// until they are copied.
+    pub fn detach(&mut self) {
+        let large = |tenant: &TenantData| {
+            let is_large = |document: &Document| document.as_object().is_ok_and(|rows| rows.len() > LARGE);
+            tenant.documents.iter().any(is_large) || tenant.grants.len() > LARGE
+        };
+        let ids: Vec<TenantId> =
+            self.tenants.iter().filter(|(_, tenant)| large(tenant)).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let tenant = self.tenant_mut(&id);
+            for document in &mut tenant.documents {
+                let _ = document.as_object_mut();
+            }
+            Arc::make_mut(&mut tenant.grants);
+            self.rejoin(&id);
+        }
+    }
+
     /// Replaces one of the organisation's own documents, for all tenants.
     ///
     /// Takes the place of its [`Mount`] in the list that the snapshot was begun with; a place beyond
@@ -237,7 +266,7 @@ impl Snapshot {
                 let row = words.user(user.role, user.disabled);
                 let tenant = self.touch(&user.tenant, touched);
                 let id: Arc<str> = user.id.as_str().into();
-                Arc::make_mut(&mut tenant.users).insert(Arc::clone(&id), row.clone());
+                tenant.users.insert(Arc::clone(&id), row.clone());
                 insert(&mut tenant.documents[USERS], id, row);
             }
             Fact::Project(project) => {
@@ -303,7 +332,7 @@ impl Snapshot {
             FactKey::Tenant(_) | FactKey::Token(_) => {}
             FactKey::User { id, .. } => {
                 remove(&mut tenant.documents[USERS], id);
-                Arc::make_mut(&mut tenant.users).remove(id.as_str());
+                tenant.users.remove(&Arc::from(id.as_str()));
             }
             FactKey::Project { id, .. } => remove(&mut tenant.documents[PROJECTS], id),
             FactKey::Collaborator { project_id, user_id, .. } => {
@@ -377,7 +406,7 @@ impl TenantData {
     }
 
     /// The user's row, as Rego sees it below `data.users`.
-    pub(super) fn user(&self, id: &str) -> Option<&Document> {
+    pub(super) fn user(&self, id: &Arc<str>) -> Option<&Document> {
         self.users.get(id)
     }
 }
@@ -605,16 +634,25 @@ impl TenantBuilder {
     fn finish(self) -> TenantData {
         let collaborators: BTreeMap<Value, Value> =
             self.collaborators.into_iter().map(|(project, users)| (project, users.into())).collect();
-        let users = self.users.iter().filter_map(|(id, row)| match id {
-            Value::String(id) => Some((Arc::clone(id), row.clone())),
-            _ => None,
-        });
+        let mut users = Sharded::new(self.users.len() / USERS_IN_A_PART);
+        for (id, row) in &self.users {
+            if let Value::String(id) = id {
+                users.insert(Arc::clone(id), row.clone());
+            }
+        }
+        users.shrink_to_fit();
+        // Packed tighter where rules look things up; as a tree where regate does it by hash, because the
+        // first new entry would have to make a tree of all.
+        let users_document = match self.users.len() {
+            ..=LARGE => self.users.into(),
+            _ => Value::Object(Arc::new(Object::from(self.users))),
+        };
         TenantData {
-            users: Arc::new(users.collect()),
+            users,
             documents: [
                 self.projects.into(),
                 collaborators.into(),
-                self.users.into(),
+                users_document,
                 self.upstream_documents.into(),
             ],
             joined: Value::Undefined,

@@ -200,6 +200,7 @@ impl Follower {
         let snapshot = builder.finish(position.revision);
         let (tokens, revision) = (snapshot.token_count(), position.revision);
         self.reach.live.publish_snapshot(snapshot);
+        self.reach.live.prepare();
         self.reach.status.loads.fetch_add(1, Ordering::Relaxed);
         self.position = Some(position);
         self.missed = 0;

@@ -156,6 +156,16 @@ impl Live {
         writer.other = Some((before, update));
     }
 
+    /// Makes the other copy of the data, which the first update would have to make: after everything was
+    /// loaded, by whoever loaded it.
+    pub fn prepare(&self) {
+        let mut writer = self.writer();
+        let present = self.basis.load_full();
+        let nothing = Update::Rows(Arc::default(), present.snapshot().revision());
+        let unused = writer.other.replace((Arc::new(present.detached()), nothing));
+        writer.held.extend(unused.map(|(other, _)| other));
+    }
+
     /// A copy that shares everything: what the next update changes will be copied then.
     fn copy(&self) -> Basis {
         Basis::clone(&self.basis.load())

@@ -202,6 +202,7 @@ proptest! {
             match hold {
                 0 => held.push((Arc::clone(&present), seen(&present))),
                 1 => drop(held.pop()),
+                2 => live.prepare(),
                 _ => {}
             }
             for (basis, before) in &held {
