@@ -156,18 +156,21 @@ impl ChangeFeed for SqlFeed {
         position: &DataPosition,
         sink: &mut (dyn FnMut(Change) + Send),
     ) -> Result<Since, StoreError> {
-        let unchanged = self.connection.position().await? == *position;
-        if unchanged && self.asked.is_some_and(|asked| asked.elapsed() < STRUCTURE_INTERVAL) {
+        // A history that goes on is of the tables that it went on with; whether they are still whole is asked
+        // now and then. A load asks each time.
+        let due = self.asked.is_none_or(|asked| asked.elapsed() >= STRUCTURE_INTERVAL);
+        if self.connection.position().await? == *position && !due {
             return Ok(Since::Nothing);
         }
         let dialect = self.connection.dialect();
         let mut transaction = self.connection.begin().await?;
         let now = revision::position(&mut *transaction, dialect).await?;
-        let structure = revision::structure(&mut *transaction, dialect).await?;
-        if structure != self.structure {
-            return Ok(Since::Lost(LostBecause::TablesChanged));
+        if due {
+            if revision::structure(&mut *transaction, dialect).await? != self.structure {
+                return Ok(Since::Lost(LostBecause::TablesChanged));
+            }
+            self.asked = Some(Instant::now());
         }
-        self.asked = Some(Instant::now());
         if now.revision <= position.revision {
             let same = now == *position;
             return Ok(if same { Since::Nothing } else { Since::Lost(LostBecause::AnotherHistory) });

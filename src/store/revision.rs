@@ -53,7 +53,7 @@ pub(super) async fn position(
 
 /// A text that is another when a table was made anew, or changed by something that fires no trigger.
 ///
-/// INVARIANT: rows become data only where this was asked. In the middle of a restore the number of the last
+/// INVARIANT: everything is loaded only where this was asked. In the middle of a restore the number of the last
 /// change is there before the rows are, and nothing would note their coming; and where a trigger is switched off
 /// nothing notes what changes.
 ///

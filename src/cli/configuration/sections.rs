@@ -1,0 +1,369 @@
+//! The sections of the configuration, their keys and defaults, and how values are read.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use super::ConfigurationError;
+use crate::{
+    api::HttpBounds,
+    decision::{EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
+    feed::{FeedOptions, OwnDocument, TenantOfRow},
+    telemetry::LogFormat,
+    types::{SecretText, TenantId},
+};
+
+/// `[http]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSection {
+    /// Address and port to listen on.
+    pub listen: String,
+    /// Bytes of a request body.
+    pub max_body_bytes: usize,
+    /// Bytes of all header names and values.
+    pub max_header_bytes: usize,
+    /// Bytes of the path within a question.
+    pub max_path_bytes: usize,
+    /// Bytes of the token within a question.
+    pub max_token_bytes: usize,
+    /// Questions in a batch.
+    pub max_batch_length: usize,
+    /// Levels of arrays and objects in a body.
+    pub max_nesting: usize,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// How long a request's body may take to arrive.
+    #[serde(deserialize_with = "duration")]
+    pub receive_time: Duration,
+    /// How long a connection may be idle, or take to send a request's header.
+    #[serde(deserialize_with = "duration")]
+    pub idle_time: Duration,
+    /// How long a question with `min_revision` waits.
+    #[serde(deserialize_with = "duration")]
+    pub revision_wait: Duration,
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        let bounds = HttpBounds::default();
+        Self {
+            listen: "127.0.0.1:8181".into(),
+            max_body_bytes: bounds.body_bytes,
+            max_header_bytes: bounds.header_bytes,
+            max_path_bytes: bounds.path_bytes,
+            max_token_bytes: bounds.token_bytes,
+            max_batch_length: bounds.batch_length,
+            max_nesting: bounds.nesting,
+            max_connections: bounds.connections,
+            receive_time: bounds.receive_time,
+            idle_time: bounds.idle_time,
+            revision_wait: bounds.revision_wait,
+        }
+    }
+}
+
+/// `[gateways]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewaySection {
+    /// Whether a gateway must present a token of kind `gateway`.
+    pub authentication: Authentication,
+}
+
+impl Default for GatewaySection {
+    fn default() -> Self {
+        Self { authentication: Authentication::Optional }
+    }
+}
+
+/// Whether a gateway must say who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authentication {
+    /// It must.
+    Required,
+    /// It may: on loopback only.
+    Optional,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseSection {
+    #[serde(deserialize_with = "secret")]
+    pub(super) url: SecretText,
+    /// A file that holds the URL, in place of `url`.
+    pub url_file: Option<PathBuf>,
+    /// The most connections to hold.
+    pub max_connections: u32,
+    /// Bring the tables up to date at the start.
+    pub migrate: bool,
+    #[serde(deserialize_with = "optional_secret")]
+    listener_url: Option<SecretText>,
+    /// A file that holds the listener's URL, in place of `listener_url`.
+    pub listener_url_file: Option<PathBuf>,
+}
+
+impl Default for DatabaseSection {
+    fn default() -> Self {
+        Self {
+            url: SecretText::new("sqlite://regate.sqlite".into()),
+            url_file: None,
+            max_connections: 8,
+            migrate: true,
+            listener_url: None,
+            listener_url_file: None,
+        }
+    }
+}
+
+/// `[data]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataSection {
+    /// Data that is older denies.
+    #[serde(deserialize_with = "duration")]
+    pub max_staleness: Duration,
+    /// How often the database is asked for changes, whatever it announces.
+    #[serde(deserialize_with = "duration")]
+    pub poll_interval: Duration,
+    /// How long the database may say nothing before the connection is given up.
+    #[serde(deserialize_with = "duration")]
+    pub answer_time: Duration,
+}
+
+impl Default for DataSection {
+    fn default() -> Self {
+        let options = FeedOptions::default();
+        Self {
+            max_staleness: options.max_staleness,
+            poll_interval: options.poll_interval,
+            answer_time: options.answer_time,
+        }
+    }
+}
+
+/// `[[documents]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentSection {
+    /// Where it stands below `data`.
+    pub path: String,
+    /// A query over the organisation's own tables.
+    pub query: String,
+    /// An array of rows.
+    #[serde(default)]
+    pub list: bool,
+    /// The columns by whose values the rows are found, outermost first.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub key: Vec<String>,
+    /// The tenant whose decisions see the rows.
+    pub tenant: Option<TenantId>,
+    /// The column that holds the id of the tenant whose decisions see the row.
+    pub tenant_column: Option<String>,
+    /// A NOTIFY channel on which a change is announced.
+    pub channel: Option<String>,
+    /// How often the query is run, announced or not.
+    #[serde(default = "document_interval", deserialize_with = "duration")]
+    pub interval: Duration,
+    /// More rows are a failure.
+    #[serde(default = "document_rows")]
+    pub max_rows: u64,
+}
+
+const fn document_rows() -> u64 {
+    1_000_000
+}
+
+const fn document_interval() -> Duration {
+    Duration::from_secs(5)
+}
+
+/// `[policy]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicySection {
+    /// The policy folder. Left out: the shipped bundle, which is built in.
+    pub folder: Option<PathBuf>,
+    /// The rule that gateways' questions ask.
+    pub entrypoint: String,
+    /// The rule that regate's own management API asks.
+    pub management_entrypoint: String,
+    /// The rule that AuthZEN asks.
+    pub authzen_entrypoint: String,
+    /// `v0` or `v1`.
+    pub rego_version: RegoVersion,
+    /// Instructions that one evaluation may take.
+    pub max_instructions: usize,
+    /// Time that one evaluation may take.
+    #[serde(deserialize_with = "duration")]
+    pub max_time: Duration,
+}
+
+impl Default for PolicySection {
+    fn default() -> Self {
+        let paths = EntrypointPaths::default();
+        let budget = EvaluationBudget::default();
+        Self {
+            folder: None,
+            entrypoint: paths.decision,
+            management_entrypoint: paths.management,
+            authzen_entrypoint: paths.authzen,
+            rego_version: RegoVersion::default(),
+            max_instructions: budget.instructions,
+            max_time: budget.time,
+        }
+    }
+}
+
+/// `[requests]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestSection {
+    /// Paths that any GET or HEAD may have without a credential.
+    pub public_paths: Vec<String>,
+    /// What becomes of an encoded `/` in a path.
+    pub encoded_slash: EncodedSlash,
+    /// The tenant of anonymous callers.
+    pub default_tenant: TenantId,
+}
+
+impl Default for RequestSection {
+    fn default() -> Self {
+        Self {
+            public_paths: vec!["/health".into()],
+            encoded_slash: EncodedSlash::Deny,
+            default_tenant: TenantId::default_tenant(),
+        }
+    }
+}
+
+/// What becomes of an encoded `/` in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodedSlash {
+    /// The path is ambiguous.
+    Deny,
+    /// It stays inside its segment. Only where everything behind the gateway reads it so.
+    Keep,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter.
+    pub level: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSection {
+    /// Address and port on which `GET /metrics` answers, for Prometheus. Left out: nowhere.
+    pub listen: Option<String>,
+}
+
+impl DatabaseSection {
+    /// The URL, from the file that holds it if one is named.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Read`] when that file cannot be read.
+    pub fn url(&self) -> Result<SecretText, ConfigurationError> {
+        match &self.url_file {
+            None => Ok(self.url.clone()),
+            Some(path) => secret_of_file(path),
+        }
+    }
+
+    /// The URL for listening and migrating, if it is another one.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Read`] when the file that holds it cannot be read.
+    pub fn listener_url(&self) -> Result<Option<SecretText>, ConfigurationError> {
+        match &self.listener_url_file {
+            None => Ok(self.listener_url.clone()),
+            Some(path) => secret_of_file(path).map(Some),
+        }
+    }
+}
+
+fn secret_of_file(path: &PathBuf) -> Result<SecretText, ConfigurationError> {
+    fs::read_to_string(path)
+        .map(|text| SecretText::new(text.trim().to_owned()))
+        .map_err(|source| ConfigurationError::Read { path: path.clone(), source })
+}
+
+impl DocumentSection {
+    pub(super) fn read(&self) -> Result<OwnDocument, ConfigurationError> {
+        let wrong = |problem: String| ConfigurationError::Value {
+            key: "documents",
+            problem: format!("the document {:?}: {problem}", self.path),
+        };
+        let path = self.path.parse().map_err(|error: InvalidDocumentPath| wrong(error.to_string()))?;
+        if self.list != self.key.is_empty() {
+            let problem = "say either key = [\"column\", …] or list = true";
+            return Err(wrong(problem.to_owned()));
+        }
+        let tenant = match (&self.tenant, &self.tenant_column) {
+            (Some(_), Some(_)) => {
+                return Err(wrong("say either tenant or tenant_column".to_owned()));
+            }
+            (None, Some(column)) => TenantOfRow::Column(column.clone()),
+            (tenant, None) => TenantOfRow::Fixed(tenant.clone().unwrap_or_else(TenantId::default_tenant)),
+        };
+        Ok(OwnDocument {
+            mount: Mount { path, list: self.list },
+            query: self.query.clone(),
+            key: self.key.clone(),
+            tenant,
+            channel: self.channel.clone(),
+            interval: self.interval,
+            max_rows: self.max_rows,
+        })
+    }
+}
+
+/// A time such as `10s` or `50ms`, above zero.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration: Option<SignedDuration> = text.parse().ok();
+    duration
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| format!("{text:?} is not a time such as \"10s\" or \"50ms\""))
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretText>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretText::new))
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::Many(names) => names,
+    })
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretText, D::Error> {
+    String::deserialize(deserializer).map(SecretText::new)
+}
