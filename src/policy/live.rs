@@ -108,10 +108,15 @@ impl Live {
         if let Some(confirmed) = self.confirmed.get(place) {
             confirmed.store(Some(Arc::new(when)));
         }
-        if self.confirmed.iter().all(|confirmed| confirmed.load().is_some()) {
+        if self.is_loaded() {
             let present = self.basis.load().snapshot().revision();
             self.revision.send_if_modified(|revision| revision.replace(present) != Some(present));
         }
+    }
+
+    /// Whether everything was loaded, however long ago.
+    pub fn is_loaded(&self) -> bool {
+        self.confirmed.iter().all(|confirmed| confirmed.load().is_some())
     }
 
     /// Waits until everything was loaded for the first time.
