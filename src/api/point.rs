@@ -155,8 +155,9 @@ impl DecisionPoint {
     fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
         let decision = WORKER.with_borrow_mut(|worker| {
             let now = reading.now;
-            let data_is_stale =
-                taken.age.is_none_or(|age| age + reading.since(taken.when) > self.max_staleness);
+            let data_is_stale = taken
+                .age
+                .is_none_or(|age| age.saturating_add(reading.since(taken.when)) > self.max_staleness);
             let ids = worker.ids.get_or_insert_with(|| (self.new_ids)());
             let id = ids.next_id(now);
             let moment = Moment { now, data_is_stale };

@@ -1,6 +1,6 @@
 //! Exit codes, and the errors that lead to them.
 
-use std::{error::Error, io, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use thiserror::Error;
 
@@ -11,6 +11,7 @@ use crate::{
     policy::{LoadError, TestError},
     store::{StoreError, import::ImportError},
     telemetry::LogError,
+    types::causes,
 };
 
 /// What the program ends with. The numbers are part of the contract.
@@ -116,17 +117,6 @@ impl CommandError {
 
     /// The whole chain, outermost first, each on a line.
     pub fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let line = error.to_string();
-            // `transparent` wrappers say what their source says.
-            if !text.ends_with(&line) {
-                text.push_str("\n  ");
-                text.push_str(&line.replace('\n', "\n  "));
-            }
-            cause = error.source();
-        }
-        text
+        causes(self).join("\n").replace('\n', "\n  ")
     }
 }

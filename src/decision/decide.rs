@@ -16,7 +16,7 @@ use super::{
     path::{AmbiguousPath, PathRules, RequestPath},
     question::Question,
     reason::{OwnReason, Reason},
-    snapshot::{TenantData, TokenRecord},
+    snapshot::{Snapshot, TenantData, TokenRecord},
     verdict::Verdict,
 };
 use crate::types::{PresentedCredential, TenantId, Timestamp};
@@ -95,7 +95,7 @@ pub fn decide(
     if moment.data_is_stale {
         return draft.refuse(OwnReason::DataStale);
     }
-    let token = match resolve(basis, question, now) {
+    let token = match resolve(basis.snapshot(), question, now) {
         Ok(token) => token,
         Err((reason, token)) => return Draft { subject: token.map(Subject::from), ..draft }.refuse(reason),
     };
@@ -106,12 +106,21 @@ pub fn decide(
         None => gateways_tenant.unwrap_or(&rules.default_tenant),
     };
     let tenant = basis.tenant(tenant_id);
+    let user = match token.and_then(|token| token.user_id.as_ref()) {
+        None => None,
+        // No constraint lets a token be left without its user, but constraints can be switched off; and rules
+        // ask whether a user is disabled, which nobody is who is not there.
+        Some(id) => match tenant.user(id) {
+            Some(row) => Some((id, row)),
+            None => return draft.refuse(OwnReason::TokenUnknown),
+        },
+    };
     let upstream = match find_upstream(tenant, token, question) {
         Ok(upstream) => upstream,
         Err(reason) => return draft.refuse(reason),
     };
     let now = now.unix_seconds();
-    let parts = InputParts { question, method: &method, path: &path, token, tenant, upstream, now };
+    let parts = InputParts { question, method: &method, path: &path, token, user, upstream, now };
     let input = evaluator.input.build(&parts);
     let seen = question.explain.then(|| input.clone());
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, tenant.document(), input);
@@ -144,7 +153,7 @@ fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
 ///
 /// INVARIANT: a credential that is there and not good is a refusal. It never becomes anonymous.
 fn resolve<'a>(
-    basis: &'a Basis,
+    snapshot: &'a Snapshot,
     question: &Question<'_>,
     now: Timestamp,
 ) -> Result<Option<&'a TokenRecord>, (OwnReason, Option<&'a TokenRecord>)> {
@@ -154,7 +163,7 @@ fn resolve<'a>(
         PresentedCredential::Malformed => return Err((OwnReason::TokenMalformed, None)),
         PresentedCredential::Token(hash) => hash,
     };
-    let token = basis.snapshot().token(hash).ok_or((OwnReason::TokenUnknown, None))?;
+    let token = snapshot.token(hash).ok_or((OwnReason::TokenUnknown, None))?;
     // A gateway's token is never a caller's, and a token without a tenant is a gateway's.
     let Some(tenant) = token.tenant.as_ref().filter(|_| token.kind != crate::types::TokenKind::Gateway)
     else {
@@ -170,12 +179,6 @@ fn resolve<'a>(
     }
     if is_expired(token, now) {
         return Err((OwnReason::TokenExpired, Some(token)));
-    }
-    // No constraint lets a token be left without its user, but constraints can be switched off; and rules ask
-    // whether a user is disabled, which nobody is who is not there.
-    let mut user = token.user_id.iter().map(|user| basis.tenant(tenant).user(user));
-    if user.any(|row| row.is_none()) {
-        return Err((OwnReason::TokenUnknown, Some(token)));
     }
     Ok(Some(token))
 }

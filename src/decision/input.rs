@@ -4,12 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use regorus::{Value, value::Object};
 
-use super::{
-    Document,
-    path::RequestPath,
-    question::Question,
-    snapshot::{TenantData, TokenRecord},
-};
+use super::{Document, path::RequestPath, question::Question, snapshot::TokenRecord};
 
 /// Objects of the input with all their keys and no values, made once for each worker. To copy one and
 /// put the values in, in the order of the keys, compares no key with another, which was most of the
@@ -98,7 +93,8 @@ pub(super) struct InputParts<'a> {
     pub method: &'a str,
     pub path: &'a RequestPath<'a>,
     pub token: Option<&'a TokenRecord>,
-    pub tenant: &'a TenantData,
+    /// The token's user: its id and its row.
+    pub user: Option<(&'a Arc<str>, &'a Document)>,
     pub upstream: Option<UpstreamInput<'a>>,
     pub now: i64,
 }
@@ -171,8 +167,7 @@ impl InputBuilder {
     }
 
     fn user(&self, parts: &InputParts<'_>) -> Value {
-        let Some(id) = parts.token.and_then(|token| token.user_id.as_ref()) else { return Value::Null };
-        let Some(Value::Object(row)) = parts.tenant.user(id) else { return Value::Null };
+        let Some((id, Value::Object(row))) = parts.user else { return Value::Null };
         let field = |key: &Value| row.get(key).cloned().unwrap_or(Value::Null);
         self.user.fill([field(&self.user_disabled), shared(id), field(&self.user_role)])
     }

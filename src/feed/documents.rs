@@ -71,7 +71,8 @@ pub(super) async fn keep(
 ) {
     let answer_time = options.answer_time.max(SHORTEST_ANSWER_TIME);
     let mut last: Option<Arc<MountedDocuments>> = None;
-    let mut announced = false;
+    // Until when the last rows stand, if since then a change was announced that they do not have.
+    let mut outdated: Option<ClockReading> = None;
     loop {
         let began = clock.reading();
         let Some(status) = reach.status.documents().get(place) else { return };
@@ -83,20 +84,21 @@ pub(super) async fn keep(
                     last = Some(documents);
                 }
                 // It is as old as it may be when the next run is due.
-                reach.live.confirm(Source::Document(place), began.later_by(own.interval));
+                let due = began.later_by(own.interval);
+                reach.live.confirm(Source::Document(place), due);
                 if status.succeeded(count).is_some() {
                     tracing::info!(path = status.path(), rows = count, "the document's query works again");
                 }
                 let took = clock.reading().since(began);
-                tokio::time::sleep(SHORTEST_PAUSE.max(took * 2).min(own.interval)).await;
-                announced = wait(&own, &mut *feed, began, &*clock).await;
+                tokio::time::sleep(SHORTEST_PAUSE.max(took.saturating_mul(2)).min(own.interval)).await;
+                outdated = wait(&own, &mut *feed, began, &*clock).await.then_some(due);
             }
             Err(trouble) => {
                 feed.disconnect();
-                // It is known that the last rows are not the present ones any more.
-                if announced {
+                // It is known that the last rows are not the present ones any more: they are no longer good until
+                // the next run was due. A failure never makes them younger.
+                if outdated.take().is_some_and(|due| began.since(due).is_zero()) {
                     reach.live.confirm(Source::Document(place), began);
-                    announced = false;
                 }
                 if status.failed(trouble.code()) != Some(trouble.code()) {
                     tracing::warn!(

@@ -196,7 +196,8 @@ impl Follower {
             }
         };
         let loading = self.feed.load(&mut sink);
-        let position = watched(loading, rows, self.options.answer_time * LOAD_ANSWER_TIMES).await?;
+        let position =
+            watched(loading, rows, self.options.answer_time.saturating_mul(LOAD_ANSWER_TIMES)).await?;
         let snapshot = builder.finish(position.revision);
         let (tokens, revision) = (snapshot.token_count(), position.revision);
         self.reach.live.publish_snapshot(snapshot);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::store::StoreError;
+use crate::{store::StoreError, types::causes};
 
 /// What kept a feed from doing its work.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +34,7 @@ impl Trouble {
 
     /// The whole chain of causes.
     pub(super) fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        causes(self).join(": ")
     }
 }
 

@@ -109,7 +109,10 @@ impl Dialect {
     pub(super) const fn structure(self) -> (&'static str, i64) {
         match self {
             Self::Sqlite => (
-                "select count(*) filter (where type = 'trigger'), \
+                // An organisation may have triggers of its own on these tables.
+                "select count(*) filter (where type = 'trigger' and name in (tbl_name || '_insert', \
+                 tbl_name || '_update', tbl_name || '_delete', 'tokens_replace', 'tokens_replace_by_update', \
+                 'take_data_revision')), \
                  group_concat(name || ' ' || rootpage || ' ' || sql, ';') \
                  from (select * from sqlite_schema where type in ('table', 'trigger') and tbl_name in ( \
                  'tenants', 'users', 'projects', 'collaborators', 'tokens', 'upstreams', 'grants', \

@@ -9,7 +9,7 @@ use sqlx::error::ErrorKind;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached, or does not answer in time.
-    #[error("the database cannot be reached")]
+    #[error("the database cannot be reached, read or written")]
     Unavailable(#[source] DatabaseFault),
     /// The database URL cannot be used.
     #[error("the database URL cannot be used: {reason}")]

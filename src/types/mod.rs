@@ -9,6 +9,7 @@
 //! **To add one more:** a word that two rooms use goes here, in a file named after it. A word that
 //! one room uses stays in that room.
 
+mod causes;
 mod clock;
 mod credential;
 mod id;
@@ -18,6 +19,7 @@ mod secret;
 mod tenant;
 mod token;
 
+pub use causes::causes;
 pub use clock::{Clock, ClockReading, SystemClock, Timestamp};
 pub use credential::PresentedCredential;
 pub use id::{IdSource, RandomIds};
