@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use regorus::{CompiledPolicy, Engine, Value, languages::rego::compiler::Compiler, rvm::Program};
 use thiserror::Error;
 
-use super::{DATABASE_DOCUMENTS, Document, assignments, mount::Mount, recursion, refused};
+use super::{DATABASE_DOCUMENTS, Document, assignments, mount::Mount, recursion, refused, syntax};
 use crate::types::PolicyRevision;
 
 /// One file of rules.
@@ -266,9 +266,7 @@ fn compile_guarded(
     data: &Document,
     options: &CompileOptions,
 ) -> Result<CompiledPolicy, CompileError> {
-    let ast = engine.get_ast_as_json().map_err(|error| CompileError::Rego(message(&error)))?;
-    let modules: Vec<serde_json::Value> =
-        serde_json::from_str(&ast).map_err(|error| CompileError::Unguarded(error.to_string()))?;
+    let modules = syntax::trees(engine)?;
     if let Some(place) = refused::find(&modules) {
         return Err(CompileError::Refused(place));
     }

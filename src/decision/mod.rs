@@ -27,8 +27,10 @@ mod question;
 mod reason;
 mod recursion;
 mod refused;
+pub mod schema;
 mod sharded;
 mod snapshot;
+mod syntax;
 mod verdict;
 
 /// A Rego value: what `input`, `data` and results are made of.
@@ -52,4 +54,5 @@ pub use reason::{OwnReason, Reason};
 pub use snapshot::{
     DATABASE_DOCUMENTS, MountedDocuments, Snapshot, SnapshotBuilder, TenantData, TokenRecord, UpstreamRecord,
 };
+pub use syntax::syntax_trees;
 pub use verdict::InvalidVerdict;

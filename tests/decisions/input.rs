@@ -3,6 +3,7 @@
 use regate::decision::{
     AskingGateway, Document, Headers, Mcp, Question,
     facts::{CredentialMode, Fact, Upstream},
+    schema::{DOCUMENTS, INPUT, Shape},
 };
 
 use regate::{decision::CompileOptions, types::TokenKind};
@@ -58,4 +59,47 @@ fn an_anonymous_caller_has_no_token_and_no_user() {
         assert_eq!(input[null], serde_json::Value::Null, "{null}");
     }
     assert_eq!(input["request"]["path"], serde_json::json!([]));
+}
+
+/// Each place of the input is one that the schema has, and the other way round but for `claims`.
+#[test]
+fn the_input_has_the_shape_that_the_schema_says() {
+    fn holds(value: &serde_json::Value, shape: &Shape, place: &str) {
+        match (shape, value) {
+            (Shape::Any, _)
+            | (Shape::Boolean, serde_json::Value::Bool(_))
+            | (Shape::Number, serde_json::Value::Number(_))
+            | (Shape::Text, serde_json::Value::String(_))
+            | (Shape::Nullable(_), serde_json::Value::Null) => {}
+            (Shape::OneOf(texts), serde_json::Value::String(text)) => {
+                assert!(texts.contains(&text.as_str()), "{place}: {text}");
+            }
+            (Shape::Nullable(shape), value) => holds(value, shape, place),
+            (Shape::List(shape), serde_json::Value::Array(items)) => {
+                items.iter().for_each(|item| holds(item, shape, place));
+            }
+            (Shape::Map(shape), serde_json::Value::Object(fields)) => {
+                fields.values().for_each(|value| holds(value, shape, place));
+            }
+            (Shape::Object(shapes), serde_json::Value::Object(fields)) => {
+                let known: Vec<&str> =
+                    shapes.iter().map(|(name, _)| *name).filter(|name| *name != "claims").collect();
+                assert_eq!(known, fields.keys().collect::<Vec<_>>(), "{place}");
+                for (name, shape) in shapes.iter().filter(|(name, _)| *name != "claims") {
+                    holds(&fields[*name], shape, &format!("{place}.{name}"));
+                }
+            }
+            (shape, value) => panic!("{place}: {value} is no {shape:?}"),
+        }
+    }
+    let full = include_str!("snapshots/all__decisions__input__everything_that_a_policy_sees.snap");
+    let json = full.splitn(3, "---\n").nth(2).unwrap();
+    holds(&serde_json::from_str(json).unwrap(), &INPUT, "input");
+    let mut world = World::with_policy("package regate\ndecision := true");
+    let decision = world.ask(&Question { explain: true, ..question(Some("t1"), "/a?b") });
+    let mut data = serde_json::to_value(world.basis.document(&tenant("default"))).unwrap();
+    holds(&serde_json::to_value(&decision.explanation.unwrap().input).unwrap(), &INPUT, "input");
+    for (name, shape) in DOCUMENTS {
+        holds(&data[name].take(), &shape, name);
+    }
 }

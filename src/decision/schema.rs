@@ -1,0 +1,135 @@
+//! The shape of `input` and of the database's documents, as the Rego contract names them: what
+//! `regate check` holds references against, and what questions are generated from.
+//!
+//! [`input`](super::input) builds what stands here; a test holds the two to each other.
+
+use crate::types::TokenKind;
+
+/// What may stand in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Anything: what is below cannot be known.
+    Any,
+    /// `true` or `false`.
+    Boolean,
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
+    /// An array whose items are all of one shape.
+    List(&'static Shape),
+    /// An object whose keys the data chooses, and whose values are all of one shape.
+    Map(&'static Shape),
+    /// An object with these fields and no other, in the order of their names.
+    Object(&'static [(&'static str, Shape)]),
+    /// `null`, or this.
+    Nullable(&'static Shape),
+}
+
+/// The roles of collaborators.
+pub const COLLABORATOR_ROLES: Shape = Shape::OneOf(&["administrator", "developer", "owner", "viewer"]);
+/// The roles of users.
+pub const USER_ROLES: Shape = Shape::OneOf(&["admin", "user", "viewer"]);
+const TOKEN_KINDS: Shape = Shape::OneOf(&[
+    TokenKind::Admin.as_str(),
+    TokenKind::Gateway.as_str(),
+    TokenKind::Global.as_str(),
+    TokenKind::Mcp.as_str(),
+    TokenKind::Project.as_str(),
+    // Not a row of the data: a user's session, presented as a JWT.
+    "session",
+]);
+const TEXT_OR_NULL: Shape = Shape::Nullable(&Shape::Text);
+
+/// `input`.
+pub const INPUT: Shape = Shape::Object(&[
+    ("context", Shape::Any),
+    ("gateway", Shape::Nullable(&Shape::Object(&[("id", Shape::Text)]))),
+    ("mcp", Shape::Nullable(&MCP)),
+    ("now", Shape::Number),
+    ("request", REQUEST),
+    ("token", Shape::Nullable(&TOKEN)),
+    ("upstream", Shape::Nullable(&UPSTREAM)),
+    ("user", Shape::Nullable(&USER)),
+]);
+
+const MCP: Shape = Shape::Object(&[("method", Shape::Text), ("params", Shape::Any), ("tool", TEXT_OR_NULL)]);
+
+const REQUEST: Shape = Shape::Object(&[
+    ("headers", Shape::Map(&Shape::Text)),
+    ("host", TEXT_OR_NULL),
+    ("method", Shape::Text),
+    ("path", Shape::List(&Shape::Text)),
+    ("query", Shape::Map(&Shape::List(&Shape::Text))),
+    ("raw_path", Shape::Text),
+    ("source_ip", TEXT_OR_NULL),
+]);
+
+const TOKEN: Shape = Shape::Object(&[
+    ("allow_trigger", Shape::Boolean),
+    // Of sessions alone: the claims of the JWT.
+    ("claims", Shape::Any),
+    ("expires_at", Shape::Nullable(&Shape::Number)),
+    ("id", Shape::Text),
+    ("kind", TOKEN_KINDS),
+    ("project_id", TEXT_OR_NULL),
+    ("projects", Shape::Nullable(&Shape::Map(&Shape::Nullable(&Shape::Number)))),
+    ("scope_pull", Shape::Boolean),
+    ("scope_push", Shape::Boolean),
+    ("tenant", TEXT_OR_NULL),
+    ("user_id", TEXT_OR_NULL),
+]);
+
+const UPSTREAM: Shape = Shape::Object(&[
+    ("credential", Shape::OneOf(&["active", "expired", "missing", "none", "orphaned"])),
+    ("granted", Shape::Boolean),
+    ("id", Shape::Text),
+]);
+
+const USER: Shape = Shape::Object(&[("disabled", Shape::Boolean), ("id", Shape::Text), ("role", USER_ROLES)]);
+
+/// The documents below `data` that come from the database, by name.
+pub const DOCUMENTS: [(&str, Shape); 4] = [
+    ("collaborators", Shape::Map(&Shape::Map(&Shape::Object(&[("role", COLLABORATOR_ROLES)])))),
+    ("projects", Shape::Map(&Shape::Object(&[("name", Shape::Text), ("public", Shape::Boolean)]))),
+    (
+        "upstreams",
+        Shape::Map(&Shape::Object(&[
+            ("allow_all", Shape::Boolean),
+            ("credential", Shape::OneOf(&["none", "per_token", "per_user", "shared"])),
+        ])),
+    ),
+    ("users", Shape::Map(&Shape::Object(&[("disabled", Shape::Boolean), ("role", USER_ROLES)]))),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{DOCUMENTS, INPUT, Shape};
+    use crate::decision::DATABASE_DOCUMENTS;
+
+    fn sorted(shape: &Shape) -> bool {
+        match shape {
+            Shape::Any | Shape::Boolean | Shape::Number | Shape::Text => true,
+            Shape::OneOf(texts) => texts.is_sorted(),
+            Shape::List(inner) | Shape::Map(inner) | Shape::Nullable(inner) => sorted(inner),
+            Shape::Object(fields) => {
+                fields.is_sorted_by_key(|(name, _)| *name) && fields.iter().all(|(_, shape)| sorted(shape))
+            }
+        }
+    }
+
+    #[test]
+    fn fields_stand_in_the_order_of_their_names() {
+        assert!(sorted(&INPUT));
+        assert!(DOCUMENTS.iter().all(|(_, shape)| sorted(shape)));
+    }
+
+    #[test]
+    fn every_document_of_the_database_has_a_shape() {
+        let mut names = DATABASE_DOCUMENTS;
+        names.sort_unstable();
+        assert_eq!(DOCUMENTS.map(|(name, _)| name), names);
+    }
+}
