@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use uuid::Uuid;
 
-use crate::decision::{Decision, Document, HeaderChanges, Reasons};
+use crate::decision::{Decision, Document, HeaderChanges, Reasons, Why};
 
 /// An answer, borrowed from the decision. See section 3 of the contract for its fields.
 #[derive(Serialize)]
@@ -41,6 +41,7 @@ struct ExplanationMessage<'a> {
     /// Left out when the rule is undefined.
     #[serde(skip_serializing_if = "is_undefined")]
     result: &'a Document,
+    why: &'a Why,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
 }
@@ -90,6 +91,7 @@ impl<'a> From<&'a Decision> for Answer<'a> {
             explanation: decision.explanation.as_ref().map(|explanation| ExplanationMessage {
                 input: &explanation.input,
                 result: &explanation.result,
+                why: &explanation.why,
                 fault: decision.fault.as_ref().map(ToString::to_string),
             }),
         }

@@ -1,13 +1,13 @@
 //! `regate decide`: one decision from files, offline.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     configuration::{self, Configuration},
@@ -15,6 +15,7 @@ use super::{
     import::{checked, read},
     policies,
     store::{block_on, load},
+    why,
 };
 use crate::{
     api::{Answer, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, Problem, QuestionMessage},
@@ -25,8 +26,10 @@ use crate::{
 
 /// Decide one question from files, without a server or a database
 ///
-/// Prints the answer as JSON, as POST /v1/decide would give it. Exit code 0: allowed; 2: denied;
-/// 1: not a valid question, or a file that cannot be used; 3: the policy is broken.
+/// Prints the answer: as JSON, as POST /v1/decide would give it, or in words for a terminal. With --explain
+/// also why: which rules held, which came closest, and the first condition that failed in each, with file, line and
+/// the values compared. Exit code 0: allowed; 2: denied; 1: not a valid question, or a file that cannot be
+/// used; 3: the policy is broken.
 #[derive(Debug, Args)]
 pub(super) struct Decide {
     /// The question, as POST /v1/decide takes it; - is standard input
@@ -41,9 +44,21 @@ pub(super) struct Decide {
     /// Configuration file, for [policy] and [requests]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Also print what the policy saw (`input`) and gave (`result`)
+    /// Also print why, rule by rule; in JSON also what the policy saw (`input`) and gave (`result`)
     #[arg(long)]
     explain: bool,
+    /// How to print the answer [default: pretty on a terminal, else json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Pretty,
+    /// For programs.
+    Json,
 }
 
 impl Decide {
@@ -69,8 +84,16 @@ impl Decide {
         let mut question = message.into_question(None, &bounds).map_err(refused)?;
         question.explain |= self.explain;
         let decision = point.decide(&question);
-        let answer = serde_json::to_string_pretty(&Answer::from(&decision)).map_err(io::Error::from)?;
-        writeln!(io::stdout(), "{answer}")?;
+        let mut output = io::stdout().lock();
+        let usual = if output.is_terminal() { Format::Pretty } else { Format::Json };
+        match self.format.unwrap_or(usual) {
+            Format::Pretty => why::write(&mut output, &decision)?,
+            Format::Json => {
+                let answer =
+                    serde_json::to_string_pretty(&Answer::from(&decision)).map_err(io::Error::from)?;
+                writeln!(output, "{answer}")?;
+            }
+        }
         Ok(if decision.allow { Exit::Done } else { Exit::Failed })
     }
 

@@ -19,6 +19,7 @@ mod serve;
 mod store;
 mod test;
 mod token;
+mod why;
 
 use clap::{Parser, Subcommand};
 

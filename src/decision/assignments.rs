@@ -13,14 +13,10 @@
 
 use serde_json::Value;
 
-use super::bundle::RegoSource;
-
-/// An insertion or replacement in a source's text.
-struct Edit {
-    begin: usize,
-    end: usize,
-    text: String,
-}
+use super::{
+    bundle::RegoSource,
+    edits::{Edit, apply, follows_if, whole_end},
+};
 
 /// The sources with every assignment guarded. `modules` are the engine's syntax trees of the same sources,
 /// in the same order.
@@ -84,101 +80,4 @@ fn guard_statement(statement: &Value, text: &str, edits: &mut Vec<Edit>) -> Resu
     edits.push(Edit { begin, end: begin, text: open.to_owned() });
     edits.push(Edit { begin: end, end, text: format!("; {variable} == {variable}{close}") });
     Ok(())
-}
-
-/// Where a statement really ends. The engine's places leave out what closes the last thing in it: a
-/// quote, a bracket, a parenthesis.
-fn whole_end(text: &str, begin: usize, end: usize) -> Result<usize, String> {
-    let mut depth = 0_usize;
-    let mut characters = text[begin..].char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
-        if depth == 0 && begin + at >= end {
-            return Ok(begin + at);
-        }
-        match character {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.checked_sub(1).ok_or("a statement with a loose bracket")?,
-            '#' => while characters.next_if(|(_, c)| *c != '\n').is_some() {},
-            '"' | '`' => loop {
-                match characters.next() {
-                    Some((_, '\\')) if character == '"' => {
-                        characters.next();
-                    }
-                    Some((_, c)) if c == character => break,
-                    Some(_) => {}
-                    None => return Err("a statement with a text that does not end".to_owned()),
-                }
-            },
-            _ => {}
-        }
-    }
-    if depth == 0 { Ok(text.len()) } else { Err("a statement with an open bracket".to_owned()) }
-}
-
-/// Whether the last word before a statement is `if`. Comments between the two are passed over.
-fn follows_if(before: &str) -> bool {
-    let mut rest = before.trim_end();
-    loop {
-        let begin = rest.rfind('\n').map_or(0, |at| at + 1);
-        match comment(&rest[begin..]) {
-            Some(at) => rest = rest[..begin + at].trim_end(),
-            None => break,
-        }
-    }
-    rest.strip_suffix("if").is_some_and(|head| head.ends_with(char::is_whitespace))
-}
-
-/// Where the comment of a line begins: at the first `#` that is not within a text.
-fn comment(line: &str) -> Option<usize> {
-    let mut quote = None;
-    let mut characters = line.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match (quote, character) {
-            (None, '#') => return Some(at),
-            (None, '"' | '`') => quote = Some(character),
-            (Some('"'), '\\') => {
-                characters.next();
-            }
-            (Some(open), close) if open == close => quote = None,
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Applies edits from the last to the first, so that none moves another's place.
-fn apply(text: &str, mut edits: Vec<Edit>) -> String {
-    // Statements nest (an assignment whose right side is a comprehension with assignments), and the
-    // inner one may end where the outer one does: its guard must come first in the text.
-    edits.sort_by_key(|edit| (edit.begin, edit.end));
-    let mut text = text.to_owned();
-    for edit in edits.into_iter().rev() {
-        text.replace_range(edit.begin..edit.end, &edit.text);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::follows_if;
-
-    #[test]
-    fn a_body_without_braces_is_recognised() {
-        for text in
-            ["p if ", "p if\n\t", "else := 1 if ", "p if\n# why\n  # and why\n", "p := \"#\" if # \"\n"]
-        {
-            assert!(follows_if(text), "{text:?}");
-        }
-        for text in [
-            "p if { ",
-            "p { ",
-            "p if { x == 1\n",
-            "[y | ",
-            "notif ",
-            "x := elif; ",
-            "p if {\nx == 1 # only if\n",
-        ] {
-            assert!(!follows_if(text), "{text:?}");
-        }
-    }
 }

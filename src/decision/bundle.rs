@@ -1,11 +1,22 @@
 //! A policy bundle, compiled: what `policy` makes from a folder, and what decisions run on.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use regorus::{CompiledPolicy, Engine, Value, languages::rego::compiler::Compiler, rvm::Program};
 use thiserror::Error;
 
-use super::{DATABASE_DOCUMENTS, Document, assignments, mount::Mount, recursion, refused, syntax};
+use super::{
+    DATABASE_DOCUMENTS, Document, assignments,
+    explain::{self, Mask, Why},
+    mount::Mount,
+    outcome::Explanation,
+    recursion, refused, syntax,
+    trace::Tracer,
+};
 use crate::types::PolicyRevision;
 
 /// One file of rules.
@@ -118,6 +129,9 @@ pub enum CompileError {
     /// The rules could not be prepared for the virtual machine.
     #[error("the rules could not be prepared for the virtual machine: {0}")]
     Unguarded(String),
+    /// The rules could not be marked for explanations.
+    #[error("the rules could not be marked for explanations: {0}")]
+    Unmarked(String),
     /// Rego that would not be evaluated as it is meant; file, line and what to write instead.
     #[error("{0}")]
     Refused(String),
@@ -157,6 +171,10 @@ pub struct Bundle {
     programs: Vec<Arc<Program>>,
     paths: [Option<String>; 3],
     interpreted: Engine,
+    /// For explanations: made when the first is asked for.
+    sources: Vec<RegoSource>,
+    version: RegoVersion,
+    tracer: OnceLock<Result<Tracer, String>>,
 }
 
 impl Bundle {
@@ -196,7 +214,17 @@ impl Bundle {
             .map(|_| compile())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| CompileError::Rego(error.to_string()))?;
-        Ok(Self { revision, data, budget: options.budget, programs, paths, interpreted: engine })
+        Ok(Self {
+            revision,
+            data,
+            budget: options.budget,
+            programs,
+            paths,
+            interpreted: engine,
+            sources: sources.to_vec(),
+            version: options.rego_version,
+            tracer: OnceLock::new(),
+        })
     }
 
     /// The hash of the content that it was compiled from.
@@ -224,6 +252,27 @@ impl Bundle {
     /// A worker's own copy of the program.
     pub(super) fn program(&self, worker: usize) -> Arc<Program> {
         Arc::clone(&self.programs[worker % self.programs.len()])
+    }
+
+    /// Explains what the entrypoint's rule gave over this data and input. It evaluates the rules once more,
+    /// with marks in them: a hundred times as long as a decision takes.
+    pub(super) fn explain(
+        &self,
+        entrypoint: Entrypoint,
+        data: &Document,
+        input: &Document,
+        result: &Document,
+    ) -> Explanation {
+        let mask = Mask::of(input);
+        let tracer = self
+            .tracer
+            .get_or_init(|| Tracer::new(&self.sources, self.version).map_err(|error| error.to_string()));
+        let why = match (tracer, self.path(entrypoint)) {
+            (Ok(tracer), Some(path)) => explain::explain(tracer, path, data, input, result, &mask),
+            (Err(error), _) => Why { disagreement: Some(error.clone()), ..Why::default() },
+            (_, None) => Why::default(),
+        };
+        Explanation { input: mask.input(input), result: mask.document(result), why }
     }
 
     /// The same rules for the interpreter, without data.

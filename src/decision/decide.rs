@@ -12,7 +12,7 @@ use super::{
     evaluator::Evaluator,
     facts::CredentialMode,
     input::{InputParts, UpstreamInput},
-    outcome::{Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject},
+    outcome::{Decision, Fault, HeaderChanges, Message, Reasons, Subject},
     path::{AmbiguousPath, PathRules, RequestPath},
     question::Question,
     reason::{OwnReason, Reason},
@@ -124,8 +124,10 @@ pub fn decide(
     let input = evaluator.input.build(&parts);
     let seen = question.explain.then(|| input.clone());
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, tenant.document(), input);
-    let explanation = seen
-        .map(|input| Box::new(Explanation { input, result: result.clone().unwrap_or(Document::Undefined) }));
+    let explanation = seen.map(|input| {
+        let result = result.clone().unwrap_or(Document::Undefined);
+        Box::new(basis.bundle().explain(Entrypoint::Decision, tenant.document(), &input, &result))
+    });
     let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
     let decision = match verdict {
         Ok(verdict) if verdict.allow => match refusal_after_allow(upstream) {

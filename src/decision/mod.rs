@@ -15,7 +15,9 @@ mod basis;
 mod bundle;
 mod decide;
 mod document;
+mod edits;
 mod evaluator;
+mod explain;
 pub mod facts;
 mod gateway;
 mod input;
@@ -31,6 +33,7 @@ pub mod schema;
 mod sharded;
 mod snapshot;
 mod syntax;
+mod trace;
 mod verdict;
 
 /// A Rego value: what `input`, `data` and results are made of.
@@ -44,6 +47,7 @@ pub use bundle::{
 pub use decide::{DecisionRules, Moment, decide};
 pub use document::document;
 pub use evaluator::{EvaluationError, Evaluator};
+pub use explain::{Compared, FailedCondition, RuleBody, Why};
 pub use gateway::{GatewayRefusal, recognise_gateway};
 pub use interpreter::{Interpreter, RuleTest, TestOutcome};
 pub use mount::{DocumentPath, InvalidDocumentPath, Mount};

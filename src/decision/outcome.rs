@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     Document,
     evaluator::EvaluationError,
+    explain::Why,
     reason::{OwnReason, Reason},
     snapshot::TokenRecord,
     verdict::InvalidVerdict,
@@ -156,11 +157,14 @@ impl Fault {
     }
 }
 
-/// What the policy saw and what it gave. Holds no credential: `input` never does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the policy saw, what it gave, and why. Holds no secret: `input` never has the caller's credential,
+/// and what else may be secret is masked.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// The input document.
+    /// The input document; undefined when the policy was not asked, since regate itself had refused.
     pub input: Document,
     /// The entrypoint's result; undefined when it failed.
     pub result: Document,
+    /// Rule by rule.
+    pub why: Why,
 }

@@ -8,7 +8,7 @@ use regate::decision::{Bundle, CompileOptions, Document, Entrypoint, Evaluator, 
 use super::compile;
 
 /// Rules that the bodies below may use.
-const RULES: &str = r#"package regate
+pub(super) const RULES: &str = r#"package regate
 undefined_rule if input.nope
 same(x) := x
 undefined_function(x) := y if y := input.nope
@@ -25,7 +25,7 @@ nested.k.m := 2 if input.nope
 "#;
 
 /// Bodies of `decision if { … }`: what is there, what is not, and each way to ask.
-const BODIES: &[&str] = &[
+pub(super) const BODIES: &[&str] = &[
     // An assignment of something undefined fails. Without the guard each of these holds.
     "x := input.nope",
     "x := input.nope\n true",

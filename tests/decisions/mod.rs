@@ -2,6 +2,7 @@
 //! which something can go wrong ends in a deny with its reason.
 
 mod engines;
+mod explain;
 mod fail_closed;
 mod input;
 mod live;

@@ -1,0 +1,44 @@
+//! Why a decision is as it is, in terms of the rules as they are written: which held, which came closest
+//! to an allow, and the first condition that failed in each, with the values that it compared.
+//!
+//! It is worked out from marks ([`trace`](super::trace)), after the decision and apart from it. Values that
+//! may be secrets are masked ([`mask`]), long ones are cut short ([`brief`]).
+
+mod brief;
+mod follow;
+mod mask;
+mod why;
+
+use super::{Document, trace::Tracer};
+
+pub use self::why::{Compared, FailedCondition, RuleBody, Why};
+pub(super) use self::{follow::follow, mask::Mask};
+
+/// Explains the result of the rule at `path` over this data and input. `result` is what the virtual
+/// machine gave.
+pub(super) fn explain(
+    tracer: &Tracer,
+    path: &str,
+    data: &Document,
+    input: &Document,
+    result: &Document,
+    mask: &Mask,
+) -> Why {
+    let recording = tracer.record(path, data.clone(), Some(input.clone()));
+    let followed = follow(tracer.outline(), &recording.events);
+    let mut why = why::why(tracer.outline(), &followed, mask, allows(result));
+    why.truncated = recording.truncated;
+    why.disagreement = match recording.result {
+        Ok(interpreted) if interpreted == *result => None,
+        Ok(_) => Some("the interpreter, which explains, gives another result than the virtual machine, which decides: please report this".to_owned()),
+        Err(error) => Some(format!("the interpreter could not evaluate the rules to the end: {}", mask.text(&error))),
+    };
+    why
+}
+
+fn allows(result: &Document) -> bool {
+    match result {
+        Document::Bool(allow) => *allow,
+        object => object["allow"] == Document::Bool(true),
+    }
+}

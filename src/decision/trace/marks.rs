@@ -1,0 +1,419 @@
+//! Puts the marks into the text of rules, and makes the outline of what can be reached.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    MARK,
+    bound::{Names, binds, is_fixed, path, variables},
+    outline::{Body, Condition, Definition, Outline},
+    probes::{compared as compared_parts, place},
+};
+use crate::decision::{
+    bundle::RegoSource,
+    edits::{Edit, apply, follows_if, leftmost, whole_begin, whole_end},
+};
+
+/// The variable of the lists of values. Rules of nobody else have one of that name.
+const VALUE: &str = "regate_trace_value";
+
+/// The sources with marks, and their outline. `trees` are the syntax trees of the same sources, in the same order.
+///
+/// # Errors
+/// What could not be understood.
+pub(super) fn mark(sources: &[RegoSource], trees: &[Value]) -> Result<(Vec<RegoSource>, Outline), String> {
+    if trees.len() != sources.len() {
+        return Err(format!("{} files were read as {} modules", sources.len(), trees.len()));
+    }
+    let packages = packages(trees);
+    let mut outline = Outline::default();
+    let mut marked = Vec::new();
+    for (source, tree) in sources.iter().zip(trees) {
+        let mut marker = Marker::new(source, tree, &packages, &mut outline);
+        for rule in tree["ast"]["rules"].as_array().into_iter().flatten() {
+            marker.rule(rule)?;
+        }
+        let edits = marker.edits;
+        marked.push(RegoSource { name: source.name.clone(), text: apply(&source.text, edits) });
+    }
+    Ok((marked, outline))
+}
+
+/// The first names of the rules of each package.
+fn packages(trees: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for tree in trees {
+        let package = format!("data.{}", path(&tree["ast"]["package"]["refr"]).join("."));
+        let rules = tree["ast"]["rules"].as_array().into_iter().flatten();
+        let names = rules.filter_map(|rule| path(head(rule)).into_iter().next());
+        packages.entry(package).or_default().extend(names);
+    }
+    packages
+}
+
+/// The reference in a rule's head.
+fn head(rule: &Value) -> &Value {
+    if let Some(default) = rule.get("Default") {
+        return &default["refr"];
+    }
+    let head = rule["Spec"]["head"].as_object().and_then(|kinds| kinds.values().next());
+    head.map_or(&Value::Null, |head| &head["refr"])
+}
+
+/// Marks one file.
+struct Marker<'a> {
+    source: &'a RegoSource,
+    version: u64,
+    names: Names,
+    packages: &'a BTreeMap<String, BTreeSet<String>>,
+    outline: &'a mut Outline,
+    edits: Vec<Edit>,
+}
+
+impl<'a> Marker<'a> {
+    fn new(
+        source: &'a RegoSource,
+        tree: &Value,
+        packages: &'a BTreeMap<String, BTreeSet<String>>,
+        outline: &'a mut Outline,
+    ) -> Self {
+        let ast = &tree["ast"];
+        let package = format!("data.{}", path(&ast["package"]["refr"]).join("."));
+        let imports = ast["imports"].as_array().into_iter().flatten();
+        let imports = imports
+            .filter_map(|import| {
+                let names = path(&import["refr"]);
+                let text = |span: &Value| {
+                    let at = |end: &str| usize::try_from(span[end].as_u64()?).ok();
+                    source.text.get(at("start")?..at("end")?).map(str::to_owned)
+                };
+                let name = text(&import["as"]).or_else(|| names.last().cloned())?;
+                Some((name, names.join(".")))
+            })
+            .collect();
+        let rules = packages.get(&package).cloned().unwrap_or_default();
+        let names = Names { imports, rules, package, packages: packages.keys().cloned().collect() };
+        let version = tree["version"].as_u64().unwrap_or(1);
+        Self { source, version, names, packages, outline, edits: Vec::new() }
+    }
+
+    fn rule(&mut self, rule: &Value) -> Result<(), String> {
+        let Some(rule) = rule.get("Spec") else { return Ok(()) };
+        let Some((kind, head)) = rule["head"].as_object().and_then(|kinds| kinds.iter().next()) else {
+            return Ok(());
+        };
+        let mut names = path(&head["refr"]);
+        let mut key = head["key"]["Var"]["value"].as_str().map(str::to_owned);
+        if kind == "Compr" && !is_fixed(&head["refr"]) {
+            // `rule[key] := value`
+            let mut found = BTreeSet::new();
+            variables(&head["refr"]["RefBrack"]["index"], &mut found);
+            key = found.into_iter().next();
+        }
+        names.insert(0, self.names.package.clone());
+        let definition = self.outline.definitions.len();
+        self.outline.definitions.push(Definition {
+            path: names.join("."),
+            file: self.source.name.clone(),
+            line: number(&rule["span"]["line"]),
+            key,
+        });
+        let mut bound = BTreeSet::new();
+        variables(&head["args"], &mut bound);
+        bound.remove("_");
+        let bodies = rule["bodies"].as_array().into_iter().flatten();
+        for (place, body) in bodies.enumerate() {
+            let otherwise = body["is_else"] == true;
+            let assigned = if place == 0 && !otherwise { &head["assign"] } else { &body["assign"] };
+            let value = if kind == "Set" { &head["key"] } else { &assigned["value"] };
+            let span = if otherwise { &body["span"] } else { &rule["span"] };
+            let outlined = self.outline_body(definition, span, value);
+            let conditions = body["query"]["stmts"].as_array().map_or(&[][..], Vec::as_slice);
+            if conditions.is_empty() {
+                if otherwise {
+                    self.mark_empty(outlined, value)?;
+                }
+                continue;
+            }
+            self.mark_query(outlined, conditions, bound.clone(), true)?;
+        }
+        // What stands in heads may have queries of its own.
+        self.nested(&rule["head"], None, definition, &bound)?;
+        Ok(())
+    }
+
+    fn outline_body(&mut self, definition: usize, span: &Value, value: &Value) -> usize {
+        self.outline.bodies.push(Body {
+            definition,
+            within: None,
+            line: number(&span["line"]),
+            value: self.written(value).unwrap_or_default(),
+            allow: allow(value),
+            conditions: Vec::new(),
+        });
+        self.outline.bodies.len() - 1
+    }
+
+    /// `else := value` without conditions gets one: the mark.
+    fn mark_empty(&mut self, body: usize, value: &Value) -> Result<(), String> {
+        let Some((begin, end)) = self.place_of(value) else {
+            // `else` alone, whose value is `true`: there is nothing behind which a mark could stand.
+            return Ok(());
+        };
+        let end = whole_end(&self.source.text, begin, end)?;
+        let condition = if self.version == 0 { "" } else { " if" };
+        self.edits.push(Edit::insert(end, format!("{condition} {{ {MARK}({body}, 0, {{}}) }}")));
+        Ok(())
+    }
+
+    fn mark_query(
+        &mut self,
+        body: usize,
+        conditions: &[Value],
+        mut bound: BTreeSet<String>,
+        may_be_alone: bool,
+    ) -> Result<(), String> {
+        let text = &self.source.text;
+        let definition = self.outline.bodies[body].definition;
+        // Those that have a value from outside are the body's own as well.
+        let mut own = bound.clone();
+        let mut last = 0;
+        let mut alone = false;
+        for (place, condition) in conditions.iter().enumerate() {
+            let (begin, end) = self.place_of_statement(condition)?;
+            let end = whole_end(text, begin, end)?;
+            if place == 0 {
+                alone = may_be_alone && follows_if(&text[..begin]);
+            }
+            let with: String = condition["with_mods"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|with| Some(format!(" {}", self.written_at(super::probes::place(with)?)?)))
+                .collect();
+            let expression = expression(condition);
+            let mut compared: Vec<String> = Vec::new();
+            for part in compared_parts(expression, &bound, &self.names) {
+                let written = self.place_of(part).and_then(|place| self.written_at(place));
+                compared.extend(written.filter(|written| !compared.contains(written)));
+            }
+            let values: Vec<String> =
+                compared.iter().map(|text| format!("[{VALUE} | {VALUE} := {text}{with}]")).collect();
+            let mut mark = String::new();
+            if alone {
+                mark.push_str("{ ");
+                alone = false;
+                last = 1;
+            }
+            mark.push_str(&format!("{MARK}({body}, {place}, {}); ", variables_of(&bound)));
+            if !values.is_empty() {
+                mark.push_str(&format!("{MARK}({body}, [{place}], [{}]); ", values.join(", ")));
+            }
+            self.edits.push(Edit::insert(begin, mark));
+            let mut asks = BTreeSet::new();
+            self.asks(condition, &mut asks);
+            self.outline.bodies[body].conditions.push(Condition {
+                line: line_at(text, begin),
+                column: column_at(text, begin),
+                text: text.get(begin..end).map(one_line).unwrap_or_default(),
+                compared,
+                asks,
+            });
+            self.nested(&condition["literal"], Some((body, place)), definition, &bound)?;
+            binds(condition, &mut bound);
+            assigned(condition, &mut own);
+            // A rule's name means the rule, unless a variable of the body has that name.
+            bound.retain(|name| !self.names.has(name) || own.contains(name));
+            if place + 1 == conditions.len() {
+                let close = if last == 1 { " }" } else { "" };
+                let mark = format!("; {MARK}({body}, {}, {}){close}", place + 1, variables_of(&bound));
+                self.edits.push(Edit::insert(end, mark));
+            }
+        }
+        Ok(())
+    }
+
+    /// The queries within an expression.
+    fn nested(
+        &mut self,
+        node: &Value,
+        within: Option<(usize, usize)>,
+        definition: usize,
+        bound: &BTreeSet<String>,
+    ) -> Result<(), String> {
+        match node {
+            Value::Array(items) => {
+                items.iter().try_for_each(|item| self.nested(item, within, definition, bound))
+            }
+            Value::Object(fields) => {
+                if let Some(conditions) = fields.get("query").and_then(|query| query["stmts"].as_array())
+                    && !conditions.is_empty()
+                {
+                    let mut bound = bound.clone();
+                    for variable in ["key", "value"] {
+                        let name = fields.get(variable).and_then(|span| self.written_at_span(span));
+                        bound.extend(name.filter(|name| fields.contains_key("domain") && name != "_"));
+                    }
+                    let body = self.outline_body(definition, &fields["query"]["span"], &Value::Null);
+                    self.outline.bodies[body].within = within;
+                    let begin = self.place_of_statement(&conditions[0])?.0;
+                    self.outline.bodies[body].line = line_at(&self.source.text, begin);
+                    self.mark_query(body, conditions, bound.clone(), false)?;
+                    let rest = fields.iter().filter(|(name, _)| *name != "query");
+                    return rest
+                        .map(|(_, field)| field)
+                        .try_for_each(|field| self.nested(field, within, definition, &bound));
+                }
+                fields.values().try_for_each(|field| self.nested(field, within, definition, bound))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The rules that an expression names.
+    fn asks(&self, node: &Value, found: &mut BTreeSet<String>) {
+        match node {
+            Value::Array(items) => items.iter().for_each(|item| self.asks(item, found)),
+            Value::Object(fields) => {
+                for (kind, content) in fields {
+                    if matches!(kind.as_str(), "Var" | "RefDot" | "RefBrack") {
+                        found.extend(self.rule_of(node));
+                    }
+                    self.asks(content, found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The path of the rule that a reference means.
+    fn rule_of(&self, reference: &Value) -> Option<String> {
+        let whole = self.names.full_path(reference)?;
+        self.packages.iter().find_map(|(package, rules)| {
+            let rest = whole.strip_prefix(package.as_str())?.strip_prefix('.')?;
+            let name = rest.split('.').next()?;
+            rules.contains(name).then(|| format!("{package}.{name}"))
+        })
+    }
+
+    fn place_of(&self, expression: &Value) -> Option<(usize, usize)> {
+        let content = expression.as_object()?.values().next()?;
+        Some((leftmost(&self.source.text, expression)?, place(content)?.1))
+    }
+
+    fn place_of_statement(&self, statement: &Value) -> Result<(usize, usize), String> {
+        let text = &self.source.text;
+        let known = |at: usize| text.is_char_boundary(at);
+        let (begin, end) = place(statement)
+            .filter(|(begin, end)| known(*begin) && known(*end))
+            .ok_or("a condition has no place")?;
+        let first = leftmost(text, &statement["literal"]["Expr"]["expr"]);
+        Ok((first.unwrap_or(begin).min(whole_begin(text, begin)), end))
+    }
+
+    /// An expression as it is written, in one line.
+    fn written(&self, expression: &Value) -> Option<String> {
+        let (begin, end) = self.place_of(expression)?;
+        self.written_at((begin, end)).map(|text| one_line(&text))
+    }
+
+    fn written_at(&self, (begin, end): (usize, usize)) -> Option<String> {
+        let text = &self.source.text;
+        let begin = if text.is_char_boundary(begin) { whole_begin(text, begin) } else { return None };
+        let end = whole_end(text, begin, end).ok()?;
+        text.get(begin..end).map(str::to_owned)
+    }
+
+    fn written_at_span(&self, span: &Value) -> Option<String> {
+        let at = |end: &str| span[end].as_u64().and_then(|at| usize::try_from(at).ok());
+        self.source.text.get(at("start")?..at("end")?).map(str::to_owned)
+    }
+}
+
+/// The expression of a condition whose parts tell why it failed.
+fn expression(statement: &Value) -> &Value {
+    let literal = &statement["literal"];
+    if let Some(some) = literal.get("SomeIn") {
+        return &some["collection"];
+    }
+    if let Some(every) = literal.get("Every") {
+        return &every["domain"];
+    }
+    let (expression, negated) = (&literal["Expr"]["expr"], &literal["NotExpr"]["expr"]);
+    if expression.is_null() { negated } else { expression }
+}
+
+/// The variables that a statement makes, whatever else has their names.
+fn assigned(statement: &Value, found: &mut BTreeSet<String>) {
+    let literal = &statement["literal"];
+    let assignment = &literal["Expr"]["expr"]["AssignExpr"];
+    if assignment["op"] == "ColEq" {
+        variables(&assignment["lhs"], found);
+    }
+    variables(&literal["SomeIn"]["key"], found);
+    variables(&literal["SomeIn"]["value"], found);
+}
+
+fn variables_of(bound: &BTreeSet<String>) -> String {
+    let fields: Vec<String> = bound.iter().map(|name| format!("\"{name}\": {name}")).collect();
+    format!("{{{}}}", fields.join(", "))
+}
+
+/// Whether a value is an allow or a deny, where it is written out.
+fn allow(value: &Value) -> Option<bool> {
+    if let Some(value) = value["Bool"]["value"].as_bool() {
+        return Some(value);
+    }
+    let fields = value["Object"]["fields"].as_array()?;
+    let field = fields.iter().find(|field| field[1]["String"]["value"] == "allow")?;
+    field[2]["Bool"]["value"].as_bool()
+}
+
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(|line| line.trim()).filter(|line| !line.starts_with('#'));
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+fn line_at(text: &str, at: usize) -> u32 {
+    u32::try_from(text[..at].matches('\n').count() + 1).unwrap_or(u32::MAX)
+}
+
+fn column_at(text: &str, at: usize) -> u32 {
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    u32::try_from(text[line..at].chars().count() + 1).unwrap_or(u32::MAX)
+}
+
+fn number(value: &Value) -> u32 {
+    value.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mark;
+    use crate::decision::{bundle::RegoSource, syntax::syntax_trees};
+
+    #[test]
+    fn marks_stand_around_each_condition_and_lines_stay() {
+        let text = r#"package t
+import data.x as other
+decision := {"allow": true} if {
+	token := input.token
+	some p in token.projects # why
+	not other.f(p)
+	every q in [1] { q == 1 }
+} else := 5
+f(x) if x > 1
+"a" == f if "a" == input.b with input as {"b": 1}
+deny contains p if { (1 + 2) == input.x; p := 1 }
+"#;
+        let text = text.replace("\"a\" == f if", "g if");
+        let sources = [RegoSource { name: "t.rego".into(), text }];
+        let trees = syntax_trees(&sources, Default::default()).unwrap();
+        let (marked, outline) = mark(&sources, &trees).unwrap();
+        assert_eq!(marked[0].text.lines().count(), sources[0].text.lines().count());
+        insta::assert_snapshot!(marked[0].text);
+        insta::assert_debug_snapshot!(outline);
+        syntax_trees(&marked, Default::default()).unwrap();
+    }
+}

@@ -1,0 +1,72 @@
+//! What there is to be reached: rules, their bodies, the conditions in them.
+
+use std::collections::BTreeSet;
+
+/// All rules of some sources.
+#[derive(Clone, Debug, Default)]
+pub(in crate::decision) struct Outline {
+    /// In the order of the files.
+    pub definitions: Vec<Definition>,
+    /// The bodies of all of them, and the queries within conditions.
+    pub bodies: Vec<Body>,
+}
+
+/// One definition of a rule; a rule may have several.
+#[derive(Clone, Debug)]
+pub(in crate::decision) struct Definition {
+    /// The rule's path, `data.` first. Of a rule for parts of an object or set: without the key.
+    pub path: String,
+    /// The file's name.
+    pub file: String,
+    /// The line of its head, from 1.
+    pub line: u32,
+    /// The variable that stands for the key in the head of a rule for parts.
+    pub key: Option<String>,
+}
+
+/// The conditions that must hold together: a rule's body, an `else`, or the query of an `every` or a
+/// comprehension.
+#[derive(Clone, Debug)]
+pub(in crate::decision) struct Body {
+    /// The definition that it belongs to, by its place.
+    pub definition: usize,
+    /// The body and condition that it is a part of.
+    pub within: Option<(usize, usize)>,
+    /// The line of its head, from 1.
+    pub line: u32,
+    /// What the rule is when it holds, as written; empty where nothing is.
+    pub value: String,
+    /// Whether that is an allow or a deny, where it can be seen.
+    pub allow: Option<bool>,
+    /// In the order in which they stand.
+    pub conditions: Vec<Condition>,
+}
+
+/// One condition.
+#[derive(Clone, Debug)]
+pub(in crate::decision) struct Condition {
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+    /// As written, in one line.
+    pub text: String,
+    /// What it compares, as written. Longer references come after those that they begin with.
+    pub compared: Vec<String>,
+    /// The paths of the rules that it asks, as far as they can be seen.
+    pub asks: BTreeSet<String>,
+}
+
+impl Outline {
+    /// The bodies of the rule at `path`, without the queries in them, in order.
+    pub(in crate::decision) fn bodies_of(&self, path: &str) -> impl Iterator<Item = usize> {
+        self.bodies
+            .iter()
+            .enumerate()
+            .filter(move |(_, body)| {
+                body.within.is_none()
+                    && self.definitions.get(body.definition).is_some_and(|definition| definition.path == path)
+            })
+            .map(|(place, _)| place)
+    }
+}
