@@ -115,6 +115,11 @@ impl CommandError {
         }
     }
 
+    /// Whether standard output was closed by whoever read it.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::System(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// The whole chain, outermost first, each on a line.
     pub fn with_causes(&self) -> String {
         causes(self).join("\n").replace('\n', "\n  ")

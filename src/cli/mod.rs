@@ -72,6 +72,10 @@ pub fn run() -> Exit {
         Command::Token(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
+        // Whoever reads has seen enough, as `head` does.
+        if error.is_broken_pipe() {
+            return Exit::Done;
+        }
         eprintln!("regate: {}", error.with_causes());
         error.exit()
     })

@@ -1,16 +1,32 @@
 //! The interpreter: for policy tests, which need the `with` keyword that the virtual machine lacks,
 //! and to hold the virtual machine against.
 
+use std::{cell::OnceCell, collections::BTreeSet};
+
 use regorus::{Engine, Value};
 
 use super::{
     Document,
     bundle::{Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, compile_all, engine_with, message},
+    explain::{RuleBody, why_failed},
+    trace::Tracer,
 };
 
 /// Rules and data, ready to be evaluated one rule at a time.
 #[derive(Debug)]
-pub struct Interpreter(Engine);
+pub struct Interpreter {
+    engine: Engine,
+    /// For the rules with marks, which are made when the first is asked for.
+    origin: Option<Origin>,
+}
+
+#[derive(Debug)]
+struct Origin {
+    sources: Vec<RegoSource>,
+    data: Document,
+    version: RegoVersion,
+    tracer: OnceCell<Option<Tracer>>,
+}
 
 /// A `test_` rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,16 +42,42 @@ pub struct RuleTest {
 /// What became of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TestOutcome {
-    /// It is true.
+    /// It is true, or true for each of its cases.
     Passed,
     /// It is false, undefined, or anything else that is not true.
     Failed,
     /// It could not be evaluated; the engine's message.
     Error(String),
+    /// Its name begins with `todo_`.
+    Skipped,
 }
 
-/// The word that the name of a test begins with, as in OPA.
+/// One case of a test whose head names them: `test_it[name] if { some name, case in cases; … }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestCase {
+    /// The value of the key in the head.
+    pub name: String,
+    /// Whether it held for this case.
+    pub passed: bool,
+    /// If it did not: the condition that failed, with the values in it.
+    pub failure: Option<RuleBody>,
+}
+
+/// The lines of a file that rules stand on, by whether they were evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileCoverage {
+    /// The file.
+    pub file: String,
+    /// Lines that were evaluated, from 1.
+    pub covered: BTreeSet<u32>,
+    /// Lines that were not.
+    pub not_covered: BTreeSet<u32>,
+}
+
+/// What the name of a test begins with, as in OPA.
 const TEST_PREFIX: &str = "test_";
+/// What the name of a test begins with that is not to be run yet, as in OPA.
+const TODO_PREFIX: &str = "todo_test_";
 
 impl Interpreter {
     /// Reads rules and data.
@@ -43,7 +85,10 @@ impl Interpreter {
     /// # Errors
     /// [`CompileError`] when a rule does not parse, or the data is not an object.
     pub fn new(sources: &[RegoSource], data: Document, version: RegoVersion) -> Result<Self, CompileError> {
-        engine_with(sources, data, version).map(Self)
+        let mut engine = engine_with(sources, data.clone(), version)?;
+        prepare(&mut engine);
+        let origin = Origin { sources: sources.to_vec(), data, version, tracer: OnceCell::new() };
+        Ok(Self { engine, origin: Some(origin) })
     }
 
     /// An interpreter of a bundle's own rules, over `data`.
@@ -52,39 +97,132 @@ impl Interpreter {
     /// [`CompileError`] when the data collides with a rule.
     pub fn of_bundle(bundle: &Bundle, data: Document) -> Result<Self, CompileError> {
         let mut engine = bundle.interpreter();
+        prepare(&mut engine);
         engine.add_data(data).map_err(|error| CompileError::Rego(message(&error)))?;
-        Ok(Self(engine))
+        Ok(Self { engine, origin: None })
     }
 
-    /// Every `test_` rule, by file and line.
+    /// Every `test_` and `todo_test_` rule, by file and line.
     ///
     /// # Errors
     /// [`CompileError`] when the rules do not compile together.
     pub fn tests(&self) -> Result<Vec<RuleTest>, CompileError> {
-        let compiled = compile_all(&self.0)?;
-        let mut tests = Vec::new();
+        self.rules(&[TEST_PREFIX, TODO_PREFIX])
+    }
+
+    /// Every rule whose name begins with one of `prefixes`, by file and line.
+    ///
+    /// # Errors
+    /// [`CompileError`] when the rules do not compile together.
+    pub fn rules(&self, prefixes: &[&str]) -> Result<Vec<RuleTest>, CompileError> {
+        let compiled = compile_all(&self.engine)?;
+        let mut found = Vec::new();
         for (path, rules) in compiled.get_rules() {
             let name = path.rsplit('.').next().unwrap_or_default();
-            if let Some(rule) = rules.first().filter(|_| name.starts_with(TEST_PREFIX)) {
+            let wanted = prefixes.iter().any(|prefix| name.starts_with(prefix));
+            if let Some(rule) = rules.first().filter(|_| wanted) {
                 let span = rule.span();
-                tests.push(RuleTest {
+                found.push(RuleTest {
                     file: span.source.get_path().clone(),
                     line: span.line,
                     path: path.to_string(),
                 });
             }
         }
-        tests.sort();
-        Ok(tests)
+        found.sort();
+        Ok(found)
     }
 
     /// Evaluates one test.
     pub fn run(&mut self, test: &RuleTest) -> TestOutcome {
-        match self.0.eval_rule(test.path.clone()) {
+        let name = test.path.rsplit('.').next().unwrap_or_default();
+        if name.starts_with(TODO_PREFIX) {
+            return TestOutcome::Skipped;
+        }
+        match self.engine.eval_rule(test.path.clone()) {
             Ok(Value::Bool(true)) => TestOutcome::Passed,
+            // A rule for parts: its cases say whether it passed.
+            Ok(Value::Object(_) | Value::Set(_)) => {
+                let cases = self.cases(test);
+                let passed = !cases.is_empty() && cases.iter().all(|case| case.passed);
+                if passed { TestOutcome::Passed } else { TestOutcome::Failed }
+            }
             Ok(_) => TestOutcome::Failed,
             Err(error) => TestOutcome::Error(message(&error)),
         }
+    }
+
+    /// What `print` wrote since this was last asked.
+    pub fn printed(&mut self) -> Vec<String> {
+        self.engine.take_prints().unwrap_or_default()
+    }
+
+    /// Evaluates one test, whatever comes of it: to see how long it takes.
+    pub fn evaluate_test(&mut self, test: &RuleTest) {
+        let _ = self.engine.eval_rule(test.path.clone());
+    }
+
+    /// The cases of a test whose head names them, by name; none for any other test.
+    pub fn named_cases(&self, test: &RuleTest) -> Vec<TestCase> {
+        let named = self.tracer().is_some_and(|(_, tracer)| tracer.outline().has_key(&test.path));
+        if named { self.cases(test) } else { Vec::new() }
+    }
+
+    fn cases(&self, test: &RuleTest) -> Vec<TestCase> {
+        let Some((origin, tracer)) = self.tracer() else { return Vec::new() };
+        let recording = tracer.record(&test.path, origin.data.clone(), None);
+        let passed: BTreeSet<Value> = match &recording.result {
+            Ok(Value::Object(cases)) => {
+                let held = cases.iter().filter(|(_, value)| **value == Value::Bool(true));
+                held.map(|(name, _)| name.clone()).collect()
+            }
+            Ok(Value::Set(cases)) => cases.iter().cloned().collect(),
+            _ => BTreeSet::new(),
+        };
+        let mut names = tracer.outline().keys_seen(&test.path, &recording.events);
+        names.extend(passed.iter().cloned());
+        names
+            .into_iter()
+            .map(|name| {
+                let passed = passed.contains(&name);
+                let why = || why_failed(tracer.outline(), &recording.events, &test.path, Some(&name));
+                TestCase { failure: if passed { None } else { why() }, passed, name: text(&name) }
+            })
+            .collect()
+    }
+
+    /// Why a test did not pass: the condition that failed, with the values in it, followed into the
+    /// rules that it asks.
+    pub fn why_failed(&self, test: &RuleTest) -> Option<RuleBody> {
+        let (origin, tracer) = self.tracer()?;
+        let recording = tracer.record(&test.path, origin.data.clone(), None);
+        why_failed(tracer.outline(), &recording.events, &test.path, None)
+    }
+
+    fn tracer(&self) -> Option<(&Origin, &Tracer)> {
+        let origin = self.origin.as_ref()?;
+        let tracer = origin.tracer.get_or_init(|| Tracer::new(&origin.sources, origin.version).ok());
+        Some((origin, tracer.as_ref()?))
+    }
+
+    /// From now on it is noted which lines are evaluated.
+    pub fn note_coverage(&mut self) {
+        self.engine.set_enable_coverage(true);
+    }
+
+    /// Which lines were evaluated since [`note_coverage`](Self::note_coverage), for each file with rules.
+    ///
+    /// # Errors
+    /// The engine's message.
+    pub fn coverage(&self) -> Result<Vec<FileCoverage>, String> {
+        let report = self.engine.get_coverage_report().map_err(|error| message(&error))?;
+        let files = report.files.into_iter().map(|file| FileCoverage {
+            file: file.path,
+            // A line with several expressions counts as reached when one of them was.
+            not_covered: file.not_covered.difference(&file.covered).copied().collect(),
+            covered: file.covered,
+        });
+        Ok(files.collect())
     }
 
     /// Evaluates the rule of an entrypoint over an input.
@@ -98,7 +236,21 @@ impl Interpreter {
         input: Document,
     ) -> Result<Document, String> {
         let path = bundle.path(entrypoint).ok_or("the bundle has no rule for this entrypoint")?;
-        self.0.set_input(input);
-        self.0.eval_rule(path.to_owned()).map_err(|error| message(&error))
+        self.engine.set_input(input);
+        self.engine.eval_rule(path.to_owned()).map_err(|error| message(&error))
+    }
+}
+
+/// As OPA and the virtual machine: a builtin that fails is undefined. What `print` writes is kept.
+fn prepare(engine: &mut Engine) {
+    engine.set_strict_builtin_errors(false);
+    engine.set_gather_prints(true);
+}
+
+/// A case's name: texts as they are.
+fn text(name: &Value) -> String {
+    match name {
+        Value::String(text) => text.to_string(),
+        other => other.to_string(),
     }
 }

@@ -49,7 +49,7 @@ pub use document::document;
 pub use evaluator::{EvaluationError, Evaluator};
 pub use explain::{Compared, FailedCondition, RuleBody, Why};
 pub use gateway::{GatewayRefusal, recognise_gateway};
-pub use interpreter::{Interpreter, RuleTest, TestOutcome};
+pub use interpreter::{FileCoverage, Interpreter, RuleTest, TestCase, TestOutcome};
 pub use mount::{DocumentPath, InvalidDocumentPath, Mount};
 pub use outcome::{Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject};
 pub use path::{AmbiguousPath, PathRules, RequestPath};

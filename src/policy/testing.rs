@@ -1,12 +1,22 @@
 //! Policy tests: every rule whose name begins with `test_`, as in OPA.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use regex::Regex;
 use thiserror::Error;
 
 use super::folder::{LoadError, PolicySource, load};
-use crate::decision::{CompileError, Interpreter, RegoVersion, RuleTest, TestOutcome};
+use crate::decision::{
+    CompileError, FileCoverage, Interpreter, RegoVersion, RuleBody, RuleTest, TestCase, TestOutcome,
+};
+
+/// A measurement goes on until it took this long, so that the clock's own error is small.
+const MEASURED: Duration = Duration::from_millis(200);
+/// And at most so often.
+const MOST_ITERATIONS: u64 = 1_000_000;
 
 /// Why tests could not run at all.
 #[derive(Debug, Error)]
@@ -17,6 +27,9 @@ pub enum TestError {
     /// The rules do not compile.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// What was covered could not be found out; the engine's message.
+    #[error("the coverage could not be found out: {0}")]
+    Coverage(String),
 }
 
 /// What became of one test.
@@ -28,6 +41,12 @@ pub struct TestResult {
     pub outcome: TestOutcome,
     /// How long it took.
     pub duration: Duration,
+    /// Its cases, if its head names them.
+    pub cases: Vec<TestCase>,
+    /// What it printed.
+    pub printed: Vec<String>,
+    /// Of a failed test: the condition that failed, with the values in it.
+    pub failure: Option<RuleBody>,
 }
 
 /// What became of all tests that were run.
@@ -38,10 +57,120 @@ pub struct TestReport {
 }
 
 impl TestReport {
-    /// Those that did not pass.
+    /// Those that were run and did not pass.
     pub fn failures(&self) -> impl Iterator<Item = &TestResult> {
-        self.results.iter().filter(|result| result.outcome != TestOutcome::Passed)
+        let good = |outcome: &TestOutcome| matches!(outcome, TestOutcome::Passed | TestOutcome::Skipped);
+        self.results.iter().filter(move |result| !good(&result.outcome))
     }
+
+    /// How many passed, failed (or could not be evaluated), and were not to be run yet.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let of = |wanted: &TestOutcome| self.results.iter().filter(|r| r.outcome == *wanted).count();
+        (of(&TestOutcome::Passed), self.failures().count(), of(&TestOutcome::Skipped))
+    }
+}
+
+/// How long one evaluation of a test takes.
+#[derive(Clone, Debug)]
+pub struct Measurement {
+    /// The test.
+    pub test: RuleTest,
+    /// It was evaluated so many times.
+    pub iterations: u64,
+    /// The mean of them.
+    pub nanoseconds: f64,
+}
+
+/// The tests of some files, ready to be run.
+#[derive(Debug)]
+pub struct TestSuite {
+    interpreter: Interpreter,
+    tests: Vec<RuleTest>,
+    /// The files that have a test of any name.
+    test_files: BTreeSet<String>,
+}
+
+impl TestSuite {
+    /// Reads all files of `source`, and takes those of their tests whose path below `data` matches `only`.
+    ///
+    /// # Errors
+    /// [`TestError`] when the files cannot be read or do not compile.
+    pub fn load(
+        source: &PolicySource,
+        version: RegoVersion,
+        only: Option<&Regex>,
+    ) -> Result<Self, TestError> {
+        let files = load(source)?;
+        let interpreter = Interpreter::new(&files.sources, files.data, version)?;
+        let mut tests = interpreter.tests()?;
+        let test_files = tests.iter().map(|test| test.file.clone()).collect();
+        tests.retain(|test| only.is_none_or(|regex| regex.is_match(&test.path)));
+        Ok(Self { interpreter, tests, test_files })
+    }
+
+    /// Runs the tests. Of those that fail it is found out why.
+    pub fn run(&mut self) -> TestReport {
+        let Self { interpreter, tests, .. } = self;
+        let results = tests.iter().map(|test| {
+            let begun = Instant::now();
+            let outcome = interpreter.run(test);
+            let duration = begun.elapsed();
+            let printed = interpreter.printed();
+            let failed = outcome == TestOutcome::Failed;
+            TestResult {
+                cases: interpreter.named_cases(test),
+                failure: if failed { interpreter.why_failed(test) } else { None },
+                test: test.clone(),
+                outcome,
+                duration,
+                printed,
+            }
+        });
+        TestReport { results: results.collect() }
+    }
+
+    /// From now on it is noted which lines are evaluated.
+    pub fn note_coverage(&mut self) {
+        self.interpreter.note_coverage();
+    }
+
+    /// Which lines the tests have evaluated, for each file that has rules and no test.
+    ///
+    /// # Errors
+    /// [`TestError::Coverage`]
+    pub fn coverage(&self) -> Result<Vec<FileCoverage>, TestError> {
+        let mut files = self.interpreter.coverage().map_err(TestError::Coverage)?;
+        files.retain(|file| !self.test_files.contains(&file.file));
+        files.sort_by(|one, other| one.file.cmp(&other.file));
+        Ok(files)
+    }
+
+    /// Evaluates each test many times.
+    pub fn measure(&mut self) -> Vec<Measurement> {
+        let Self { interpreter, tests, .. } = self;
+        let runnable = tests.iter().filter(|test| interpreter.run(test) != TestOutcome::Skipped);
+        let runnable: Vec<RuleTest> = runnable.cloned().collect();
+        runnable.into_iter().map(|test| measure(interpreter, test)).collect()
+    }
+}
+
+fn measure(interpreter: &mut Interpreter, test: RuleTest) -> Measurement {
+    let (mut iterations, mut batch) = (0_u64, 1_u64);
+    let mut taken = Duration::ZERO;
+    while taken < MEASURED && iterations < MOST_ITERATIONS {
+        let begun = Instant::now();
+        for _ in 0..batch {
+            interpreter.evaluate_test(&test);
+        }
+        taken += begun.elapsed();
+        iterations += batch;
+        batch = batch.saturating_mul(2);
+    }
+    // What it printed was printed very often.
+    drop(interpreter.printed());
+    #[allow(clippy::cast_precision_loss, reason = "a mean of far fewer than 2^53 evaluations")]
+    let nanoseconds = taken.as_nanos() as f64 / iterations as f64;
+    Measurement { test, iterations, nanoseconds }
 }
 
 /// Runs the tests of all files of `source` whose path below `data` matches `only`.
@@ -53,16 +182,5 @@ pub fn run_tests(
     version: RegoVersion,
     only: Option<&Regex>,
 ) -> Result<TestReport, TestError> {
-    let files = load(source)?;
-    let mut interpreter = Interpreter::new(&files.sources, files.data, version)?;
-    let selected =
-        interpreter.tests()?.into_iter().filter(|test| only.is_none_or(|regex| regex.is_match(&test.path)));
-    let results = selected
-        .map(|test| {
-            let begun = Instant::now();
-            let outcome = interpreter.run(&test);
-            TestResult { test, outcome, duration: begun.elapsed() }
-        })
-        .collect();
-    Ok(TestReport { results })
+    Ok(TestSuite::load(source, version, only)?.run())
 }

@@ -11,8 +11,9 @@ mod why;
 
 use super::{Document, trace::Tracer};
 
+use self::follow::follow;
 pub use self::why::{Compared, FailedCondition, RuleBody, Why};
-pub(super) use self::{follow::follow, mask::Mask};
+pub(super) use self::{mask::Mask, why::why_failed};
 
 /// Explains the result of the rule at `path` over this data and input. `result` is what the virtual
 /// machine gave.

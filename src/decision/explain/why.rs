@@ -8,10 +8,10 @@ use serde_json::Value as Json;
 
 use super::{
     brief::brief,
-    follow::{Attempt, Followed},
+    follow::{Attempt, Followed, follow},
     mask::Mask,
 };
-use crate::decision::trace::{Body, Outline};
+use crate::decision::trace::{Body, Event, Outline, Seen};
 
 /// So many bodies are named as the closest.
 const CLOSEST: usize = 5;
@@ -117,11 +117,38 @@ pub(super) fn why(outline: &Outline, followed: &Followed, mask: &Mask, allowed: 
     }
 }
 
+/// Why the rule at `path`, a test, is not true: its last attempt, followed into what it asked. Of a test with
+/// a key in its head: the attempt for that `case`.
+pub(in crate::decision) fn why_failed(
+    outline: &Outline,
+    events: &[Event],
+    path: &str,
+    case: Option<&Value>,
+) -> Option<RuleBody> {
+    let bodies: BTreeSet<usize> = outline.bodies_of(path).collect();
+    let marks = events.iter().enumerate().filter_map(|(moment, event)| match &event.seen {
+        Seen::Variables(variables) if bodies.contains(&event.body) => {
+            let of_case = case.is_none_or(|case| outline.key_of(event.body, variables) == Some(case));
+            of_case.then_some((event, moment))
+        }
+        _ => None,
+    });
+    let (event, begin) = marks.max_by_key(|(event, moment)| (event.condition, *moment))?;
+    // Functions are called by other conditions as well: only what this one did tells why it failed.
+    let end = events.iter().enumerate().skip(begin + 1).find_map(|(moment, later)| {
+        (later.body == event.body && matches!(later.seen, Seen::Variables(_))).then_some(moment)
+    });
+    let window = events.get(begin..end.unwrap_or(events.len()))?;
+    let followed = follow(outline, window);
+    let teller = Teller { outline, followed: &followed, mask: &Mask::default() };
+    teller.failed(event.body, DEPTH, &mut BTreeSet::new())
+}
+
 /// Tells what became of bodies.
-pub(in crate::decision) struct Teller<'a> {
-    pub(in crate::decision) outline: &'a Outline,
-    pub(in crate::decision) followed: &'a Followed,
-    pub(in crate::decision) mask: &'a Mask,
+struct Teller<'a> {
+    outline: &'a Outline,
+    followed: &'a Followed,
+    mask: &'a Mask,
 }
 
 impl Teller<'_> {
@@ -161,19 +188,14 @@ impl Teller<'_> {
     }
 
     /// A body that held.
-    pub(in crate::decision) fn held(&self, place: usize) -> Option<RuleBody> {
+    fn held(&self, place: usize) -> Option<RuleBody> {
         let (_, told) = self.body(place)?;
         let variables = self.followed.get(&place)?.held_with.as_ref();
         Some(RuleBody { variables: variables.map(|v| self.variables(v)).unwrap_or_default(), ..told })
     }
 
     /// A body that failed, and why, followed into the rules that the failed condition asks.
-    pub(in crate::decision) fn failed(
-        &self,
-        place: usize,
-        depth: usize,
-        above: &mut BTreeSet<usize>,
-    ) -> Option<RuleBody> {
+    fn failed(&self, place: usize, depth: usize, above: &mut BTreeSet<usize>) -> Option<RuleBody> {
         let (body, told) = self.body(place)?;
         let attempt = self.followed.get(&place)?.failed.as_ref()?;
         let condition = body.conditions.get(attempt.condition)?;

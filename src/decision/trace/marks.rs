@@ -116,7 +116,6 @@ impl<'a> Marker<'a> {
         self.outline.definitions.push(Definition {
             path: names.join("."),
             file: self.source.name.clone(),
-            line: number(&rule["span"]["line"]),
             key,
         });
         let mut bound = BTreeSet::new();

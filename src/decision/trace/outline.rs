@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use regorus::Value;
+
+use super::{Event, Seen};
+
 /// All rules of some sources.
 #[derive(Clone, Debug, Default)]
 pub(in crate::decision) struct Outline {
@@ -18,8 +22,6 @@ pub(in crate::decision) struct Definition {
     pub path: String,
     /// The file's name.
     pub file: String,
-    /// The line of its head, from 1.
-    pub line: u32,
     /// The variable that stands for the key in the head of a rule for parts.
     pub key: Option<String>,
 }
@@ -68,5 +70,31 @@ impl Outline {
                     && self.definitions.get(body.definition).is_some_and(|definition| definition.path == path)
             })
             .map(|(place, _)| place)
+    }
+
+    /// Whether the head of the rule at `path` has a key.
+    pub(in crate::decision) fn has_key(&self, path: &str) -> bool {
+        self.definitions.iter().any(|definition| definition.path == path && definition.key.is_some())
+    }
+
+    /// The value of the key in the head of a body's rule.
+    pub(in crate::decision) fn key_of<'a>(&self, body: usize, variables: &'a Value) -> Option<&'a Value> {
+        let definition = self.definitions.get(self.bodies.get(body)?.definition)?;
+        let Value::Object(variables) = variables else { return None };
+        variables.get(&definition.key.as_deref()?.into())
+    }
+
+    /// The values that the key in the head of the rule at `path` had on the way.
+    pub(in crate::decision) fn keys_seen(&self, path: &str, events: &[Event]) -> BTreeSet<Value> {
+        let mut seen = BTreeSet::new();
+        for event in events {
+            let Some(body) = self.bodies.get(event.body) else { continue };
+            let here =
+                self.definitions.get(body.definition).is_some_and(|definition| definition.path == path);
+            if let (true, Seen::Variables(variables)) = (here, &event.seen) {
+                seen.extend(self.key_of(event.body, variables).cloned());
+            }
+        }
+        seen
     }
 }

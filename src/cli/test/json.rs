@@ -1,0 +1,128 @@
+//! The report for programs, with the fields of OPA's.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::coverage::Coverage;
+use crate::{
+    decision::{RuleBody, TestOutcome},
+    policy::{Measurement, TestReport, TestResult},
+};
+
+#[derive(Serialize)]
+struct Told<'a> {
+    location: Location<'a>,
+    package: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fail: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    skip: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Message<'a>>,
+    /// In nanoseconds.
+    duration: u128,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cases: Vec<Case<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    printed: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a RuleBody>,
+}
+
+#[derive(Serialize)]
+struct Location<'a> {
+    file: &'a str,
+    row: u32,
+    col: u32,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Case<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fail: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a RuleBody>,
+}
+
+impl<'a> From<&'a TestResult> for Told<'a> {
+    fn from(result: &'a TestResult) -> Self {
+        let (package, name) = package_and_name(&result.test.path);
+        let error = match &result.outcome {
+            TestOutcome::Error(message) => Some(Message { message }),
+            _ => None,
+        };
+        let cases = result.cases.iter().map(|case| Case {
+            name: &case.name,
+            fail: !case.passed,
+            failure: case.failure.as_ref(),
+        });
+        Self {
+            location: Location { file: &result.test.file, row: result.test.line, col: 1 },
+            package,
+            name,
+            fail: matches!(result.outcome, TestOutcome::Failed | TestOutcome::Error(_)),
+            skip: result.outcome == TestOutcome::Skipped,
+            error,
+            duration: result.duration.as_nanos(),
+            cases: cases.collect(),
+            printed: &result.printed,
+            failure: result.failure.as_ref(),
+        }
+    }
+}
+
+/// `data.a.b_test` and `test_c`.
+pub(super) fn package_and_name(path: &str) -> (&str, &str) {
+    path.rsplit_once('.').unwrap_or(("", path))
+}
+
+/// Writes the list of tests, or the coverage with the list in it.
+pub(super) fn write(
+    output: &mut impl Write,
+    report: &TestReport,
+    coverage: Option<&Coverage>,
+) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct WithCoverage<'a> {
+        tests: Vec<Told<'a>>,
+        #[serde(flatten)]
+        coverage: &'a Coverage,
+    }
+    let tests: Vec<Told<'_>> = report.results.iter().map(Told::from).collect();
+    match coverage {
+        None => serde_json::to_writer_pretty(&mut *output, &tests)?,
+        Some(coverage) => serde_json::to_writer_pretty(&mut *output, &WithCoverage { tests, coverage })?,
+    }
+    writeln!(output)
+}
+
+/// Writes how long each test takes.
+pub(super) fn write_measured(output: &mut impl Write, measured: &[Measurement]) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        location: Location<'a>,
+        package: &'a str,
+        name: &'a str,
+        iterations: u64,
+        nanoseconds_per_evaluation: f64,
+    }
+    let told: Vec<Told<'_>> = measured
+        .iter()
+        .map(|one| {
+            let (package, name) = package_and_name(&one.test.path);
+            let location = Location { file: &one.test.file, row: one.test.line, col: 1 };
+            let nanoseconds_per_evaluation = one.nanoseconds;
+            Told { location, package, name, iterations: one.iterations, nanoseconds_per_evaluation }
+        })
+        .collect();
+    serde_json::to_writer_pretty(&mut *output, &told)?;
+    writeln!(output)
+}

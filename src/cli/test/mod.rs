@@ -1,0 +1,136 @@
+//! `regate test`: policy tests.
+
+mod coverage;
+mod json;
+mod junit;
+mod pretty;
+
+use std::{io, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use regex::Regex;
+
+use super::exit::{CommandError, Exit};
+use crate::{
+    decision::RegoVersion,
+    policy::{PolicySource, TestReport, TestSuite},
+};
+
+/// Run the policy tests: every rule whose name begins with test_
+///
+/// Reads all .rego files, data.json and data.yaml below each path, as one bundle. A test passes when it is
+/// true; `todo_test_…` is reported and not run. Of a test that fails, the condition that was false is shown
+/// with the values in it. A test whose head has a key runs once for each case, and names those that failed:
+///
+///     test_reads[name] if { some name, case in cases; allowed with input as case }
+///
+/// Exit code 0: all passed; 1: they could not run, or there was none; 2: a test failed, or less was
+/// covered than --threshold asks for; 64: wrong usage.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(in crate::cli) struct Test {
+    /// Policy and test folders or files
+    #[arg(value_name = "PATH", default_values = ["policies", "policy-tests"])]
+    paths: Vec<PathBuf>,
+    /// Only the tests whose path (data.package.test_name) matches
+    #[arg(long, short, value_name = "REGEX")]
+    run: Option<Regex>,
+    /// How to print the report; json has the fields of OPA's, junit is for CI systems
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = Format::Pretty)]
+    format: Format,
+    /// Name the tests that passed as well, and what they printed
+    #[arg(long, short)]
+    verbose: bool,
+    /// Also show which lines of the policies (not of the tests) no test reaches
+    #[arg(long, short)]
+    coverage: bool,
+    /// Fail when less than this part of the lines is reached, in per cent; implies --coverage
+    #[arg(long, short, value_name = "PERCENT", value_parser = percent)]
+    threshold: Option<f64>,
+    /// Measure how long each test takes, in nanoseconds, instead of reporting results
+    #[arg(long, conflicts_with_all = ["coverage", "threshold"])]
+    bench: bool,
+    /// The language of the files: v0 or v1
+    #[arg(long, default_value = "v1", value_parser = rego_version, value_name = "VERSION")]
+    rego_version: RegoVersion,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Pretty,
+    /// A list of tests with the fields of OPA's; with --coverage an object that has it as `tests`.
+    Json,
+    /// JUnit's XML.
+    Junit,
+}
+
+pub(in crate::cli) fn rego_version(text: &str) -> Result<RegoVersion, String> {
+    match text {
+        "v0" => Ok(RegoVersion::V0),
+        "v1" => Ok(RegoVersion::V1),
+        _ => Err("v0 or v1".to_owned()),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end_matches('%').parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "a number from 0 to 100".to_owned())
+}
+
+impl Test {
+    /// Runs the tests and prints what became of them.
+    pub(in crate::cli) fn run(&self) -> Result<Exit, CommandError> {
+        let source = PolicySource::Paths(self.paths.clone());
+        let mut suite = TestSuite::load(&source, self.rego_version, self.run.as_ref())?;
+        if self.bench {
+            return self.measure(&mut suite);
+        }
+        let with_coverage = self.coverage || self.threshold.is_some();
+        if with_coverage {
+            suite.note_coverage();
+        }
+        let report = suite.run();
+        let coverage = if with_coverage { Some(coverage::Coverage::new(suite.coverage()?)) } else { None };
+        let mut output = io::stdout().lock();
+        match self.format {
+            Format::Pretty => pretty::write(&mut output, &report, coverage.as_ref(), self.verbose)?,
+            Format::Json => json::write(&mut output, &report, coverage.as_ref())?,
+            Format::Junit => junit::write(&mut output, &report)?,
+        }
+        if report.results.is_empty() {
+            return Err(no_tests());
+        }
+        let covered = coverage.as_ref().map_or(100.0, coverage::Coverage::percent);
+        let wanted = self.threshold.unwrap_or(0.0);
+        if covered < wanted {
+            eprintln!("regate: {covered:.2} % of the lines are reached, and {wanted} % are asked for");
+        }
+        Ok(if covered < wanted { Exit::Failed } else { exit(&report) })
+    }
+
+    fn measure(&self, suite: &mut TestSuite) -> Result<Exit, CommandError> {
+        let measured = suite.measure();
+        if measured.is_empty() {
+            return Err(no_tests());
+        }
+        let mut output = io::stdout().lock();
+        match self.format {
+            Format::Json => json::write_measured(&mut output, &measured)?,
+            Format::Pretty | Format::Junit => pretty::write_measured(&mut output, &measured)?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// A filter with a typing error must not look like success to CI.
+fn no_tests() -> CommandError {
+    let text = "there is no test to run: tests are rules whose name begins with test_, in the files below PATH \
+                (see --run for what is selected)";
+    CommandError::Refused(text.to_owned())
+}
+
+fn exit(report: &TestReport) -> Exit {
+    if report.failures().next().is_some() { Exit::Failed } else { Exit::Done }
+}

@@ -1,0 +1,104 @@
+//! `regate test`, as its users run it: reports, coverage, exit codes.
+
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+use crate::harness::program::{run, stderr, stdout};
+
+fn fixtures(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn in_runner(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = run(&fixtures("runner"), &[&["test", "."], arguments].concat(), "");
+    (output.status.code(), stdout(&output), stderr(&output))
+}
+
+/// The report without what is different each time.
+fn steady(report: &str) -> String {
+    let report = Regex::new(r"\(\d+ µs\)").unwrap().replace_all(report, "(N µs)");
+    let report = Regex::new(r#"time="[0-9.]+""#).unwrap().replace_all(&report, r#"time="T""#);
+    Regex::new(r#""duration": \d+"#).unwrap().replace_all(&report, r#""duration": 0"#).into_owned()
+}
+
+#[test]
+fn a_failed_test_shows_the_condition_that_was_false_with_its_values() {
+    let (code, report, errors) = in_runner(&[]);
+    assert_eq!((code, errors.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(steady(&report));
+}
+
+#[test]
+fn the_report_for_ci_systems() {
+    let (code, report, _) = in_runner(&["--format", "junit"]);
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(steady(&report));
+}
+
+#[test]
+fn the_report_for_programs() {
+    let (code, report, _) = in_runner(&["--format", "json", "--run", "test_ok|test_bad|test_cases|todo"]);
+    assert_eq!(code, Some(2));
+    let parsed: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(parsed.as_array().unwrap().len(), 4);
+    insta::assert_snapshot!(steady(&report));
+}
+
+#[test]
+fn coverage_names_the_lines_that_no_test_reaches() {
+    let (code, report, _) = in_runner(&["--coverage", "--run", "test_ok"]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!(steady(&report));
+    let (code, report, _) = in_runner(&["--coverage", "--run", "test_ok", "--format", "json"]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!(steady(&report));
+}
+
+#[test]
+fn too_little_coverage_fails() {
+    let (code, _, errors) = in_runner(&["--threshold", "90", "--run", "test_ok"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("are asked for"), "{errors}");
+    let (code, _, _) = in_runner(&["--threshold", "10", "--run", "test_ok"]);
+    assert_eq!(code, Some(0));
+    let (code, _, errors) = in_runner(&["--threshold", "101"]);
+    assert_eq!(code, Some(64), "{errors}");
+}
+
+#[test]
+fn a_filter_that_selects_nothing_is_no_success() {
+    let (code, _, errors) = in_runner(&["--run", "test_misspelt"]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("no test to run"), "{errors}");
+}
+
+#[test]
+fn a_measurement_counts_evaluations() {
+    let (code, report, _) = in_runner(&["--bench", "--run", "test_ok", "--format", "json"]);
+    assert_eq!(code, Some(0));
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report[0]["name"], "test_ok");
+    assert!(report[0]["iterations"].as_u64().unwrap() > 0);
+    assert!(report[0]["nanoseconds_per_evaluation"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn tests_in_the_older_language_run_unchanged() {
+    let folder = fixtures("v0");
+    let output = run(&folder, &["test", ".", "--rego-version", "v0"], "");
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("4 passed, 0 failed"));
+    // A failure is explained there as well.
+    let own = tempfile::tempdir().unwrap();
+    let test = "package infrabox\n\ntest_it { authz with input as {\"user\": \"eve\"} }\n";
+    std::fs::write(own.path().join("own_test.rego"), test).unwrap();
+    let path = own.path().to_str().unwrap();
+    let output = run(&folder, &["test", ".", path, "--rego-version", "v0", "--run", "test_it"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stdout(&output).contains(r#"failed: input.user == "root""#), "{}", stdout(&output));
+    // Without the flag it is another language, and the message says where.
+    let output = run(&folder, &["test", "."], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("authz.rego:6"), "{}", stderr(&output));
+}
