@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use regorus::{CompiledPolicy, Engine, Value, languages::rego::compiler::Compiler, rvm::Program};
+use regorus::{
+    CompiledPolicy, Engine, Value,
+    languages::rego::compiler::{Compiler, CompilerError},
+    rvm::Program,
+};
 use thiserror::Error;
 
 use super::{
@@ -15,7 +19,7 @@ use super::{
     mount::Mount,
     outcome::Explanation,
     recursion, refused, syntax,
-    trace::Tracer,
+    trace::{self, Tracer},
 };
 use crate::types::PolicyRevision;
 
@@ -103,6 +107,39 @@ pub struct CompileOptions {
     pub workers: usize,
     /// Where the organisation's own documents will stand.
     pub mounts: Arc<[Mount]>,
+    /// What is to evaluate the rules.
+    pub engine: EngineChoice,
+}
+
+/// What is to evaluate the rules of a bundle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineChoice {
+    /// The virtual machine; the interpreter for a bundle that the machine cannot run as Rego says.
+    #[default]
+    Auto,
+    /// The virtual machine; a bundle that it cannot run as Rego says is broken.
+    VirtualMachine,
+    /// The interpreter, which is slower by far.
+    Interpreter,
+}
+
+/// What evaluates the rules of a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvaluatingEngine<'a> {
+    /// The virtual machine.
+    VirtualMachine,
+    /// The interpreter, for this reason.
+    Interpreter(&'a str),
+}
+
+/// The rules, ready to be evaluated.
+#[derive(Debug)]
+enum Machine {
+    /// One program for each worker.
+    Virtual(Vec<Arc<Program>>),
+    /// The virtual machine cannot run them, for this reason.
+    Interpreter(String),
 }
 
 impl Default for CompileOptions {
@@ -113,6 +150,7 @@ impl Default for CompileOptions {
             budget: EvaluationBudget::default(),
             workers: 1,
             mounts: Arc::default(),
+            engine: EngineChoice::default(),
         }
     }
 }
@@ -168,7 +206,7 @@ pub struct Bundle {
     pub(super) revision: PolicyRevision,
     pub(super) data: Document,
     pub(super) budget: EvaluationBudget,
-    programs: Vec<Arc<Program>>,
+    machine: Machine,
     paths: [Option<String>; 3],
     interpreted: Engine,
     /// For explanations: made when the first is asked for.
@@ -199,26 +237,34 @@ impl Bundle {
             .map_err(|error| CompileError::Rego(message(&error)))?;
         refuse_reserved_names(&compiled, &data)?;
         refuse_mounted_names(&compiled, &data, &options.mounts)?;
-        let compiled = compile_guarded(&engine, sources, &data, options)?;
         let rules = compiled.get_rules();
         let paths = [&entry.decision, &entry.management, &entry.authzen]
             .map(|path| rules.contains_key(path).then(|| path.clone()));
         let present: Vec<&str> = paths.iter().flatten().map(String::as_str).collect();
-        let compile = || Compiler::compile_from_policy(&compiled, &present);
-        let program = compile().map_err(|error| CompileError::Rego(error.to_string()))?;
-        if let Some(chain) = recursion::find(&program) {
-            return Err(CompileError::Recursion(chain.join(" -> ")));
+        let machine = match options.engine {
+            EngineChoice::Interpreter => {
+                Machine::Interpreter("the configuration says so ([policy] engine)".to_owned())
+            }
+            choice => match programs(&engine, sources, &data, &present, options)? {
+                Ok(programs) => Machine::Virtual(programs),
+                Err(reason) if choice == EngineChoice::VirtualMachine => {
+                    return Err(CompileError::Refused(reason));
+                }
+                Err(reason) => Machine::Interpreter(reason),
+            },
+        };
+        if let Machine::Interpreter(_) = machine {
+            let trees = syntax::trees(&engine)?;
+            let (_, outline) = trace::mark(sources, &trees).map_err(CompileError::Unmarked)?;
+            if let Some(chain) = recursion::find_in(&outline) {
+                return Err(CompileError::Recursion(chain.join(" -> ")));
+            }
         }
-        program.check_rule_data_conflicts(&data).map_err(|e| CompileError::Conflict(e.to_string()))?;
-        let programs = (0..options.workers.max(1))
-            .map(|_| compile())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| CompileError::Rego(error.to_string()))?;
         Ok(Self {
             revision,
             data,
             budget: options.budget,
-            programs,
+            machine,
             paths,
             interpreted: engine,
             sources: sources.to_vec(),
@@ -249,9 +295,20 @@ impl Bundle {
         Some(self.paths[..before].iter().flatten().count())
     }
 
-    /// A worker's own copy of the program.
-    pub(super) fn program(&self, worker: usize) -> Arc<Program> {
-        Arc::clone(&self.programs[worker % self.programs.len()])
+    /// What evaluates it, and why if it is not the virtual machine.
+    pub fn engine(&self) -> EvaluatingEngine<'_> {
+        match &self.machine {
+            Machine::Virtual(_) => EvaluatingEngine::VirtualMachine,
+            Machine::Interpreter(reason) => EvaluatingEngine::Interpreter(reason),
+        }
+    }
+
+    /// A worker's own copy of the program; `None` for a bundle that the interpreter evaluates.
+    pub(super) fn program(&self, worker: usize) -> Option<Arc<Program>> {
+        match &self.machine {
+            Machine::Virtual(programs) => programs.get(worker % programs.len()).map(Arc::clone),
+            Machine::Interpreter(_) => None,
+        }
     }
 
     /// Explains what the entrypoint's rule gave over this data and input. It evaluates the rules once more,
@@ -308,21 +365,56 @@ pub(super) fn message(error: &impl std::fmt::Display) -> String {
     error.to_string().trim().to_owned()
 }
 
-/// The same rules for the virtual machine: see [`assignments`].
-fn compile_guarded(
+/// The programs for the virtual machine, one for each worker, or why it cannot run these rules: Rego that it does
+/// not know, or would evaluate to something else than Rego says.
+///
+/// # Errors
+/// [`CompileError`] when the interpreter could not run them either.
+fn programs(
     engine: &Engine,
     sources: &[RegoSource],
     data: &Document,
+    entrypoints: &[&str],
     options: &CompileOptions,
-) -> Result<CompiledPolicy, CompileError> {
+) -> Result<Result<Vec<Arc<Program>>, String>, CompileError> {
     let modules = syntax::trees(engine)?;
     if let Some(place) = refused::find(&modules) {
-        return Err(CompileError::Refused(place));
+        return Ok(Err(place));
     }
-    let guarded = assignments::guard(sources, &modules).map_err(CompileError::Unguarded)?;
-    engine_with(&guarded, data.clone(), options.rego_version)?
+    // See `assignments`.
+    let guarded = match assignments::guard(sources, &modules) {
+        Ok(guarded) => guarded,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let compiled = engine_with(&guarded, data.clone(), options.rego_version)?
         .compile_with_entrypoint(&options.entrypoints.decision.as_str().into())
-        .map_err(|error| CompileError::Rego(message(&error)))
+        .map_err(|error| CompileError::Rego(message(&error)))?;
+    let compile = || Compiler::compile_from_policy(&compiled, entrypoints);
+    let program = match compile() {
+        Ok(program) => program,
+        Err(error) if is_nobodys(&error.error) => return Err(CompileError::Rego(message(&error))),
+        Err(error) => return Ok(Err(message(&error))),
+    };
+    if let Some(chain) = recursion::find(&program) {
+        return Err(CompileError::Recursion(chain.join(" -> ")));
+    }
+    program.check_rule_data_conflicts(data).map_err(|e| CompileError::Conflict(e.to_string()))?;
+    let programs = (0..options.workers.max(1)).map(|_| compile()).collect::<Result<Vec<_>, _>>();
+    Ok(Ok(programs.map_err(|error| CompileError::Rego(message(&error)))?))
+}
+
+/// Whether the compiler refuses something that no engine has: a function that does not exist, a variable that
+/// nothing gives a value.
+fn is_nobodys(error: &CompilerError) -> bool {
+    matches!(
+        error,
+        CompilerError::NotBuiltinFunction { .. }
+            | CompilerError::UnknownBuiltinFunction { .. }
+            | CompilerError::UnknownFunction { .. }
+            | CompilerError::UndefinedVariable { .. }
+            | CompilerError::InvalidFunctionExpression
+            | CompilerError::InvalidFunctionExpressionWithPackage
+    )
 }
 
 fn has_rule(engine: &Engine, path: &str) -> Result<bool, CompileError> {

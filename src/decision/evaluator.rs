@@ -13,6 +13,7 @@ use super::{
     Document,
     bundle::{Bundle, Entrypoint, TIME_CHECK_INTERVAL},
     input::InputBuilder,
+    interpreter::InterpretingEngine,
 };
 
 /// Why an evaluation gave no result. Both deny. Neither text repeats a value that the policy saw:
@@ -44,6 +45,8 @@ pub enum EvaluationError {
 pub struct Evaluator {
     worker: usize,
     machine: RegoVM,
+    /// For bundles that the machine cannot run.
+    interpreter: Option<InterpretingEngine>,
     loaded: Option<Arc<Bundle>>,
     pub(super) input: InputBuilder,
 }
@@ -51,7 +54,13 @@ pub struct Evaluator {
 impl Evaluator {
     /// The evaluator of the worker with this number.
     pub fn new(worker: usize) -> Self {
-        Self { worker, machine: RegoVM::new(), loaded: None, input: InputBuilder::default() }
+        Self {
+            worker,
+            machine: RegoVM::new(),
+            interpreter: None,
+            loaded: None,
+            input: InputBuilder::default(),
+        }
     }
 
     /// Evaluates the entrypoint's rule over `data` and `input`.
@@ -68,6 +77,10 @@ impl Evaluator {
     ) -> Result<Document, EvaluationError> {
         let index = bundle.program_index(entrypoint).ok_or(EvaluationError::NoEntrypoint)?;
         self.load(bundle);
+        if let Some(interpreter) = &mut self.interpreter {
+            let path = bundle.path(entrypoint).ok_or(EvaluationError::NoEntrypoint)?;
+            return interpreter.evaluate(path, data, input);
+        }
         // Looks for collisions with rules, along those names that are in both.
         self.machine.set_data(data.clone()).map_err(|error| self.explain(error))?;
         self.machine.set_input(input);
@@ -90,7 +103,13 @@ impl Evaluator {
             return;
         }
         self.machine = RegoVM::new();
-        self.machine.load_program(bundle.program(self.worker));
+        self.interpreter = match bundle.program(self.worker) {
+            Some(program) => {
+                self.machine.load_program(program);
+                None
+            }
+            None => Some(InterpretingEngine::new(bundle)),
+        };
         self.machine.set_max_instructions(bundle.budget.instructions);
         self.machine.set_execution_timer_config(Some(ExecutionTimerConfig {
             limit: bundle.budget.time,

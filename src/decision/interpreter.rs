@@ -3,11 +3,18 @@
 
 use std::{cell::OnceCell, collections::BTreeSet};
 
-use regorus::{Engine, Value};
+use regorus::{
+    Engine, Value,
+    utils::limits::{ExecutionTimerConfig, LimitError},
+};
 
 use super::{
     Document,
-    bundle::{Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, compile_all, engine_with, message},
+    bundle::{
+        Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, TIME_CHECK_INTERVAL, compile_all,
+        engine_with, message,
+    },
+    evaluator::EvaluationError,
     explain::{RuleBody, why_failed},
     trace::Tracer,
 };
@@ -252,5 +259,64 @@ fn text(name: &Value) -> String {
     match name {
         Value::String(text) => text.to_string(),
         other => other.to_string(),
+    }
+}
+
+/// One worker's interpreter, for bundles that the virtual machine cannot run.
+pub(super) struct InterpretingEngine {
+    engine: Engine,
+    /// What the engine has as data: to give it other data makes it look at all rules anew.
+    data: Document,
+}
+
+impl std::fmt::Debug for InterpretingEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InterpretingEngine").finish_non_exhaustive()
+    }
+}
+
+impl InterpretingEngine {
+    pub(super) fn new(bundle: &Bundle) -> Self {
+        let mut engine = bundle.interpreter();
+        prepare(&mut engine);
+        let (limit, check_interval) = (bundle.budget.time, TIME_CHECK_INTERVAL);
+        engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval });
+        Self { engine, data: Document::Undefined }
+    }
+
+    pub(super) fn evaluate(
+        &mut self,
+        path: &str,
+        data: &Document,
+        input: Document,
+    ) -> Result<Document, EvaluationError> {
+        let same = match (&self.data, data) {
+            (Value::Object(ours), Value::Object(theirs)) => std::sync::Arc::ptr_eq(ours, theirs),
+            _ => false,
+        };
+        if !same {
+            self.data = Document::Undefined;
+            self.engine.clear_data();
+            self.engine.add_data(data.clone()).map_err(|error| failed(&error.to_string()))?;
+            self.data = data.clone();
+        }
+        self.engine.set_input(input);
+        let result = self.engine.eval_rule(path.to_owned());
+        // Nothing that a caller sent stays behind.
+        self.engine.set_input(Value::Undefined);
+        drop(self.engine.take_prints());
+        result.map_err(|error| match error.downcast_ref::<LimitError>() {
+            Some(LimitError::TimeLimitExceeded { .. }) => EvaluationError::TimeBudget,
+            _ => failed(&error.to_string()),
+        })
+    }
+}
+
+/// The place in the engine's message. The rest would show values.
+fn failed(message: &str) -> EvaluationError {
+    let place = message.lines().find_map(|line| line.trim().strip_prefix("--> "));
+    EvaluationError::Failed {
+        kind: "InterpreterError".to_owned(),
+        place: place.unwrap_or("an unknown place").to_owned(),
     }
 }

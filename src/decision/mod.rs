@@ -41,8 +41,8 @@ pub type Document = regorus::Value;
 
 pub use basis::{Basis, Update};
 pub use bundle::{
-    Bundle, CompileError, CompileOptions, Entrypoint, EntrypointPaths, EvaluationBudget, RegoSource,
-    RegoVersion, TIME_CHECK_INTERVAL,
+    Bundle, CompileError, CompileOptions, EngineChoice, Entrypoint, EntrypointPaths, EvaluatingEngine,
+    EvaluationBudget, RegoSource, RegoVersion, TIME_CHECK_INTERVAL,
 };
 pub use decide::{DecisionRules, Moment, decide};
 pub use document::document;

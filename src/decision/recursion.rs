@@ -14,12 +14,31 @@ use regorus::{
     },
 };
 
+use super::trace::Outline;
+
 /// A chain of rules that leads back to its beginning, by name, if the program has one.
 pub(super) fn find(program: &Program) -> Option<Vec<String>> {
     let calls = calls(program);
     let mut finished = vec![false; calls.len()];
     (0..calls.len()).find_map(|rule| walk(rule, &calls, &mut finished, &mut Vec::new())).map(|chain| {
         chain.iter().filter_map(|rule| program.rule_infos.get(*rule)).map(|info| info.name.clone()).collect()
+    })
+}
+
+/// The same for rules that are not compiled for the machine: a chain of what the rules name. What is named
+/// may not be asked, so this refuses more than it must.
+pub(super) fn find_in(outline: &Outline) -> Option<Vec<String>> {
+    let paths: Vec<&str> = outline.definitions.iter().map(|definition| definition.path.as_str()).collect();
+    let paths: Vec<&str> = paths.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut calls = vec![BTreeSet::new(); paths.len()];
+    for definition in &outline.definitions {
+        let Ok(rule) = paths.binary_search(&definition.path.as_str()) else { continue };
+        calls[rule]
+            .extend(definition.asks.iter().filter_map(|path| paths.binary_search(&path.as_str()).ok()));
+    }
+    let mut finished = vec![false; calls.len()];
+    (0..calls.len()).find_map(|rule| walk(rule, &calls, &mut finished, &mut Vec::new())).map(|chain| {
+        chain.iter().filter_map(|rule| paths.get(*rule)).map(|path| (*path).to_owned()).collect()
     })
 }
 

@@ -3,7 +3,10 @@
 //! Tests of policies run in the interpreter, decisions on the virtual machine: a difference between
 //! the two is a policy that was tested and is not the one that decides.
 
-use regate::decision::{Bundle, CompileOptions, Document, Entrypoint, Evaluator, Interpreter};
+use regate::decision::{
+    Bundle, CompileOptions, Document, EngineChoice, Entrypoint, EvaluatingEngine, EvaluationError, Evaluator,
+    Interpreter,
+};
 
 use super::compile;
 
@@ -180,7 +183,8 @@ fn the_guard_is_still_needed() {
 }
 
 #[test]
-fn what_the_machine_would_read_otherwise_is_refused_with_its_place() {
+fn what_the_machine_would_read_otherwise_goes_to_the_interpreter_and_says_where() {
+    let (input, data) = facts();
     let cases = [
         "default blocked(u) := true\nblocked(u) := false if u == \"ok\"\ndecision if not blocked(input.a)",
         "decision if count([data.users[u].role | some u in [\"u1\", \"u9\"]]) == 2",
@@ -190,12 +194,16 @@ fn what_the_machine_would_read_otherwise_is_refused_with_its_place() {
         "decision if [input | some x in [1]] == []",
     ];
     for rego in cases {
-        let Err(error) = compile(&format!("package regate\n\n{rego}"), &CompileOptions::default()) else {
-            panic!("compiled: {rego}")
-        };
-        assert!(error.to_string().starts_with("policy.rego:"), "{rego}: {error}");
+        let rego = format!("package regate\n\n{rego}");
+        let bundle = compile(&rego, &CompileOptions::default()).unwrap();
+        let EvaluatingEngine::Interpreter(reason) = bundle.engine() else { panic!("not noticed: {rego}") };
+        assert!(reason.starts_with("policy.rego:"), "{rego}: {reason}");
+        let (interpreted, evaluated) = both(&rego, &input, &data);
+        assert_eq!(evaluated, interpreted, "{rego}");
+        let only = CompileOptions { engine: EngineChoice::VirtualMachine, ..CompileOptions::default() };
+        let error = compile(&rego, &only).unwrap_err().to_string();
+        assert!(error.starts_with("policy.rego:"), "{rego}: {error}");
     }
-    let (input, data) = facts();
     for rego in [
         "decision if count([r | some u in [\"u1\", \"u9\"]; r := data.users[u].role]) == 1",
         "decision if {x: [y, 1] | some x, y in {\"a\": 2}} == {\"a\": [2, 1]}",
@@ -205,4 +213,58 @@ fn what_the_machine_would_read_otherwise_is_refused_with_its_place() {
         let (interpreted, evaluated) = both(&format!("package regate\n{rego}"), &input, &data);
         assert_eq!((interpreted, evaluated), (Document::Bool(true), Document::Bool(true)), "{rego}");
     }
+}
+
+/// What the machine does not know at all: the interpreter does.
+#[test]
+fn rego_that_the_machine_does_not_know_goes_to_the_interpreter() {
+    let (input, data) = facts();
+    for (rego, expected) in [
+        ("decision if other with input as {\"a\": 5}\nother if input.a == 5", true),
+        ("decision if other with data.users as {}\nother if data.users.u1", false),
+        ("default decision := false\ndecision if other.x.y == 1\nother.x.y := 1", true),
+    ] {
+        let rego = format!("package regate\n{rego}");
+        let bundle = compile(&rego, &CompileOptions::default()).unwrap();
+        let (interpreted, evaluated) = both(&rego, &input, &data);
+        assert_eq!(evaluated, interpreted, "{rego}");
+        assert_eq!(evaluated == Document::Bool(true), expected, "{rego} {:?}", bundle.engine());
+    }
+    let with =
+        compile("package regate\ndecision if input.a with input as {\"a\": 1}", &CompileOptions::default());
+    assert!(matches!(with.unwrap().engine(), EvaluatingEngine::Interpreter(_)));
+}
+
+#[test]
+fn what_no_engine_knows_is_an_error_and_does_not_go_to_the_interpreter() {
+    for rego in [
+        "decision if nosuch(input.a)",
+        "decision if object.nosuch(input.a)",
+        // Recursion that only the interpreter would run, into the end of the stack.
+        "decision if f(1) with input as {}\nf(x) := g(x)\ng(x) := f(x)",
+        "decision if a with input as {}\na if data.regate[input.b]",
+    ] {
+        let rego = format!("package regate\n{rego}");
+        assert!(compile(&rego, &CompileOptions::default()).is_err(), "{rego}");
+    }
+}
+
+#[test]
+fn the_interpreter_follows_the_data_and_keeps_to_its_time() {
+    let interpreter = CompileOptions { engine: EngineChoice::Interpreter, ..CompileOptions::default() };
+    let bundle = compile("package regate\ndecision := data.users", &interpreter).unwrap();
+    let mut evaluator = Evaluator::new(0);
+    for users in [r#"{"a": 1}"#, r#"{"b": 2}"#, "{}"] {
+        let data = Document::from_json_str(&format!(r#"{{"users": {users}}}"#)).unwrap();
+        for _ in 0..2 {
+            let input = Document::new_object();
+            let result = evaluator.evaluate(&bundle, Entrypoint::Decision, &data, input).unwrap();
+            assert_eq!(result, data["users"]);
+        }
+    }
+    let slow = "package regate\ndecision if count([1 | some a in numbers.range(1, 3000); some b in numbers.range(1, 3000); a == b]) == 0";
+    let bundle = compile(slow, &interpreter).unwrap();
+    let slow =
+        evaluator.evaluate(&bundle, Entrypoint::Decision, &Document::new_object(), Document::new_object());
+    assert_eq!(slow, Err(EvaluationError::TimeBudget));
 }

@@ -214,6 +214,7 @@ impl Configuration {
                 authzen: self.policy.authzen_entrypoint.clone(),
             },
             rego_version: self.policy.rego_version,
+            engine: self.policy.engine,
             budget: EvaluationBudget {
                 instructions: self.policy.max_instructions,
                 time: self.policy.max_time,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use super::ConfigurationError;
 use crate::{
     api::HttpBounds,
-    decision::{EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
+    decision::{EngineChoice, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
     telemetry::LogFormat,
     types::{SecretText, TenantId},
@@ -195,6 +195,8 @@ pub struct PolicySection {
     pub authzen_entrypoint: String,
     /// `v0` or `v1`.
     pub rego_version: RegoVersion,
+    /// `auto`, `virtual_machine` or `interpreter`.
+    pub engine: EngineChoice,
     /// Instructions that one evaluation may take.
     pub max_instructions: usize,
     /// Time that one evaluation may take.
@@ -212,6 +214,7 @@ impl Default for PolicySection {
             management_entrypoint: paths.management,
             authzen_entrypoint: paths.authzen,
             rego_version: RegoVersion::default(),
+            engine: EngineChoice::default(),
             max_instructions: budget.instructions,
             max_time: budget.time,
         }

@@ -22,7 +22,10 @@ const VALUE: &str = "regate_trace_value";
 ///
 /// # Errors
 /// What could not be understood.
-pub(super) fn mark(sources: &[RegoSource], trees: &[Value]) -> Result<(Vec<RegoSource>, Outline), String> {
+pub(in crate::decision) fn mark(
+    sources: &[RegoSource],
+    trees: &[Value],
+) -> Result<(Vec<RegoSource>, Outline), String> {
     if trees.len() != sources.len() {
         return Err(format!("{} files were read as {} modules", sources.len(), trees.len()));
     }
@@ -69,6 +72,8 @@ struct Marker<'a> {
     packages: &'a BTreeMap<String, BTreeSet<String>>,
     outline: &'a mut Outline,
     edits: Vec<Edit>,
+    /// The variables of the rule that is being marked, which may have the names of rules.
+    locals: BTreeSet<String>,
 }
 
 impl<'a> Marker<'a> {
@@ -95,7 +100,7 @@ impl<'a> Marker<'a> {
         let rules = packages.get(&package).cloned().unwrap_or_default();
         let names = Names { imports, rules, package, packages: packages.keys().cloned().collect() };
         let version = tree["version"].as_u64().unwrap_or(1);
-        Self { source, version, names, packages, outline, edits: Vec::new() }
+        Self { source, version, names, packages, outline, edits: Vec::new(), locals: BTreeSet::new() }
     }
 
     fn rule(&mut self, rule: &Value) -> Result<(), String> {
@@ -113,10 +118,19 @@ impl<'a> Marker<'a> {
         }
         names.insert(0, self.names.package.clone());
         let definition = self.outline.definitions.len();
+        self.locals.clear();
+        locals(rule, &mut self.locals);
+        variables(&head["args"], &mut self.locals);
+        let mut asks = BTreeSet::new();
+        let parts = head.as_object().into_iter().flatten().filter(|(part, _)| *part != "refr");
+        parts.for_each(|(_, part)| self.asks(part, &mut asks));
+        self.asks_in_brackets(&head["refr"], &mut asks);
+        self.asks(&rule["bodies"], &mut asks);
         self.outline.definitions.push(Definition {
             path: names.join("."),
             file: self.source.name.clone(),
             key,
+            asks,
         });
         let mut bound = BTreeSet::new();
         variables(&head["args"], &mut bound);
@@ -275,25 +289,46 @@ impl<'a> Marker<'a> {
         match node {
             Value::Array(items) => items.iter().for_each(|item| self.asks(item, found)),
             Value::Object(fields) => {
-                for (kind, content) in fields {
-                    if matches!(kind.as_str(), "Var" | "RefDot" | "RefBrack") {
-                        found.extend(self.rule_of(node));
-                    }
-                    self.asks(content, found);
+                let is_reference = |kind: &String| matches!(kind.as_str(), "Var" | "RefDot" | "RefBrack");
+                if fields.keys().any(is_reference) {
+                    found.extend(self.rules_of(node));
+                    return self.asks_in_brackets(node, found);
                 }
+                fields.values().for_each(|content| self.asks(content, found));
             }
             _ => {}
         }
     }
 
-    /// The path of the rule that a reference means.
-    fn rule_of(&self, reference: &Value) -> Option<String> {
-        let whole = self.names.full_path(reference)?;
-        self.packages.iter().find_map(|(package, rules)| {
-            let rest = whole.strip_prefix(package.as_str())?.strip_prefix('.')?;
-            let name = rest.split('.').next()?;
-            rules.contains(name).then(|| format!("{package}.{name}"))
+    /// What a reference begins with is part of it; what stands in its brackets is not.
+    fn asks_in_brackets(&self, reference: &Value, found: &mut BTreeSet<String>) {
+        for kind in ["RefDot", "RefBrack"] {
+            if let Some(content) = reference.get(kind) {
+                self.asks(&content["index"], found);
+                // A call's value, a literal: not a chain of names.
+                let inner = &content["refr"];
+                let chain = ["Var", "RefDot", "RefBrack"].iter().any(|kind| inner.get(*kind).is_some());
+                if chain { self.asks_in_brackets(inner, found) } else { self.asks(inner, found) }
+            }
+        }
+    }
+
+    /// The paths of the rules that a reference may mean.
+    fn rules_of(&self, reference: &Value) -> Vec<String> {
+        let own = path(reference).first().is_some_and(|first| self.locals.contains(first));
+        let Some(whole) = self.names.full_path(reference).filter(|_| !own) else { return Vec::new() };
+        let all = self
+            .packages
+            .iter()
+            .flat_map(|(package, rules)| rules.iter().map(move |rule| format!("{package}.{rule}")));
+        let below = |long: &str, short: &str| {
+            long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        // A rule and what is in it, or what a package and those below it have.
+        all.filter(|rule| {
+            below(&whole, rule) || (whole != "data" || !is_fixed(reference)) && below(rule, &whole)
         })
+        .collect()
     }
 
     fn place_of(&self, expression: &Value) -> Option<(usize, usize)> {
@@ -341,6 +376,20 @@ fn expression(statement: &Value) -> &Value {
     }
     let (expression, negated) = (&literal["Expr"]["expr"], &literal["NotExpr"]["expr"]);
     if expression.is_null() { negated } else { expression }
+}
+
+/// The variables that are made anywhere in a rule.
+fn locals(node: &Value, found: &mut BTreeSet<String>) {
+    match node {
+        Value::Array(items) => items.iter().for_each(|item| locals(item, found)),
+        Value::Object(fields) => {
+            if fields.contains_key("literal") {
+                assigned(node, found);
+            }
+            fields.values().for_each(|field| locals(field, found));
+        }
+        _ => {}
+    }
 }
 
 /// The variables that a statement makes, whatever else has their names.

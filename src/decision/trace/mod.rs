@@ -21,7 +21,10 @@ use std::{
 
 use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 
-pub(super) use self::outline::{Body, Outline};
+pub(super) use self::{
+    marks::mark,
+    outline::{Body, Outline},
+};
 use super::{
     Document,
     bundle::{CompileError, RegoSource, RegoVersion, engine_with, message},

@@ -24,6 +24,9 @@ pub(in crate::decision) struct Definition {
     pub file: String,
     /// The variable that stands for the key in the head of a rule for parts.
     pub key: Option<String>,
+    /// The paths of the rules that it names anywhere; of a package, or of a name that is only known when it is
+    /// evaluated, all that it may mean.
+    pub asks: BTreeSet<String>,
 }
 
 /// The conditions that must hold together: a rule's body, an `else`, or the query of an `every` or a
