@@ -102,3 +102,44 @@ fn tests_in_the_older_language_run_unchanged() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("authz.rego:6"), "{}", stderr(&output));
 }
+
+/// A difference between the engines that is known and cannot be seen in the text (docs/policies.md): a test passes, and
+/// another decision would be made.
+#[test]
+fn what_the_tests_ask_is_asked_of_both_engines() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "policy.rego",
+        "package regate\n\ndecision := input.context.answer if {\n\tinput.context\n} else := true\n",
+    );
+    write(
+        "policy_test.rego",
+        "package regate_test\n\ntest_it if data.regate.decision with input as {\"context\": {}}\n",
+    );
+    let output = run(folder.path(), &["test", ".", "-v"], "");
+    assert_eq!(output.status.code(), Some(2), "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("1 passed, 0 failed"));
+    assert!(
+        stderr(&output).contains("gives undefined, the interpreter, which tests, true"),
+        "{}",
+        stderr(&output)
+    );
+    // As it says: decided as it is tested.
+    write("regate.toml", "[policy]\nengine = \"interpreter\"\n");
+    let output = run(folder.path(), &["test", ".", "--config", "regate.toml"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    // What both say alike is no difference, and it is said how much was asked.
+    write("policy.rego", "package regate\n\ndefault decision := false\ndecision if input.context.answer\n");
+    write(
+        "policy_test.rego",
+        "package regate_test\n\ntest_it if {\n\tevery answer in [true, false, 1] {\n\t\tanswered := data.regate.decision with input as {\"context\": {\"answer\": answer}}\n\t\tanswered == (answer != false)\n\t}\n}\n",
+    );
+    let output = run(folder.path(), &["test", ".", "-v"], "");
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    assert!(
+        stderr(&output).contains("3 questions of the tests, and both engines agree"),
+        "{}",
+        stderr(&output)
+    );
+}

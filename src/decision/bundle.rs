@@ -209,6 +209,7 @@ pub struct Bundle {
     machine: Machine,
     paths: [Option<String>; 3],
     interpreted: Engine,
+    mounts: Arc<[Mount]>,
     /// For explanations: made when the first is asked for.
     sources: Vec<RegoSource>,
     version: RegoVersion,
@@ -267,6 +268,7 @@ impl Bundle {
             machine,
             paths,
             interpreted: engine,
+            mounts: Arc::clone(&options.mounts),
             sources: sources.to_vec(),
             version: options.rego_version,
             tracer: OnceLock::new(),
@@ -301,6 +303,18 @@ impl Bundle {
             Machine::Virtual(_) => EvaluatingEngine::VirtualMachine,
             Machine::Interpreter(reason) => EvaluatingEngine::Interpreter(reason),
         }
+    }
+
+    /// The first names of the documents that come from the organisation's own tables.
+    pub(super) fn mounted_names(&self) -> impl Iterator<Item = String> {
+        self.mounts.iter().filter_map(|mount| mount.path.first()).map(ToOwned::to_owned)
+    }
+
+    /// Whether there are packages below `data` under this name.
+    pub(super) fn has_package(&self, name: &str) -> bool {
+        self.interpreted.get_packages().is_ok_and(|packages| {
+            packages.iter().any(|package| package.split('.').nth(1).is_some_and(|first| first == name))
+        })
     }
 
     /// A worker's own copy of the program; `None` for a bundle that the interpreter evaluates.
@@ -378,14 +392,16 @@ fn programs(
     options: &CompileOptions,
 ) -> Result<Result<Vec<Arc<Program>>, String>, CompileError> {
     let modules = syntax::trees(engine)?;
-    if let Some(place) = refused::find(&modules) {
-        return Ok(Err(place));
-    }
     // See `assignments`.
     let guarded = match assignments::guard(sources, &modules) {
         Ok(guarded) => guarded,
         Err(reason) => return Ok(Err(reason)),
     };
+    // What no entrypoint reaches (tests that lie next to the rules) is not run by the machine.
+    let (_, outline) = trace::mark(sources, &modules).map_err(CompileError::Unmarked)?;
+    let reached = outline.packages_reached(entrypoints);
+    let asked = modules.iter().filter(|module| reached.contains(&trace::package(module)));
+    let refused = refused::find(&asked.cloned().collect::<Vec<_>>(), &modules);
     let compiled = engine_with(&guarded, data.clone(), options.rego_version)?
         .compile_with_entrypoint(&options.entrypoints.decision.as_str().into())
         .map_err(|error| CompileError::Rego(message(&error)))?;
@@ -397,6 +413,9 @@ fn programs(
     };
     if let Some(chain) = recursion::find(&program) {
         return Err(CompileError::Recursion(chain.join(" -> ")));
+    }
+    if let Some(place) = refused {
+        return Ok(Err(place));
     }
     program.check_rule_data_conflicts(data).map_err(|e| CompileError::Conflict(e.to_string()))?;
     let programs = (0..options.workers.max(1)).map(|_| compile()).collect::<Result<Vec<_>, _>>();

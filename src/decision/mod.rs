@@ -10,6 +10,7 @@
 //! field of `input` into `input.rs` and into the table of `docs/policies.md`; a kind of row into
 //! `facts.rs` and `snapshot.rs`.
 
+mod agreement;
 mod assignments;
 mod basis;
 mod bundle;
@@ -39,6 +40,7 @@ mod verdict;
 /// A Rego value: what `input`, `data` and results are made of.
 pub type Document = regorus::Value;
 
+pub use agreement::{Disagreement, RecordedQuestion, disagreement, record_questions};
 pub use basis::{Basis, Update};
 pub use bundle::{
     Bundle, CompileError, CompileOptions, EngineChoice, Entrypoint, EntrypointPaths, EvaluatingEngine,

@@ -50,6 +50,11 @@ impl fmt::Display for DocumentPath {
 }
 
 impl DocumentPath {
+    /// The first name of it.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.0.first().map(AsRef::as_ref)
+    }
+
     /// Whether one of the two lies in the other.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.0.iter().zip(other.0.iter()).all(|(ours, theirs)| ours == theirs)

@@ -11,10 +11,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// The first thing in the syntax trees that is refused: file, line, and what to write instead.
-pub(super) fn find(modules: &[Value]) -> Option<String> {
+/// The first thing in the syntax trees that is refused: file, line, and what to write instead. `all` are the
+/// trees of the whole bundle.
+pub(super) fn find(modules: &[Value], all: &[Value]) -> Option<String> {
     let mut rules = BTreeSet::new();
-    modules.iter().for_each(|module| rule_names(&module["ast"]["rules"], &mut rules));
+    all.iter().for_each(|module| rule_names(&module["ast"]["rules"], &mut rules));
     modules.iter().find_map(|module| {
         let (line, text) = walk(&module["ast"], &rules)?;
         let file = module["source"]["file"].as_str().unwrap_or("a policy file");

@@ -15,4 +15,4 @@ mod testing;
 
 pub use folder::{Files, LoadError, PolicySource, load};
 pub use live::{Live, LiveBasis, RevisionTimeout, Source};
-pub use testing::{Measurement, TestError, TestReport, TestResult, TestSuite, run_tests};
+pub use testing::{EngineReport, Measurement, TestError, TestReport, TestResult, TestSuite, run_tests};

@@ -2,15 +2,17 @@
 
 use std::{
     collections::BTreeSet,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use regex::Regex;
 use thiserror::Error;
 
-use super::folder::{LoadError, PolicySource, load};
+use super::folder::{Files, LoadError, PolicySource, load};
 use crate::decision::{
-    CompileError, FileCoverage, Interpreter, RegoVersion, RuleBody, RuleTest, TestCase, TestOutcome,
+    Bundle, CompileError, Disagreement, FileCoverage, Interpreter, RegoVersion, RuleBody, RuleTest, TestCase,
+    TestOutcome, disagreement, record_questions,
 };
 
 /// A measurement goes on until it took this long, so that the clock's own error is small.
@@ -70,6 +72,15 @@ impl TestReport {
     }
 }
 
+/// What came of asking both engines.
+#[derive(Clone, Debug)]
+pub struct EngineReport {
+    /// How many different questions the tests ask.
+    pub questions: usize,
+    /// The first to which the engines give different answers.
+    pub disagreement: Option<Disagreement>,
+}
+
 /// How long one evaluation of a test takes.
 #[derive(Clone, Debug)]
 pub struct Measurement {
@@ -84,6 +95,8 @@ pub struct Measurement {
 /// The tests of some files, ready to be run.
 #[derive(Debug)]
 pub struct TestSuite {
+    files: Files,
+    version: RegoVersion,
     interpreter: Interpreter,
     tests: Vec<RuleTest>,
     /// The files that have a test of any name.
@@ -101,11 +114,11 @@ impl TestSuite {
         only: Option<&Regex>,
     ) -> Result<Self, TestError> {
         let files = load(source)?;
-        let interpreter = Interpreter::new(&files.sources, files.data, version)?;
+        let interpreter = Interpreter::new(&files.sources, files.data.clone(), version)?;
         let mut tests = interpreter.tests()?;
         let test_files = tests.iter().map(|test| test.file.clone()).collect();
         tests.retain(|test| only.is_none_or(|regex| regex.is_match(&test.path)));
-        Ok(Self { interpreter, tests, test_files })
+        Ok(Self { files, version, interpreter, tests, test_files })
     }
 
     /// Runs the tests. Of those that fail it is found out why.
@@ -127,6 +140,17 @@ impl TestSuite {
             }
         });
         TestReport { results: results.collect() }
+    }
+
+    /// Asks both engines what the tests ask the entrypoints of `bundle`, which is made of some of the same files.
+    ///
+    /// # Errors
+    /// [`TestError::Compile`] when a question's data collides with a rule.
+    pub fn ask_both_engines(&self, bundle: &Arc<Bundle>) -> Result<EngineReport, TestError> {
+        let Files { sources, data, .. } = &self.files;
+        let questions = record_questions(bundle, sources, data, self.version, &self.tests)?;
+        let disagreement = disagreement(bundle, &questions)?;
+        Ok(EngineReport { questions: questions.len(), disagreement })
     }
 
     /// From now on it is noted which lines are evaluated.

@@ -5,15 +5,19 @@ mod json;
 mod junit;
 mod pretty;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
 use regex::Regex;
 
-use super::exit::{CommandError, Exit};
+use super::{
+    configuration::{self, Configuration},
+    exit::{CommandError, Exit},
+    policies,
+};
 use crate::{
-    decision::RegoVersion,
-    policy::{PolicySource, TestReport, TestSuite},
+    decision::{CompileError, EvaluatingEngine, RegoVersion},
+    policy::{EngineReport, PolicySource, TestReport, TestSuite},
 };
 
 /// Run the policy tests: every rule whose name begins with test_
@@ -23,6 +27,9 @@ use crate::{
 /// with the values in it. A test whose head has a key runs once for each case, and names those that failed:
 ///
 ///     test_reads[name] if { some name, case in cases; allowed with input as case }
+///
+/// Decisions run on another engine than tests: so what the tests ask the entrypoints is asked of both engines,
+/// and they must agree.
 ///
 /// Exit code 0: all passed; 1: they could not run, or there was none; 2: a test failed, or less was
 /// covered than --threshold asks for; 64: wrong usage.
@@ -50,9 +57,12 @@ pub(in crate::cli) struct Test {
     /// Measure how long each test takes, in nanoseconds, instead of reporting results
     #[arg(long, conflicts_with_all = ["coverage", "threshold"])]
     bench: bool,
-    /// The language of the files: v0 or v1
-    #[arg(long, default_value = "v1", value_parser = rego_version, value_name = "VERSION")]
-    rego_version: RegoVersion,
+    /// The language of the files: v0 or v1 [default: that of the configuration, v1]
+    #[arg(long, value_parser = rego_version, value_name = "VERSION")]
+    rego_version: Option<RegoVersion>,
+    /// Configuration file, for [policy] and [[documents]]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// How a report is printed.
@@ -82,8 +92,13 @@ fn percent(text: &str) -> Result<f64, String> {
 impl Test {
     /// Runs the tests and prints what became of them.
     pub(in crate::cli) fn run(&self) -> Result<Exit, CommandError> {
+        let mut configuration = Configuration::read(self.config.as_ref(), configuration::variables())?;
+        if let Some(version) = self.rego_version {
+            configuration.policy.rego_version = version;
+        }
+        let version = configuration.policy.rego_version;
         let source = PolicySource::Paths(self.paths.clone());
-        let mut suite = TestSuite::load(&source, self.rego_version, self.run.as_ref())?;
+        let mut suite = TestSuite::load(&source, version, self.run.as_ref())?;
         if self.bench {
             return self.measure(&mut suite);
         }
@@ -92,6 +107,7 @@ impl Test {
             suite.note_coverage();
         }
         let report = suite.run();
+        let engines = self.ask_both_engines(&suite, &source, &configuration)?;
         let coverage = if with_coverage { Some(coverage::Coverage::new(suite.coverage()?)) } else { None };
         let mut output = io::stdout().lock();
         match self.format {
@@ -107,7 +123,35 @@ impl Test {
         if covered < wanted {
             eprintln!("regate: {covered:.2} % of the lines are reached, and {wanted} % are asked for");
         }
-        Ok(if covered < wanted { Exit::Failed } else { exit(&report) })
+        let disagree = engines.is_some_and(|engines| engines.disagreement.is_some());
+        Ok(if covered < wanted || disagree { Exit::Failed } else { exit(&report) })
+    }
+
+    /// Only for a bundle that could be served: somebody else's tests have no entrypoint.
+    fn ask_both_engines(
+        &self,
+        suite: &TestSuite,
+        source: &PolicySource,
+        configuration: &Configuration,
+    ) -> Result<Option<EngineReport>, CommandError> {
+        let bundle = match policies::compile_source(source, configuration, 1) {
+            Err(CommandError::Policy(CompileError::EntrypointMissing(path))) if self.verbose => {
+                eprintln!("regate: no rule at {path}: what the tests ask was not asked of both engines");
+                return Ok(None);
+            }
+            Err(CommandError::Policy(CompileError::EntrypointMissing(_))) => return Ok(None),
+            compiled => Arc::new(compiled?),
+        };
+        if let EvaluatingEngine::Interpreter(reason) = bundle.engine() {
+            eprintln!("regate: this bundle runs in the interpreter, which is slower: {reason}");
+        }
+        let engines = suite.ask_both_engines(&bundle)?;
+        if let Some(disagreement) = &engines.disagreement {
+            eprintln!("regate: {disagreement}");
+        } else if self.verbose {
+            eprintln!("regate: {} questions of the tests, and both engines agree", engines.questions);
+        }
+        Ok(Some(engines))
     }
 
     fn measure(&self, suite: &mut TestSuite) -> Result<Exit, CommandError> {

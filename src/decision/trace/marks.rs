@@ -43,11 +43,16 @@ pub(in crate::decision) fn mark(
     Ok((marked, outline))
 }
 
+/// The path of a module's package, `data.` first.
+pub(in crate::decision) fn package(tree: &Value) -> String {
+    format!("data.{}", path(&tree["ast"]["package"]["refr"]).join("."))
+}
+
 /// The first names of the rules of each package.
 fn packages(trees: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for tree in trees {
-        let package = format!("data.{}", path(&tree["ast"]["package"]["refr"]).join("."));
+        let package = package(tree);
         let rules = tree["ast"]["rules"].as_array().into_iter().flatten();
         let names = rules.filter_map(|rule| path(head(rule)).into_iter().next());
         packages.entry(package).or_default().extend(names);
@@ -62,6 +67,13 @@ fn head(rule: &Value) -> &Value {
     }
     let head = rule["Spec"]["head"].as_object().and_then(|kinds| kinds.values().next());
     head.map_or(&Value::Null, |head| &head["refr"])
+}
+
+/// The path of a rule, `data.` first, without the key of a rule for parts.
+pub(super) fn names_of_head(package: &Value, rule: &Value) -> String {
+    let head = rule["head"].as_object().and_then(|kinds| kinds.values().next());
+    let name = head.map(|head| path(&head["refr"]).join(".")).unwrap_or_default();
+    format!("data.{}.{name}", path(package).join("."))
 }
 
 /// Marks one file.
@@ -84,7 +96,7 @@ impl<'a> Marker<'a> {
         outline: &'a mut Outline,
     ) -> Self {
         let ast = &tree["ast"];
-        let package = format!("data.{}", path(&ast["package"]["refr"]).join("."));
+        let package = package(tree);
         let imports = ast["imports"].as_array().into_iter().flatten();
         let imports = imports
             .filter_map(|import| {
@@ -128,6 +140,7 @@ impl<'a> Marker<'a> {
         self.asks(&rule["bodies"], &mut asks);
         self.outline.definitions.push(Definition {
             path: names.join("."),
+            package: self.names.package.clone(),
             file: self.source.name.clone(),
             key,
             asks,

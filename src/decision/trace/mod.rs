@@ -9,6 +9,7 @@
 //! The marks of a condition see what `with` replaces, because they stand where the condition does.
 
 mod bound;
+mod capture;
 mod marks;
 mod outline;
 mod probes;
@@ -22,7 +23,8 @@ use std::{
 use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 
 pub(super) use self::{
-    marks::mark,
+    capture::capture,
+    marks::{mark, package},
     outline::{Body, Outline},
 };
 use super::{

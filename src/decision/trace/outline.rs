@@ -20,6 +20,8 @@ pub(in crate::decision) struct Outline {
 pub(in crate::decision) struct Definition {
     /// The rule's path, `data.` first. Of a rule for parts of an object or set: without the key.
     pub path: String,
+    /// The package's path, `data.` first.
+    pub package: String,
     /// The file's name.
     pub file: String,
     /// The variable that stands for the key in the head of a rule for parts.
@@ -99,5 +101,21 @@ impl Outline {
             }
         }
         seen
+    }
+
+    /// The packages of the rules that these rules may ask, directly or through others.
+    pub(in crate::decision) fn packages_reached(&self, rules: &[&str]) -> BTreeSet<String> {
+        let mut reached: BTreeSet<&str> = BTreeSet::new();
+        let mut open: Vec<&str> = rules.to_vec();
+        while let Some(rule) = open.pop() {
+            if reached.insert(rule) {
+                let definitions = self.definitions.iter().filter(|definition| definition.path == rule);
+                open.extend(definitions.flat_map(|definition| definition.asks.iter().map(String::as_str)));
+            }
+        }
+        let packages = reached.iter().flat_map(|rule| {
+            self.definitions.iter().filter(|definition| definition.path == **rule).map(|d| d.package.clone())
+        });
+        packages.collect()
     }
 }
