@@ -14,6 +14,7 @@ mod documents;
 mod faults;
 mod harness;
 mod http;
+mod invariants;
 mod live;
 mod policies;
 mod policy_runner;

@@ -69,7 +69,7 @@ impl Decide {
             configuration.policy.folder = Some(folder.clone());
         }
         let bundle = Arc::new(policies::compile(&configuration, 1)?);
-        let live = Arc::new(Live::new(bundle, block_on(self.data())?));
+        let live = Arc::new(Live::new(bundle, block_on(data(self.data.as_ref()))?));
         live.confirm(Source::Tables, SystemClock.reading());
         let new_ids: NewIds = Arc::new(|| Box::new(RandomIds::new()));
         let rules = configuration.decision_rules()?;
@@ -96,15 +96,15 @@ impl Decide {
         }
         Ok(if decision.allow { Exit::Done } else { Exit::Failed })
     }
+}
 
-    /// The data of the file, through a store of its own, so that it is read exactly as `import` would.
-    async fn data(&self) -> Result<crate::decision::Snapshot, CommandError> {
-        let store = store::connect("sqlite::memory:", ConnectOptions::default()).await?;
-        store.migrate().await?;
-        if let Some(file) = &self.data {
-            let document = checked(&read(file)?)?;
-            store.import(&document, &mut |_| {}).await?;
-        }
-        load(&*store).await
+/// The data of a file for import, through a store of its own, so that it is read exactly as `import` would.
+pub(super) async fn data(file: Option<&PathBuf>) -> Result<crate::decision::Snapshot, CommandError> {
+    let store = store::connect("sqlite::memory:", ConnectOptions::default()).await?;
+    store.migrate().await?;
+    if let Some(file) = file {
+        let document = checked(&read(file)?)?;
+        store.import(&document, &mut |_| {}).await?;
     }
+    load(&*store).await
 }

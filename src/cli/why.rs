@@ -95,7 +95,8 @@ fn comparison(compared: &Compared) -> String {
     }
 }
 
-fn head(body: &RuleBody) -> String {
+/// A body in one line: where it stands, and what it gives.
+pub(super) fn head(body: &RuleBody) -> String {
     let value = short_text(&body.value);
     let value = if value.is_empty() { String::new() } else { format!(" = {value}") };
     format!("{}:{} {}{value}", body.file, body.line, body.rule)

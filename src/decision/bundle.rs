@@ -325,6 +325,11 @@ impl Bundle {
         }
     }
 
+    /// Why the entrypoint's rule gave `result` over this data and input, rule by rule.
+    pub fn why(&self, entrypoint: Entrypoint, data: &Document, input: &Document, result: &Document) -> Why {
+        self.explain(entrypoint, data, input, result).why
+    }
+
     /// Explains what the entrypoint's rule gave over this data and input. It evaluates the rules once more,
     /// with marks in them: a hundred times as long as a decision takes.
     pub(super) fn explain(

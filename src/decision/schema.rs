@@ -104,6 +104,20 @@ pub const DOCUMENTS: [(&str, Shape); 4] = [
     ("users", Shape::Map(&Shape::Object(&[("disabled", Shape::Boolean), ("role", USER_ROLES)]))),
 ];
 
+/// The shape of what stands below a shape under these names, whatever is on the way: objects by key, lists, what may
+/// be null.
+pub fn field(shape: &Shape, names: &[&str]) -> Option<Shape> {
+    match shape {
+        Shape::Nullable(inner) | Shape::Map(inner) | Shape::List(inner) => field(inner, names),
+        Shape::Object(fields) => {
+            let (name, rest) = names.split_first()?;
+            let (_, shape) = fields.iter().find(|(known, _)| known == name)?;
+            field(shape, rest)
+        }
+        shape => names.is_empty().then_some(*shape),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{DOCUMENTS, INPUT, Shape};

@@ -9,6 +9,7 @@
 //! **To add one more** kind of data file: a case in `folder::read_data`.
 
 mod folder;
+pub mod invariants;
 mod live;
 mod shipped;
 mod testing;

@@ -6,8 +6,11 @@ use serde::Serialize;
 
 use super::coverage::Coverage;
 use crate::{
-    decision::{RuleBody, TestOutcome},
-    policy::{Measurement, TestReport, TestResult},
+    decision::{Document, RuleBody, TestOutcome, Why},
+    policy::{
+        Measurement, TestReport, TestResult,
+        invariants::{InvariantReport, InvariantResult},
+    },
 };
 
 #[derive(Serialize)]
@@ -79,27 +82,79 @@ impl<'a> From<&'a TestResult> for Told<'a> {
     }
 }
 
+/// An invariant, and what was found.
+#[derive(Serialize)]
+struct ToldInvariant<'a> {
+    location: Location<'a>,
+    package: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fail: bool,
+    tries: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counterexample: Option<ToldCounterexample<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToldCounterexample<'a> {
+    input: serde_json::Value,
+    data: serde_json::Map<String, serde_json::Value>,
+    decision: &'a Document,
+    why: &'a Why,
+    test: String,
+}
+
+impl<'a> From<&'a InvariantResult> for ToldInvariant<'a> {
+    fn from(result: &'a InvariantResult) -> Self {
+        let (package, name) = package_and_name(&result.rule.path);
+        let counterexample = result.counterexample.as_ref().map(|found| ToldCounterexample {
+            input: found.case.input(),
+            data: found.case.data(),
+            decision: &found.decision,
+            why: &found.why,
+            test: found.case.as_test(&result.rule.path),
+        });
+        Self {
+            location: Location { file: &result.rule.file, row: result.rule.line, col: 1 },
+            package,
+            name,
+            fail: counterexample.is_some(),
+            tries: result.tries,
+            counterexample,
+        }
+    }
+}
+
 /// `data.a.b_test` and `test_c`.
 pub(super) fn package_and_name(path: &str) -> (&str, &str) {
     path.rsplit_once('.').unwrap_or(("", path))
 }
 
-/// Writes the list of tests, or the coverage with the list in it.
+/// Writes the list of tests, or an object with the list, the coverage, and the invariants in it.
 pub(super) fn write(
     output: &mut impl Write,
     report: &TestReport,
     coverage: Option<&Coverage>,
+    invariants: Option<&InvariantReport>,
 ) -> io::Result<()> {
     #[derive(Serialize)]
-    struct WithCoverage<'a> {
+    struct All<'a> {
         tests: Vec<Told<'a>>,
-        #[serde(flatten)]
-        coverage: &'a Coverage,
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        coverage: Option<&'a Coverage>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seed: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        invariants: Option<Vec<ToldInvariant<'a>>>,
     }
     let tests: Vec<Told<'_>> = report.results.iter().map(Told::from).collect();
-    match coverage {
-        None => serde_json::to_writer_pretty(&mut *output, &tests)?,
-        Some(coverage) => serde_json::to_writer_pretty(&mut *output, &WithCoverage { tests, coverage })?,
+    if coverage.is_none() && invariants.is_none() {
+        serde_json::to_writer_pretty(&mut *output, &tests)?;
+    } else {
+        let seed = invariants.map(|invariants| invariants.seed);
+        let invariants =
+            invariants.map(|invariants| invariants.results.iter().map(ToldInvariant::from).collect());
+        serde_json::to_writer_pretty(&mut *output, &All { tests, coverage, seed, invariants })?;
     }
     writeln!(output)
 }

@@ -7,20 +7,42 @@ use std::{
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::json::package_and_name;
+use super::{invariants, json::package_and_name};
 use crate::{
     cli::why::write_failed,
     decision::{RuleBody, TestOutcome},
-    policy::{TestReport, TestResult},
+    policy::{TestReport, TestResult, invariants::InvariantReport},
 };
 
 /// Writes the report.
-pub(super) fn write(output: &mut impl Write, report: &TestReport) -> io::Result<()> {
+pub(super) fn write(
+    output: &mut impl Write,
+    report: &TestReport,
+    invariants: Option<&InvariantReport>,
+) -> io::Result<()> {
     let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
     for result in &report.results {
         let (package, _) = package_and_name(&result.test.path);
         let suite = suites.entry(package).or_insert_with(|| TestSuite::new(package));
         suite.add_test_cases(cases(result));
+    }
+    for result in invariants.into_iter().flat_map(|invariants| &invariants.results) {
+        let (package, name) = package_and_name(&result.rule.path);
+        let status = match &result.counterexample {
+            None => TestCaseStatus::success(),
+            Some(found) => {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                let mut text = Vec::new();
+                // Writing to memory cannot fail.
+                let _ = invariants::write_counterexample(&mut text, &result.rule.path, found);
+                status.set_message("there is a question for which this does not hold");
+                status.set_description(String::from_utf8_lossy(&text).into_owned());
+                status
+            }
+        };
+        let mut case = TestCase::new(name, status);
+        case.set_classname(package);
+        suites.entry(package).or_insert_with(|| TestSuite::new(package)).add_test_case(case);
     }
     let mut all = Report::new("regate test");
     all.add_test_suites(suites.into_values());

@@ -1,6 +1,7 @@
 //! `regate test`: policy tests.
 
 mod coverage;
+mod invariants;
 mod json;
 mod junit;
 mod pretty;
@@ -8,6 +9,7 @@ mod pretty;
 use std::{io, path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
+use rand::RngExt;
 use regex::Regex;
 
 use super::{
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::{
     decision::{CompileError, EvaluatingEngine, RegoVersion},
-    policy::{EngineReport, PolicySource, TestReport, TestSuite},
+    policy::{self, EngineReport, PolicySource, TestReport, TestSuite, invariants::InvariantReport},
 };
 
 /// Run the policy tests: every rule whose name begins with test_
@@ -57,6 +59,16 @@ pub(in crate::cli) struct Test {
     /// Measure how long each test takes, in nanoseconds, instead of reporting results
     #[arg(long, conflicts_with_all = ["coverage", "threshold"])]
     bench: bool,
+    /// Also look for counterexamples to the rules named invariant_…, which must hold for every question: with
+    /// this many questions, made up from what the policies speak of
+    #[arg(long, value_name = "TRIES", conflicts_with = "bench")]
+    invariants: Option<usize>,
+    /// Repeats the search that had this seed [default: a new one each time]
+    #[arg(long, value_name = "NUMBER", requires = "invariants")]
+    seed: Option<u64>,
+    /// Data to ask over, as `regate import` takes it [default: made up as well]
+    #[arg(long, value_name = "FILE", requires = "invariants")]
+    data: Option<PathBuf>,
     /// The language of the files: v0 or v1 [default: that of the configuration, v1]
     #[arg(long, value_parser = rego_version, value_name = "VERSION")]
     rego_version: Option<RegoVersion>,
@@ -109,13 +121,22 @@ impl Test {
         let report = suite.run();
         let engines = self.ask_both_engines(&suite, &source, &configuration)?;
         let coverage = if with_coverage { Some(coverage::Coverage::new(suite.coverage()?)) } else { None };
+        let invariants = match self.invariants {
+            Some(tries) => Some(self.search(&source, &configuration, tries)?),
+            None => None,
+        };
         let mut output = io::stdout().lock();
         match self.format {
-            Format::Pretty => pretty::write(&mut output, &report, coverage.as_ref(), self.verbose)?,
-            Format::Json => json::write(&mut output, &report, coverage.as_ref())?,
-            Format::Junit => junit::write(&mut output, &report)?,
+            Format::Pretty => {
+                pretty::write(&mut output, &report, coverage.as_ref(), self.verbose)?;
+                if let Some(invariants) = &invariants {
+                    invariants::write(&mut output, invariants, self.verbose)?;
+                }
+            }
+            Format::Json => json::write(&mut output, &report, coverage.as_ref(), invariants.as_ref())?,
+            Format::Junit => junit::write(&mut output, &report, invariants.as_ref())?,
         }
-        if report.results.is_empty() {
+        if report.results.is_empty() && invariants.as_ref().is_none_or(|found| found.results.is_empty()) {
             return Err(no_tests());
         }
         let covered = coverage.as_ref().map_or(100.0, coverage::Coverage::percent);
@@ -123,8 +144,25 @@ impl Test {
         if covered < wanted {
             eprintln!("regate: {covered:.2} % of the lines are reached, and {wanted} % are asked for");
         }
-        let disagree = engines.is_some_and(|engines| engines.disagreement.is_some());
+        let broken = invariants.is_some_and(|invariants| invariants.broken().next().is_some());
+        let disagree = broken || engines.is_some_and(|engines| engines.disagreement.is_some());
         Ok(if covered < wanted || disagree { Exit::Failed } else { exit(&report) })
+    }
+
+    fn search(
+        &self,
+        source: &PolicySource,
+        configuration: &Configuration,
+        tries: usize,
+    ) -> Result<InvariantReport, CommandError> {
+        let world = match &self.data {
+            None => None,
+            Some(file) => Some(invariants::world(file)?),
+        };
+        // What a search finds can be found again: the seed is shown.
+        let seed = self.seed.unwrap_or_else(|| rand::make_rng::<rand::rngs::StdRng>().random());
+        let options = configuration.compile_options(1)?;
+        Ok(policy::invariants::search(source, &options, self.run.as_ref(), world, tries, seed)?)
     }
 
     /// Only for a bundle that could be served: somebody else's tests have no entrypoint.

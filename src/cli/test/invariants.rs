@@ -1,0 +1,76 @@
+//! Invariants: what the search found, for people.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use crate::{
+    cli::{
+        decide::data,
+        exit::CommandError,
+        store::block_on,
+        why::{head, write_failed},
+    },
+    policy::invariants::{Counterexample, InvariantReport, World},
+    types::TenantId,
+};
+
+/// The rows of a document for import, of the tenant `default`.
+pub(super) fn world(file: &PathBuf) -> Result<World, CommandError> {
+    let snapshot = block_on(data(Some(file)))?;
+    let rows = serde_json::to_value(snapshot.tenant(&TenantId::default_tenant()).document());
+    Ok(rows.and_then(serde_json::from_value).map_err(io::Error::from)?)
+}
+
+/// Writes what was found.
+pub(super) fn write(output: &mut impl Write, report: &InvariantReport, verbose: bool) -> io::Result<()> {
+    for result in &report.results {
+        let rule = &result.rule;
+        match &result.counterexample {
+            None if verbose => {
+                writeln!(output, "holds {}:{} {} ({} tries)", rule.file, rule.line, rule.path, result.tries)?;
+            }
+            None => {}
+            Some(found) => {
+                writeln!(
+                    output,
+                    "BROKEN {}:{} {} (try {})",
+                    rule.file, rule.line, rule.path, found.found_at
+                )?;
+                write_counterexample(output, &rule.path, found)?;
+            }
+        }
+    }
+    let broken = report.broken().count();
+    let holding = report.results.len() - broken;
+    let tries = report.results.iter().map(|result| result.tries).max().unwrap_or(0);
+    let again = format!("repeat with --seed {}", report.seed);
+    writeln!(output, "{holding} invariants hold, {broken} broken, in {tries} questions ({again})")
+}
+
+/// Writes a counterexample: the question, the answer, why, and a test to paste.
+pub(super) fn write_counterexample(
+    output: &mut impl Write,
+    invariant: &str,
+    found: &Counterexample,
+) -> io::Result<()> {
+    let case = &found.case;
+    writeln!(output, "  question: {} /{}", case.method, case.path.join("/"))?;
+    match &case.token {
+        None => writeln!(output, "  caller: anonymous")?,
+        Some(token) => {
+            let user = token.user_id.as_deref().unwrap_or("nobody");
+            writeln!(output, "  caller: a {} token of {user}", token.kind)?;
+        }
+    }
+    writeln!(output, "  answer: {}", found.decision)?;
+    for body in &found.why.held {
+        writeln!(output, "    held: {}", head(body))?;
+    }
+    for body in found.why.closest.iter().take(3) {
+        write_failed(output, body, 2)?;
+    }
+    writeln!(output, "  as a test:")?;
+    writeln!(output, "    {}", case.as_test(invariant).replace('\n', "\n    "))
+}
