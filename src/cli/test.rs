@@ -34,7 +34,8 @@ pub(super) struct Test {
     rego_version: RegoVersion,
 }
 
-fn rego_version(text: &str) -> Result<RegoVersion, String> {
+/// `v0` or `v1`.
+pub(super) fn rego_version(text: &str) -> Result<RegoVersion, String> {
     match text {
         "v0" => Ok(RegoVersion::V0),
         "v1" => Ok(RegoVersion::V1),

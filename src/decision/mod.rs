@@ -12,6 +12,7 @@
 
 mod assignments;
 mod basis;
+mod builtins;
 mod bundle;
 mod decide;
 mod document;
@@ -37,6 +38,7 @@ mod verdict;
 pub type Document = regorus::Value;
 
 pub use basis::{Basis, Update};
+pub use builtins::{builtin_arguments, builtin_names};
 pub use bundle::{
     Bundle, CompileError, CompileOptions, Entrypoint, EntrypointPaths, EvaluationBudget, RegoSource,
     RegoVersion, TIME_CHECK_INTERVAL,
