@@ -9,7 +9,7 @@ use super::{
     code::Code,
     definitions::Kind,
     nearest::did_you_mean,
-    reading::{Call, Callee},
+    reference::{Call, Callee},
 };
 use crate::decision::{builtin_arguments, builtin_names};
 

@@ -9,7 +9,7 @@ use super::{
     Bundle, Found,
     code::Code,
     definitions::{Definition, Kind},
-    reading::Reading,
+    reference::Reading,
     tree::{Body, Comparison, Expression, Head, Literal, Rule},
 };
 

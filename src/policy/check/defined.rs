@@ -8,7 +8,7 @@ use super::{
     code::Code,
     definitions::{Definition, Kind, Path},
     guards::{Guards, guards},
-    reading::{Callee, Reading, Reference, Root, Step},
+    reference::{Callee, Reading, Reference, Root, Step},
     tree::{Body, Expression, Literal, Rule},
 };
 use crate::decision::schema::{INPUT, Shape};

@@ -9,7 +9,7 @@ use super::{
     Bundle,
     defined::value,
     definitions::{Kind, Path},
-    reading::{Reading, Root},
+    reference::{Reading, Root},
     tree::{Comparison, Expression, Literal, Query},
 };
 

@@ -11,7 +11,7 @@ use super::{
     code::Code,
     definitions::Kind,
     nearest::did_you_mean,
-    reading::{Reference, Root, Step},
+    reference::{Reference, Root, Step},
 };
 use crate::decision::schema::{DOCUMENTS, INPUT, Shape};
 
@@ -30,7 +30,7 @@ enum Known {
 pub(super) fn find(bundle: &Bundle<'_>) -> Vec<Found> {
     let data = provided(bundle);
     let mut found = Vec::new();
-    for (file, reference) in bundle.references() {
+    for (file, reference) in bundle.references().chain(bundle.imports()) {
         let wrong = match reference.root {
             Root::Input if bundle.options.input_schema => in_shape(&INPUT, reference, 0),
             Root::Data => in_data(&data, reference),

@@ -15,13 +15,17 @@ mod conflicts;
 mod defined;
 mod definitions;
 mod entrypoints;
+mod expression;
 mod finding;
 mod guards;
 mod known;
 mod nearest;
 mod negation;
 mod reading;
+mod reference;
 mod serving;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod unused;
 mod whole;
@@ -30,7 +34,7 @@ use serde_json::Value;
 
 use definitions::{Definition, Definitions, File};
 use finding::Text;
-use reading::{Reading, Reference};
+use reference::{Reading, Reference};
 use tree::Module;
 
 pub use code::Code;
@@ -70,6 +74,8 @@ struct Bundle<'t> {
     definitions: Definitions<'t>,
     /// By file, then by rule.
     readings: Vec<Vec<Reading>>,
+    /// By file.
+    imports: Vec<Vec<Reference>>,
     /// What the data files say.
     data: Value,
     options: &'t CheckOptions,
@@ -90,9 +96,10 @@ impl<'t> Bundle<'t> {
             file.module.rules.iter().map(|rule| reading::read_rule(file, &definitions, rule)).collect()
         };
         let readings = files.iter().map(rules).collect();
+        let imports = files.iter().map(|file| reading::read_imports(file, &definitions)).collect();
         // A document is JSON but for sets, which data files cannot have.
         let data = serde_json::to_value(&options.data).unwrap_or_default();
-        Self { files, definitions, readings, data, options }
+        Self { files, definitions, readings, imports, data, options }
     }
 
     /// The paths of the rules that are asked, without `data`.
@@ -117,6 +124,11 @@ impl<'t> Bundle<'t> {
     /// What each rule refers to, with its file.
     fn references(&self) -> impl Iterator<Item = (usize, &Reference)> {
         self.readings().flat_map(|(file, reading)| reading.references.iter().map(move |r| (file, r)))
+    }
+
+    /// What each file imports.
+    fn imports(&self) -> impl Iterator<Item = (usize, &Reference)> {
+        self.imports.iter().enumerate().flat_map(|(file, imports)| imports.iter().map(move |r| (file, r)))
     }
 }
 

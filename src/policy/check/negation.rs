@@ -10,7 +10,7 @@ use super::{
     code::Code,
     defined::is_defined,
     guards::{Guards, guards},
-    reading::{Reading, Reference, Root, Step},
+    reference::{Reading, Reference, Root, Step},
     tree::{Comparison, Expression, Literal, Query},
 };
 use crate::decision::{

@@ -6,132 +6,13 @@
 //!
 //! **Must never know:** what exists below `input` and `data`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     definitions::{Definitions, File, Path},
+    reference::{Call, Callee, Reading, Reference, Root, Step, VariableKind},
     tree::{Assignment, Expression, Head, Literal, Query, Rule, Span, Statement},
 };
-
-/// What a reference begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Root {
-    Input,
-    Data,
-    /// A variable, by name.
-    Variable(String),
-    /// The result of an expression.
-    Result,
-}
-
-/// One step of a reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// `.name` or `["name"]`
-    Name(String),
-    /// `[0]`
-    Number(String),
-    /// `[expression]`, in one spelling for one meaning.
-    Dynamic(String),
-}
-
-/// `input.token.kind`, whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
-    pub root: Root,
-    /// With the byte at which each step stands.
-    pub steps: Vec<(Step, usize)>,
-    /// So many of the first steps do not stand here, but in an import or the definition of a variable.
-    pub elsewhere: usize,
-    /// So many of the first steps have a value for sure, since a variable has it.
-    pub given: usize,
-    pub span: Span,
-    /// The target of a `with`: it is replaced, not read.
-    pub mocked: bool,
-}
-
-/// A call of a function.
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub callee: Callee,
-    pub arguments: usize,
-    /// Where its name stands.
-    pub span: Span,
-}
-
-/// Which function a call names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Callee {
-    /// A rule's path below `data`.
-    Rule(Path),
-    /// A builtin's name, or nobody's.
-    Builtin(String),
-}
-
-/// What sort of thing a name was given to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum VariableKind {
-    Assigned,
-    Some,
-    Parameter,
-    Every,
-}
-
-/// Everything that one definition of a rule mentions.
-#[derive(Debug, Default)]
-pub(super) struct Reading {
-    pub references: Vec<Reference>,
-    pub calls: Vec<Call>,
-    /// Variables that nothing reads, and where they stand.
-    pub unread: Vec<(String, Span, VariableKind)>,
-    /// The imports that are used, by their place in the file's list.
-    pub imports: BTreeSet<usize>,
-    by_span: BTreeMap<Span, usize>,
-    texts: BTreeMap<Span, String>,
-}
-
-impl Reading {
-    /// How an index is spelled: by what it refers to, else by its text.
-    pub(super) fn index_spelling(&self, index: &Expression) -> String {
-        match self.reference(index) {
-            Some(reference) => reference.spelling(usize::MAX),
-            None => format!("text {}", self.texts.get(&index.span()).map_or("", String::as_str)),
-        }
-    }
-
-    /// The reference that an expression is.
-    pub(super) fn reference(&self, expression: &Expression) -> Option<&Reference> {
-        self.by_span.get(&expression.span()).and_then(|index| self.references.get(*index))
-    }
-}
-
-impl Reference {
-    /// The names at its beginning, up to what is found in evaluation.
-    pub(super) fn names(&self) -> Vec<String> {
-        let names = self.steps.iter().map_while(|(step, _)| match step {
-            Step::Name(name) => Some(name.clone()),
-            Step::Number(_) | Step::Dynamic(_) => None,
-        });
-        names.collect()
-    }
-
-    /// One spelling for one meaning: of the first `length` steps.
-    pub(super) fn spelling(&self, length: usize) -> String {
-        let mut text = match &self.root {
-            Root::Input => "input".to_owned(),
-            Root::Data => "data".to_owned(),
-            Root::Variable(name) => format!("variable {name}"),
-            Root::Result => format!("result {}", self.span.start),
-        };
-        for (step, _) in self.steps.iter().take(length) {
-            match step {
-                Step::Name(name) => text.extend([".", name]),
-                Step::Number(name) | Step::Dynamic(name) => text.extend(["[", name, "]"]),
-            }
-        }
-        text
-    }
-}
 
 #[derive(Debug)]
 struct Variable {
@@ -153,6 +34,13 @@ pub(super) fn read_rule<'t>(file: &File<'t>, definitions: &Definitions<'t>, rule
     let mut reader = Reader { file, definitions, scopes: Vec::new(), reading: Reading::default() };
     reader.rule(rule);
     reader.reading
+}
+
+/// What the imports of a file refer to, but for those of the language itself.
+pub(super) fn read_imports<'t>(file: &File<'t>, definitions: &Definitions<'t>) -> Vec<Reference> {
+    let mut reader = Reader { file, definitions, scopes: Vec::new(), reading: Reading::default() };
+    let imports = file.module.imports.iter().map(|import| reader.resolve(&import.refr));
+    imports.filter(|reference| matches!(reference.root, Root::Input | Root::Data)).collect()
 }
 
 /// What an import is called in its file, and the names that it stands for.
@@ -434,11 +322,5 @@ impl<'r> Reader<'r, '_> {
             return below(Root::Data, [&self.file.package[..], &[name.to_owned()]].concat());
         }
         Reference::new(Root::Variable(name.to_owned()))
-    }
-}
-
-impl Reference {
-    fn new(root: Root) -> Self {
-        Self { root, steps: Vec::new(), elsewhere: 0, given: 0, span: Span::default(), mocked: false }
     }
 }

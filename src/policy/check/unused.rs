@@ -6,7 +6,8 @@ use super::{
     Bundle, Found,
     code::Code,
     definitions::Path,
-    reading::{Callee, Root, VariableKind, imported},
+    reading::imported,
+    reference::{Callee, Root, VariableKind},
 };
 
 /// How the names of rules begin that are run for their own sake.

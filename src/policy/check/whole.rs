@@ -3,7 +3,7 @@
 use super::{
     Bundle, Found,
     code::Code,
-    reading::{Root, Step},
+    reference::{Root, Step},
 };
 
 /// Tests are left alone: they run in the interpreter, which reads packages as Rego says.
