@@ -99,7 +99,7 @@ fn plain_name(shape: &Shape) -> &'static str {
 
 fn has_no<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> String {
     let names: Vec<&str> = names.collect();
-    format!("has no field `{name}`{}", did_you_mean(name, &names))
+    format!("has no `{name}`{}", did_you_mean(name, &names))
 }
 
 fn in_data(data: &Known, reference: &Reference) -> Wrong {
@@ -111,8 +111,11 @@ fn in_data(data: &Known, reference: &Reference) -> Wrong {
             (Known::Names(below), Step::Name(name) | Step::Number(name)) => match below.get(name) {
                 Some(known) => known,
                 None => {
-                    let problem = has_no(name, below.keys().map(String::as_str));
-                    return Some((index, format!("{problem}: no rule, data file or document provides it")));
+                    let names: Vec<&str> = below.keys().map(String::as_str).collect();
+                    let more = did_you_mean(name, &names);
+                    let problem =
+                        format!("has no `{name}` (no rule, data file or document provides it){more}");
+                    return Some((index, problem));
                 }
             },
             (Known::Scalar, _) => return Some((index, "is a value with nothing below it".to_owned())),
