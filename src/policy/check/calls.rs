@@ -28,13 +28,13 @@ pub(super) fn find(bundle: &Bundle<'_>) -> Vec<Found> {
     let calls =
         bundle.readings().flat_map(|(file, reading)| reading.calls.iter().map(move |call| (file, call)));
     let found = calls.filter_map(|(file, call)| {
-        let (code, message) = wrong(bundle, call)?;
+        let (code, message) = wrong(bundle, call, bundle.files[file].is_test)?;
         Some(Found { file, at: call.span.start, code, message })
     });
     found.collect()
 }
 
-fn wrong(bundle: &Bundle<'_>, call: &Call) -> Option<(Code, String)> {
+fn wrong(bundle: &Bundle<'_>, call: &Call, is_test: bool) -> Option<(Code, String)> {
     match &call.callee {
         Callee::Rule(path) => {
             let name = format!("data.{}", path.join("."));
@@ -55,6 +55,11 @@ fn wrong(bundle: &Bundle<'_>, call: &Call) -> Option<(Code, String)> {
                      explained or repeated: {instead}"
                 );
                 return Some((Code::ImpureFunction, message));
+            }
+            if name == "print" && !is_test {
+                let message = "`print` is there in tests only: regate's machine does not have it, and refuses \
+                               the bundle";
+                return Some((Code::UnknownFunction, message.to_owned()));
             }
             let Some(expected) = builtin_arguments(name) else {
                 let names: Vec<&str> = builtin_names().collect();

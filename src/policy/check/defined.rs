@@ -72,6 +72,9 @@ pub(super) fn value(rule: &Rule, index: usize) -> Option<&Expression> {
 
 /// Whether a rule always has a value.
 pub(super) fn is_total(bundle: &Bundle<'_>, path: &Path, on_the_way: &mut Vec<Path>) -> bool {
+    if let Some(known) = bundle.total.borrow().get(path) {
+        return *known;
+    }
     if on_the_way.contains(path) {
         return false;
     }
@@ -81,6 +84,7 @@ pub(super) fn is_total(bundle: &Bundle<'_>, path: &Path, on_the_way: &mut Vec<Pa
         Kind::Complete | Kind::Function(_) => is_unconditional(bundle, definition, on_the_way),
     });
     on_the_way.pop();
+    bundle.total.borrow_mut().insert(path.clone(), total);
     total
 }
 

@@ -96,6 +96,15 @@ fn not_null(reading: &Reading, expression: &Expression, guards: &mut Guards) {
 
 /// What must hold when the rule at this path has a value: what all of its definitions ask for.
 fn implied(bundle: &Bundle<'_>, path: &Path, on_the_way: &mut Vec<Path>) -> Guards {
+    if let Some(known) = bundle.proven.borrow().get(path) {
+        return known.clone();
+    }
+    let proven = asked_by_all(bundle, path, on_the_way);
+    bundle.proven.borrow_mut().insert(path.clone(), proven.clone());
+    proven
+}
+
+fn asked_by_all(bundle: &Bundle<'_>, path: &Path, on_the_way: &mut Vec<Path>) -> Guards {
     let mut common: Option<Guards> = None;
     for definition in bundle.definitions.at(path) {
         let reading = bundle.reading(definition);

@@ -114,7 +114,7 @@ fn in_data(data: &Known, reference: &Reference) -> Wrong {
                     let names: Vec<&str> = below.keys().map(String::as_str).collect();
                     let more = did_you_mean(name, &names);
                     let problem =
-                        format!("has no `{name}` (no rule, data file or document provides it){more}");
+                        format!("has no `{name}`: no rule, data file or document provides it{more}");
                     return Some((index, problem));
                 }
             },

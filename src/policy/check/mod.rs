@@ -30,10 +30,13 @@ mod tree;
 mod unused;
 mod whole;
 
+use std::{cell::RefCell, collections::BTreeMap};
+
 use serde_json::Value;
 
-use definitions::{Definition, Definitions, File};
+use definitions::{Definition, Definitions, File, Path};
 use finding::Text;
+use guards::Guards;
 use reference::{Reading, Reference};
 use tree::Module;
 
@@ -79,6 +82,9 @@ struct Bundle<'t> {
     /// What the data files say.
     data: Value,
     options: &'t CheckOptions,
+    /// What was found out of a rule once is not looked for again: rules stand on each other many levels deep.
+    proven: RefCell<BTreeMap<Path, Guards>>,
+    total: RefCell<BTreeMap<Path, bool>>,
 }
 
 /// A finding before its byte is made a place.
@@ -99,7 +105,8 @@ impl<'t> Bundle<'t> {
         let imports = files.iter().map(|file| reading::read_imports(file, &definitions)).collect();
         // A document is JSON but for sets, which data files cannot have.
         let data = serde_json::to_value(&options.data).unwrap_or_default();
-        Self { files, definitions, readings, imports, data, options }
+        let (proven, total) = Default::default();
+        Self { files, definitions, readings, imports, data, options, proven, total }
     }
 
     /// The paths of the rules that are asked, without `data`.

@@ -1,6 +1,9 @@
 //! Whether the rules can be served at all: `compile`.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use regex::Regex;
 
@@ -20,7 +23,7 @@ pub(super) fn compile(sources: &[CheckedSource], options: &CheckOptions) -> Vec<
     let served: Vec<RegoSource> =
         sources.iter().filter(|source| !source.is_test).map(|source| source.source.clone()).collect();
     let all: Vec<RegoSource> = sources.iter().map(|source| source.source.clone()).collect();
-    let whole = sources.first().map_or("", |source| &source.source.name);
+    let whole = &folder_of(&served);
     let optional = |index: usize| options.optional_entrypoints.get(index).cloned().unwrap_or_default();
     let serving = options.entrypoints.iter().map(|entrypoint| {
         let compile_options = CompileOptions {
@@ -47,6 +50,15 @@ pub(super) fn compile(sources: &[CheckedSource], options: &CheckOptions) -> Vec<
     }
     findings.dedup();
     findings
+}
+
+/// What is named when no file is to blame: the folder in which all lie.
+fn folder_of(sources: &[RegoSource]) -> String {
+    let Some((first, others)) = sources.split_first() else { return ".".to_owned() };
+    let holds_all = |folder: &&Path| others.iter().all(|other| Path::new(&other.name).starts_with(folder));
+    let folder =
+        Path::new(&first.name).ancestors().find(holds_all).filter(|path| !path.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).display().to_string()
 }
 
 /// An error of the compiler. One that names no place is the whole bundle's.
