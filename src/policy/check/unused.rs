@@ -71,9 +71,13 @@ pub(super) fn rules(bundle: &Bundle<'_>) -> Vec<Found> {
         path.last().is_some_and(|name| TEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
     };
     let mut waiting: Vec<&Path> = calls.keys().copied().filter(|path| is_test(path)).collect();
-    for entrypoint in bundle.entrypoints() {
-        waiting.extend(bundle.definitions.touched(&entrypoint));
+    let asked: Vec<&Path> =
+        bundle.entrypoints().flat_map(|entrypoint| bundle.definitions.touched(&entrypoint)).collect();
+    if asked.is_empty() {
+        // The entrypoint is misspelt, which is said already: then nothing is reached.
+        return Vec::new();
     }
+    waiting.extend(asked);
     let mut reached: BTreeSet<&Path> = BTreeSet::new();
     while let Some(path) = waiting.pop() {
         if reached.insert(path) {
