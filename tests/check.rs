@@ -105,6 +105,12 @@ fn a_typing_error_planted_in_the_shipped_bundle_is_found_at_its_line() {
     type Plant<'a> = (&'a str, &'a str, &'a str, &'a str);
     let plants: &[Plant<'_>] = &[
         (
+            "policies/regate.rego",
+            "input.token.kind == \"project\"",
+            "input.token.kind == \"projects\"",
+            "unknown-value",
+        ),
+        (
             "policies/project_token.rego",
             "token.scope_pull == true",
             "token.scope_pul == true",

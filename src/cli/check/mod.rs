@@ -44,7 +44,7 @@ Examples:
   regate check --explain unknown-input          what a finding means, with a bad and a good example
 
 Where something is meant, say so, and why, at the end of the line or on the line above:
-  allow if not startswith(input.request.host, \"admin.\") # regate:allow negated-undefined no host, no admin
+  allow if not startswith(input.request.host, \"admin.\") # regate:allow negated-undefined meant
 For a whole file: # regate:allow-file CODE")]
 pub(in crate::cli) struct Check {
     /// Policy and test folders or files

@@ -39,7 +39,7 @@ pub(super) fn apply(files: &[File<'_>], found: Vec<Found>, options: &CheckOption
         for allow in allows.into_iter().filter(|allow| !allow.used) {
             let message = match allow.code {
                 // Not looked for, so not missed.
-                Ok(Code::UnknownInput | Code::NegatedUndefined) if !options.input_schema => continue,
+                Ok(Code::UnknownInput | Code::UnknownValue) if !options.input_schema => continue,
                 Ok(code) => format!("there is no `{code}` here: remove the comment"),
                 Err(name) => {
                     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();

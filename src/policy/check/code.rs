@@ -44,6 +44,7 @@ codes! {
     Compile = "compile", Error, "the bundle cannot be read or compiled";
     UnknownInput = "unknown-input", Error, "a field of `input` that does not exist";
     UnknownData = "unknown-data", Error, "a place below `data` that nothing provides";
+    UnknownValue = "unknown-value", Error, "a comparison with a text that never stands there";
     UnknownFunction = "unknown-function", Error, "a function that is neither a rule nor a builtin";
     WrongArguments = "wrong-arguments", Error, "a function is called with too many or too few arguments";
     ImpureFunction = "impure-function", Error, "a function whose result depends on more than input and data";

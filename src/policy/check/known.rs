@@ -124,6 +124,28 @@ fn in_data(data: &Known, reference: &Reference) -> Wrong {
     None
 }
 
+/// The shape of what a reference finds in `input` or in a document of the database, as far as it has one.
+pub(super) fn shape_of(bundle: &Bundle<'_>, reference: &Reference) -> Option<Shape> {
+    let (mut shape, from) = match (&reference.root, reference.steps.first()) {
+        (Root::Input, _) if bundle.options.input_schema => (INPUT, 0),
+        (Root::Data, Some((Step::Name(document), _))) => {
+            (DOCUMENTS.iter().find(|(name, _)| name == document)?.1, 1)
+        }
+        _ => return None,
+    };
+    for (step, _) in reference.steps.iter().skip(from) {
+        while let Shape::Nullable(inner) = shape {
+            shape = *inner;
+        }
+        shape = match (shape, step) {
+            (Shape::Object(fields), Step::Name(name)) => fields.iter().find(|(field, _)| field == name)?.1,
+            (Shape::List(below) | Shape::Map(below), _) => *below,
+            _ => return None,
+        };
+    }
+    Some(shape)
+}
+
 /// Everything that something provides below `data`.
 fn provided(bundle: &Bundle<'_>) -> Known {
     let mut known = of_value(&bundle.data);

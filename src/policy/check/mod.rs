@@ -28,6 +28,7 @@ mod serving;
 mod tests;
 mod tree;
 mod unused;
+mod values;
 mod whole;
 
 use std::{cell::RefCell, collections::BTreeMap};
@@ -149,6 +150,7 @@ pub fn check(sources: &[CheckedSource], options: &CheckOptions) -> Vec<Finding> 
         let bundle = Bundle::new(&files, options);
         let concerns = [
             known::find,
+            values::find,
             calls::find,
             unused::imports,
             unused::variables,

@@ -104,6 +104,17 @@ fn bad_rules_are_found_and_good_ones_let_alone() {
         ("import data.regate as r\n\np if r.decison", &["unknown-data"]),
         ("p if { some u in data.users; u.rol == \"admin\" }", &["unknown-data"]),
         ("p if { projects := data.projects; projects.x.publik }", &["unknown-data"]),
+        // unknown-value
+        ("p if input.token.kind != \"mpc\"", &["unknown-value"]),
+        ("p if \"mpc\" = input.token.kind", &["unknown-value"]),
+        ("p if { t := input.token; t.kind in {\"mcp\", \"globl\"} }", &["unknown-value"]),
+        ("p if not data.users.x.role == \"root\"", &["unknown-value"]),
+        ("p := [u | some u in data.users; u.role == \"root\"]", &["unknown-value"]),
+        (
+            "p if { input.token.kind == \"session\"; input.request.method == \"FETCH\"; input.token.kind != null }",
+            &[],
+        ),
+        ("p if { input.token.kind in data.routes.names; \"x\" in input.request.path }", &[]),
         // unknown-function, wrong-arguments, impure-function
         ("p if nosuch(1)", &["unknown-function"]),
         ("import data.regate as r\n\np if r.check(1)", &["unknown-function"]),
@@ -131,7 +142,7 @@ fn bad_rules_are_found_and_good_ones_let_alone() {
         ("f(\"x\", b) := b", &[]),
         ("f(a) := 1 if a == 1\n\nelse := 2", &[]),
         // conflicting-rules
-        ("p := 1 if input.token.kind == \"a\"\n\np := 2 if input.token.kind == \"b\"", &[]),
+        ("p := 1 if input.request.method == \"A\"\n\np := 2 if input.request.method == \"B\"", &[]),
         ("p := 1 if input.user.disabled\n\np := 2 if not input.user.disabled", &[]),
         ("p if input.user.disabled\n\np := false if input.token.scope_pull", &["conflicting-rules"]),
         ("f(x) := 1 if x > 1\n\nf(x) := 2 if x > 2", &["conflicting-rules"]),
