@@ -164,6 +164,8 @@ pub fn check(sources: &[CheckedSource], options: &CheckOptions) -> Vec<Finding> 
         let found: Vec<Found> = concerns.iter().flat_map(|find| find(&bundle)).collect();
         findings.extend(allow::apply(&files, found, options));
     }
+    let of_the_engine = findings.iter_mut().filter(|finding| finding.code == Code::Compile);
+    of_the_engine.for_each(|finding| serving::in_characters(finding, sources));
     findings.sort_by(Finding::in_order);
     findings.dedup();
     findings

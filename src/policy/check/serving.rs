@@ -18,6 +18,9 @@ static PLACE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?m)^(?:\s*-->\s*)?(?P<file>[^\n]+?\.rego):(?P<line>\d+)(?::(?P<column>\d+))?:?").ok()
 });
 
+/// How many columns a tab is to the engine.
+const TAB_WIDTH: usize = 4;
+
 /// Compiles what is served as `serve` would, then everything as `test` would.
 pub(super) fn compile(sources: &[CheckedSource], options: &CheckOptions) -> Vec<Finding> {
     let served: Vec<RegoSource> =
@@ -67,8 +70,24 @@ pub(super) fn finding(error: &CompileError, whole: &str) -> Finding {
     let found = PLACE.as_ref().and_then(|place| place.captures(&text));
     let number = |name: &str| found.as_ref()?.name(name)?.as_str().parse().ok();
     let file = found.as_ref().and_then(|found| found.name("file")).map_or(whole, |file| file.as_str());
-    let place = number("line").map(|line| Place { line, column: number("column").unwrap_or(1) });
+    let place = number("line")
+        .map(|line: usize| Place { line: line.max(1), column: number("column").unwrap_or(1).max(1) });
     Finding { file: file.to_owned(), place, code: Code::Compile, message: said(&text) }
+}
+
+/// The column in characters, in place of the engine's, which counts a tab as four.
+pub(super) fn in_characters(finding: &mut Finding, sources: &[CheckedSource]) {
+    let source = sources.iter().find(|checked| checked.source.name == finding.file);
+    let (Some(source), Some(place)) = (source, &mut finding.place) else { return };
+    let line = source.source.text.lines().nth(place.line - 1).unwrap_or_default();
+    let mut before = place.column - 1;
+    let passed = line.chars().take_while(|character| {
+        let width = if *character == '\t' { TAB_WIDTH } else { 1 };
+        let passed = before >= width;
+        before = before.saturating_sub(width);
+        passed
+    });
+    place.column = passed.count() + 1;
 }
 
 /// What the engine says, without its picture of the place.

@@ -186,6 +186,7 @@ fn bad_rules_are_found_and_good_ones_let_alone() {
 #[test]
 fn messages_say_what_to_do_and_where() {
     let cases = [
+        ("p if {\n\tx := := 1\n}", "4:7", "expecting expression"),
         ("p if input.tokn.kind", "3:12", "`input` has no `tokn`, did you mean `token`?"),
         ("p if data.colaborators.x", "3:11", "did you mean `collaborators`?"),
         (
