@@ -48,6 +48,9 @@ pub enum CommandError {
     /// The policy does not compile.
     #[error("the policy does not compile")]
     Policy(#[from] CompileError),
+    /// There is nothing to check.
+    #[error("nothing was checked")]
+    NothingToCheck(#[source] LoadError),
     /// Policy tests could not run.
     #[error("the policy tests could not run")]
     Test(#[from] TestError),
@@ -104,6 +107,7 @@ impl CommandError {
             Self::Usage(_) => Exit::Usage,
             Self::Nothing { .. }
             | Self::Configuration(_)
+            | Self::NothingToCheck(_)
             | Self::Test(_)
             | Self::Store(_)
             | Self::Import(_)

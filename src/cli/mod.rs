@@ -7,6 +7,7 @@
 //!
 //! **To add one more** command: a module with its flags and a `run`, a variant of [`Command`].
 
+mod check;
 mod configuration;
 mod decide;
 mod demo;
@@ -33,7 +34,7 @@ pub use exit::{CommandError, Exit};
     version,
     about = "A policy decision point for gateways: Rego rules over token and collaborator data",
     after_help = "Exit codes: 0 done (decide: allowed), 1 could not be done, 2 failed (test: a test failed; \
-                  decide: denied), 3 the policy folder is broken, 64 wrong usage.\n\
+                  check: something was found; decide: denied), 3 the policy folder is broken, 64 wrong usage.\n\
                   Try it: regate serve --demo",
     propagate_version = true
 )]
@@ -47,6 +48,7 @@ enum Command {
     Serve(serve::Serve),
     Decide(decide::Decide),
     Test(test::Test),
+    Check(check::Check),
     Import(import::Import),
     Migrate(migrate::Migrate),
     Token(token::Token),
@@ -67,6 +69,7 @@ pub fn run() -> Exit {
         Command::Serve(command) => command.run(),
         Command::Decide(command) => command.run(),
         Command::Test(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Token(command) => command.run(),

@@ -13,6 +13,7 @@
 mod agreement;
 mod assignments;
 mod basis;
+mod builtins;
 mod bundle;
 mod decide;
 mod document;
@@ -42,6 +43,7 @@ pub type Document = regorus::Value;
 
 pub use agreement::{Disagreement, RecordedQuestion, disagreement, record_questions};
 pub use basis::{Basis, Update};
+pub use builtins::{builtin_arguments, builtin_names};
 pub use bundle::{
     Bundle, CompileError, CompileOptions, EngineChoice, Entrypoint, EntrypointPaths, EvaluatingEngine,
     EvaluationBudget, RegoSource, RegoVersion, TIME_CHECK_INTERVAL,

@@ -188,6 +188,20 @@ impl Gathering {
     }
 }
 
+/// Whether a file below a root holds tests, or what tests share: its name ends in `_test.rego`, or it lies in
+/// a folder called `test`, `tests`, or something that ends in `-tests`
+/// or `_tests`. The root's own name counts too.
+pub fn is_test_file(root: &Path, file: &Path) -> bool {
+    let Ok(within) = file.strip_prefix(root) else { return false };
+    let is_test_folder = |name: &std::ffi::OsStr| {
+        let name = name.to_string_lossy();
+        let last_word = name.rsplit(['-', '_']).next();
+        matches!(last_word, Some("test" | "tests"))
+    };
+    root.file_name().into_iter().chain(within.parent().into_iter().flatten()).any(is_test_folder)
+        || file.to_string_lossy().ends_with("_test.rego")
+}
+
 fn is_policy_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "rego")
         || path.file_name().is_some_and(|name| name == "data.json" || name == "data.yaml")

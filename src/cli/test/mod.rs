@@ -88,6 +88,7 @@ enum Format {
     Junit,
 }
 
+/// `v0` or `v1`.
 pub(in crate::cli) fn rego_version(text: &str) -> Result<RegoVersion, String> {
     match text {
         "v0" => Ok(RegoVersion::V0),
