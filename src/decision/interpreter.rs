@@ -1,11 +1,16 @@
 //! The interpreter: for policy tests, which need the `with` keyword that the virtual machine lacks,
 //! and to hold the virtual machine against.
 
-use regorus::{Engine, Value};
+use std::time::Duration;
+
+use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 
 use super::{
     Document,
-    bundle::{Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, compile_all, engine_with, message},
+    bundle::{
+        Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, TIME_CHECK_INTERVAL, compile_all,
+        engine_with, message,
+    },
 };
 
 /// Rules and data, ready to be evaluated one rule at a time.
@@ -78,8 +83,15 @@ impl Interpreter {
         Ok(tests)
     }
 
-    /// Evaluates one test.
-    pub fn run(&mut self, test: &RuleTest) -> TestOutcome {
+    /// Evaluates one test, for at most `limit`.
+    pub fn run(&mut self, test: &RuleTest, limit: Option<Duration>) -> TestOutcome {
+        match limit {
+            None => self.0.clear_execution_timer_config(),
+            Some(limit) => {
+                let check_interval = TIME_CHECK_INTERVAL;
+                self.0.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval });
+            }
+        }
         match self.0.eval_rule(test.path.clone()) {
             Ok(Value::Bool(true)) => TestOutcome::Passed,
             Ok(_) => TestOutcome::Failed,

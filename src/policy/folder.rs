@@ -1,16 +1,20 @@
 //! The files of a bundle: which they are, where a data file lands, and the hash of it all.
 
 use std::{
-    fs,
+    fs::OpenOptions,
+    io::Read as _,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use thiserror::Error;
-use walkdir::WalkDir;
 
-use super::shipped;
+use super::{
+    load_error::LoadError,
+    shipped,
+    survey::{BundleLimits, Survey, is_rego},
+};
 use crate::{
     decision::{Document, RegoSource, document},
     types::PolicyRevision,
@@ -34,47 +38,24 @@ pub struct Files {
     pub data: Document,
     /// The hash of names and contents.
     pub revision: PolicyRevision,
+    /// Each file, by name.
+    pub digests: Vec<FileDigest>,
 }
 
-/// Why files could not be read as a bundle. Each names the file.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// The file system said no.
-    #[error("{path}: cannot be read")]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// What it said.
-        source: std::io::Error,
-    },
-    /// Rego and data files are UTF-8.
-    #[error("{path}: is not UTF-8")]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Not JSON, or not YAML.
-    #[error("{path}: {message}")]
-    Data {
-        /// The file.
-        path: PathBuf,
-        /// The parser's message.
-        message: String,
-    },
-    /// Two data files give one place two values.
-    #[error("{path}: data.{place} is also defined by another data file")]
-    Conflict {
-        /// The later file.
-        path: PathBuf,
-        /// The path below `data`.
-        place: String,
-    },
-    /// There is nothing to decide with.
-    #[error("{path}: there is no .rego file in it")]
-    NoRules {
-        /// The folder.
-        path: PathBuf,
-    },
+/// One file of a bundle, as others may compare it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDigest {
+    /// Its name within the bundle.
+    pub name: String,
+    /// The SHA-256 of its content.
+    pub sha256: [u8; 32],
+}
+
+impl FileDigest {
+    /// The digest as 64 hex digits.
+    pub fn hex(&self) -> String {
+        self.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl PolicySource {
@@ -98,62 +79,98 @@ impl PolicySource {
 /// # Errors
 /// [`LoadError`], which names the file.
 pub fn load(source: &PolicySource) -> Result<Files, LoadError> {
-    let mut gathering = Gathering::default();
+    let limits = BundleLimits::default();
     match source {
-        PolicySource::Shipped => {
-            for (name, text) in shipped::FILES {
-                gathering.take(Path::new(""), Path::new(name), (*text).to_owned())?;
-            }
-        }
+        PolicySource::Shipped => shipped(),
         PolicySource::Paths(paths) => {
-            for path in paths {
-                gathering.read(path)?;
-            }
-            if gathering.sources.is_empty() {
-                let path = paths.first().cloned().unwrap_or_default();
-                return Err(LoadError::NoRules { path });
-            }
+            let mut gathering = Gathering::default();
+            gathering.read(Survey::of(paths, limits, None), limits)?;
+            gathering.finish(paths)
         }
     }
-    Ok(gathering.finish())
 }
 
+/// The bundle that is built in.
+pub(super) fn shipped() -> Result<Files, LoadError> {
+    let mut gathering = Gathering::default();
+    gathering.take_shipped()?;
+    gathering.finish(&[])
+}
+
+/// A bundle on its way from bytes to [`Files`].
 #[derive(Default)]
-struct Gathering {
+pub(super) struct Gathering {
     sources: Vec<RegoSource>,
     data: Map<String, Value>,
-    hashed: Vec<(String, [u8; 32])>,
+    hashed: Vec<FileDigest>,
+}
+
+/// Reads one file, of at most `limit` bytes.
+fn bytes_of(path: &Path, limits: BundleLimits) -> Result<Vec<u8>, LoadError> {
+    let failed = |source| LoadError::Read { path: path.to_owned(), source };
+    // A pipe that took the file's place since it was looked at must not hold us up.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(LoadError::NotAFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::new();
+    file.take(limits.bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limits.bytes {
+        return Err(LoadError::TooLarge { path: path.to_owned(), limit: limits.bytes });
+    }
+    Ok(bytes)
+}
+
+/// The hash of the files that a look found, read but not understood.
+pub(super) fn digest(survey: Survey, limits: BundleLimits) -> Result<PolicyRevision, LoadError> {
+    if let Some(problem) = survey.problem {
+        return Err(problem);
+    }
+    let digests = survey.files.iter().map(|file| {
+        let sha256 = Sha256::digest(bytes_of(&file.path, limits)?).into();
+        Ok(FileDigest { name: file.within.display().to_string(), sha256 })
+    });
+    Ok(revision_of(&mut digests.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Puts the files in order, and hashes them all.
+fn revision_of(digests: &mut [FileDigest]) -> PolicyRevision {
+    digests.sort_by(|left, right| (&left.name, left.sha256).cmp(&(&right.name, right.sha256)));
+    let mut digest = Sha256::new();
+    for FileDigest { name, sha256 } in digests.iter() {
+        // Each name with its length, so that no two sets of files run together to the same bytes.
+        digest.update((name.len() as u64).to_be_bytes());
+        digest.update(name.as_bytes());
+        digest.update(sha256);
+    }
+    PolicyRevision::from_digest(&digest.finalize())
 }
 
 impl Gathering {
-    fn read(&mut self, root: &Path) -> Result<(), LoadError> {
-        let visible = |name: &std::ffi::OsStr| !name.as_encoded_bytes().starts_with(b".");
-        let entries = WalkDir::new(root)
-            .follow_links(true)
-            .sort_by_file_name()
-            .into_iter()
-            .filter_entry(|entry| entry.depth() == 0 || visible(entry.file_name()));
-        for entry in entries {
-            let entry = entry.map_err(|error| LoadError::Read {
-                path: error.path().unwrap_or(root).to_owned(),
-                source: error.into(),
-            })?;
-            if entry.file_type().is_file() && is_policy_file(entry.path()) {
-                let path = entry.path();
-                let bytes =
-                    fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-                let text =
-                    String::from_utf8(bytes).map_err(|_| LoadError::NotUtf8 { path: path.to_owned() })?;
-                self.take(root, path, text)?;
-            }
+    /// Reads the files that a look found.
+    pub(super) fn read(&mut self, survey: Survey, limits: BundleLimits) -> Result<(), LoadError> {
+        if let Some(problem) = survey.problem {
+            return Err(problem);
+        }
+        for file in &survey.files {
+            let path = &file.path;
+            let text = String::from_utf8(bytes_of(path, limits)?)
+                .map_err(|_| LoadError::NotUtf8 { path: path.to_owned() })?;
+            self.take(&file.within, path, text)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, root: &Path, path: &Path, text: String) -> Result<(), LoadError> {
-        let within = path.strip_prefix(root).unwrap_or(path);
-        self.hashed.push((within.display().to_string(), Sha256::digest(text.as_bytes()).into()));
-        if path.extension().is_some_and(|extension| extension == "rego") {
+    /// Reads what is built in.
+    pub(super) fn take_shipped(&mut self) -> Result<(), LoadError> {
+        let mut files = shipped::FILES.iter();
+        files.try_for_each(|(name, text)| self.take(Path::new(name), Path::new(name), (*text).to_owned()))
+    }
+
+    fn take(&mut self, within: &Path, path: &Path, text: String) -> Result<(), LoadError> {
+        let sha256 = Sha256::digest(text.as_bytes()).into();
+        self.hashed.push(FileDigest { name: within.display().to_string(), sha256 });
+        if is_rego(path) {
             self.sources.push(RegoSource { name: path.display().to_string(), text });
             return Ok(());
         }
@@ -171,26 +188,46 @@ impl Gathering {
             .map_err(|place| LoadError::Conflict { path: path.to_owned(), place })
     }
 
-    fn finish(mut self) -> Files {
-        self.hashed.sort();
-        let mut digest = Sha256::new();
-        for (name, content) in &self.hashed {
-            // Each name with its length, so that no two sets of files run together to the same bytes.
-            digest.update((name.len() as u64).to_be_bytes());
-            digest.update(name.as_bytes());
-            digest.update(content);
+    /// What was read, as one bundle from `paths`.
+    pub(super) fn finish(mut self, paths: &[PathBuf]) -> Result<Files, LoadError> {
+        if self.sources.is_empty() {
+            return Err(LoadError::NoRules { path: paths.first().cloned().unwrap_or_default() });
         }
-        Files {
-            sources: self.sources,
-            data: document(Value::Object(self.data)),
-            revision: PolicyRevision::from_digest(&digest.finalize()),
-        }
+        let revision = revision_of(&mut self.hashed);
+        let data = document(Value::Object(self.data));
+        Ok(Files { sources: self.sources, data, revision, digests: self.hashed })
     }
 }
 
-fn is_policy_file(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "rego")
-        || path.file_name().is_some_and(|name| name == "data.json" || name == "data.yaml")
+/// What stands beside a bundle: the tests of it.
+pub(super) struct Beside {
+    /// Its own rules.
+    pub sources: Vec<RegoSource>,
+    /// The bundle's data and its own, merged; `None` when it has none.
+    pub data: Option<Document>,
+    /// The hash of its own files.
+    pub revision: PolicyRevision,
+}
+
+impl Gathering {
+    /// What was read from `paths`, as something that stands beside `bundle`.
+    pub(super) fn joined_with(mut self, bundle: &Self, paths: &[PathBuf]) -> Result<Beside, LoadError> {
+        let path = || paths.first().cloned().unwrap_or_default();
+        if self.sources.is_empty() {
+            return Err(LoadError::NoRules { path: path() });
+        }
+        let data = match self.data.is_empty() {
+            true => None,
+            // Copied only now: the data of a bundle may be large, and that of tests rarely is there.
+            false => {
+                let mut data = bundle.data.clone();
+                merge(&mut data, self.data, "")
+                    .map_err(|place| LoadError::Conflict { path: path(), place })?;
+                Some(document(Value::Object(data)))
+            }
+        };
+        Ok(Beside { sources: self.sources, data, revision: revision_of(&mut self.hashed) })
+    }
 }
 
 fn read_data(path: &Path, text: &str) -> Result<Value, LoadError> {

@@ -1,18 +1,33 @@
 //! From a folder to a live program.
 //!
 //! **For:** finding a bundle's files and reading them as OPA would, compiling them through
-//! `decision`, running policy tests, and holding what decisions are made from at this moment
-//! ([`Live`]). Later: watching the folder and swapping bundles while serving.
+//! `decision`, running policy tests, holding what decisions are made from at this moment
+//! ([`Live`]), and keeping it what the folder says while serving ([`FirstBundle`], [`Reloader`]).
 //!
 //! **Must never know:** HTTP, SQL, what a rule means. It does not evaluate a question.
 //!
-//! **To add one more** kind of data file: a case in `folder::read_data`.
+//! **To add one more** kind of data file: a case in `folder::read_data`; step that a bundle must pass:
+//! a function in `activation`, and its line in `activation::pass`.
 
+mod activation;
+mod candidate;
 mod folder;
+mod inbox;
 mod live;
+mod load_error;
+mod reloader;
 mod shipped;
+mod status;
+mod survey;
 mod testing;
+mod watch;
 
-pub use folder::{Files, LoadError, PolicySource, load};
+pub use activation::{ActivationFailure, Stage, TestSummary};
+pub use folder::{FileDigest, Files, PolicySource, load};
+pub use inbox::Gather;
 pub use live::{Live, LiveBasis, RevisionTimeout, Source};
+pub use load_error::LoadError;
+pub use reloader::{FirstBundle, Policies, PolicySettings, Reloader, StartError, WatchOptions};
+pub use status::{ActivePolicy, FailedActivation, PolicyState};
+pub use survey::BundleLimits;
 pub use testing::{TestError, TestReport, TestResult, run_tests};

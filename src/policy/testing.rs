@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 use thiserror::Error;
 
-use super::folder::{LoadError, PolicySource, load};
+use super::{
+    folder::{Files, PolicySource, load},
+    load_error::LoadError,
+};
 use crate::decision::{CompileError, Interpreter, RegoVersion, RuleTest, TestOutcome};
 
 /// Why tests could not run at all.
@@ -53,14 +56,29 @@ pub fn run_tests(
     version: RegoVersion,
     only: Option<&Regex>,
 ) -> Result<TestReport, TestError> {
-    let files = load(source)?;
+    Ok(run_tests_of(load(source)?, version, only, None)?)
+}
+
+/// The same of files that were read already. Beyond `time` for all of them, a test that is running, and
+/// each that is left, is an error.
+pub(super) fn run_tests_of(
+    files: Files,
+    version: RegoVersion,
+    only: Option<&Regex>,
+    time: Option<Duration>,
+) -> Result<TestReport, CompileError> {
     let mut interpreter = Interpreter::new(&files.sources, files.data, version)?;
     let selected =
         interpreter.tests()?.into_iter().filter(|test| only.is_none_or(|regex| regex.is_match(&test.path)));
+    let all_begun = Instant::now();
     let results = selected
         .map(|test| {
             let begun = Instant::now();
-            let outcome = interpreter.run(&test);
+            let left = time.map(|time| time.saturating_sub(all_begun.elapsed()));
+            let outcome = match left {
+                Some(Duration::ZERO) => TestOutcome::Error("there was no time left to run it".to_owned()),
+                left => interpreter.run(&test, left),
+            };
             TestResult { test, outcome, duration: begun.elapsed() }
         })
         .collect();

@@ -10,6 +10,7 @@ use crate::{
     api::HttpBounds,
     decision::{EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
+    policy::{BundleLimits, WatchOptions},
     telemetry::LogFormat,
     types::{SecretText, TenantId},
 };
@@ -187,6 +188,15 @@ const fn document_interval() -> Duration {
 pub struct PolicySection {
     /// The policy folder. Left out: the shipped bundle, which is built in.
     pub folder: Option<PathBuf>,
+    /// A folder of tests that a bundle must pass before it decides. Left out: only those within the bundle.
+    pub tests: Option<PathBuf>,
+    /// Whether the system is asked to tell of changes of the files.
+    pub watch: bool,
+    /// How often the files are looked at, told or not.
+    #[serde(deserialize_with = "duration")]
+    pub check_interval: Duration,
+    /// Bytes of all files of a bundle; of the tests as well.
+    pub max_bundle_bytes: u64,
     /// The rule that gateways' questions ask.
     pub entrypoint: String,
     /// The rule that regate's own management API asks.
@@ -206,8 +216,13 @@ impl Default for PolicySection {
     fn default() -> Self {
         let paths = EntrypointPaths::default();
         let budget = EvaluationBudget::default();
+        let watch = WatchOptions::default();
         Self {
             folder: None,
+            tests: None,
+            watch: watch.events,
+            check_interval: watch.interval,
+            max_bundle_bytes: BundleLimits::default().bytes,
             entrypoint: paths.decision,
             management_entrypoint: paths.management,
             authzen_entrypoint: paths.authzen,
