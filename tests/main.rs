@@ -16,5 +16,6 @@ mod harness;
 mod http;
 mod live;
 mod policies;
+mod reload;
 mod rooms;
 mod store;

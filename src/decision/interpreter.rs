@@ -11,6 +11,8 @@ use super::{
         Bundle, CompileError, Entrypoint, RegoSource, RegoVersion, TIME_CHECK_INTERVAL, compile_all,
         engine_with, message,
     },
+    function_calls::find_recursion,
+    syntax,
 };
 
 /// Rules and data, ready to be evaluated one rule at a time.
@@ -46,9 +48,13 @@ impl Interpreter {
     /// Reads rules and data.
     ///
     /// # Errors
-    /// [`CompileError`] when a rule does not parse, or the data is not an object.
+    /// [`CompileError`] when a rule does not parse, a function calls itself, or the data is not an object.
     pub fn new(sources: &[RegoSource], data: Document, version: RegoVersion) -> Result<Self, CompileError> {
-        engine_with(sources, data, version).map(Self)
+        let engine = engine_with(sources, data, version)?;
+        match find_recursion(sources, &syntax::trees(&engine)?) {
+            Some(chain) => Err(CompileError::Recursion(chain.join(" -> "))),
+            None => Ok(Self(engine)),
+        }
     }
 
     /// An interpreter of a bundle's own rules, over `data`.

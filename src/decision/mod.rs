@@ -17,6 +17,7 @@ mod decide;
 mod document;
 mod evaluator;
 pub mod facts;
+mod function_calls;
 mod gateway;
 mod input;
 mod interpreter;

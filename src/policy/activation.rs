@@ -15,9 +15,6 @@ use super::{
 };
 use crate::decision::{Bundle, CompileError, CompileOptions, SourcePlace, TestOutcome};
 
-/// So long all tests of a bundle may take together.
-const TEST_TIME: Duration = Duration::from_secs(60);
-
 /// A step on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -94,9 +91,13 @@ pub(super) fn load(places: &Places) -> Result<Candidate, ActivationFailure> {
 
 /// Takes a candidate through every step behind loading. To add one more: a function like those below,
 /// and its line here.
-pub(super) fn pass(candidate: &Candidate, options: &CompileOptions) -> Result<Passed, ActivationFailure> {
+pub(super) fn pass(
+    candidate: &Candidate,
+    options: &CompileOptions,
+    test_time: Duration,
+) -> Result<Passed, ActivationFailure> {
     let bundle = guarded(Stage::Compile, || compile(candidate, options))?;
-    let tests = guarded(Stage::Test, || test(candidate, options))?;
+    let tests = guarded(Stage::Test, || test(candidate, options, test_time))?;
     Ok(Passed { bundle: Arc::new(bundle), tests })
 }
 
@@ -123,9 +124,13 @@ fn in_compiling(stage: Stage, before: &str, error: &CompileError) -> ActivationF
     ActivationFailure { stage, message: format!("{before}{text}"), place }
 }
 
-fn test(candidate: &Candidate, options: &CompileOptions) -> Result<Option<TestSummary>, ActivationFailure> {
+fn test(
+    candidate: &Candidate,
+    options: &CompileOptions,
+    time: Duration,
+) -> Result<Option<TestSummary>, ActivationFailure> {
     let Some(files) = &candidate.tests else { return Ok(None) };
-    let report = run_tests_of(files.clone(), options.rego_version, None, Some(TEST_TIME))
+    let report = run_tests_of(files.clone(), options.rego_version, None, Some(time))
         .map_err(|error| in_compiling(Stage::Test, "the tests could not run: ", &error))?;
     let failed = |message, place| Err(ActivationFailure { stage: Stage::Test, message, place });
     if let Some(first) = report.failures().next() {

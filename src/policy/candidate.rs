@@ -124,7 +124,11 @@ impl Places {
         Ok(Candidate { policy, tests: Some(tests), fingerprint })
     }
 
-    fn fingerprint(&self) -> Result<Fingerprint, LoadError> {
+    /// What identifies the content of this moment, read but not understood.
+    ///
+    /// # Errors
+    /// [`LoadError`], which names the file.
+    pub fn fingerprint(&self) -> Result<Fingerprint, LoadError> {
         let Look { policy, tests } = self.look();
         let policy = match &self.source {
             PolicySource::Shipped => shipped()?.revision,

@@ -27,8 +27,15 @@ pub struct PolicySettings {
     pub tests: Vec<PathBuf>,
     /// How much it may be.
     pub limits: BundleLimits,
+    /// How long all tests of a bundle may take together.
+    pub test_time: Duration,
     /// What it is compiled with.
     pub compile: CompileOptions,
+}
+
+impl PolicySettings {
+    /// So long tests may take, unless something else is said.
+    pub const TEST_TIME: Duration = Duration::from_secs(60);
 }
 
 /// How changes are found.
@@ -99,7 +106,7 @@ impl FirstBundle {
         let preparing = preparing.spawn(move || {
             let places = settings.places();
             let candidate = load(&places)?;
-            let passed = pass(&candidate, &settings.compile)?;
+            let passed = pass(&candidate, &settings.compile, settings.test_time)?;
             let source = settings.source.describe();
             let active =
                 ActivePolicy::new(&candidate, &passed, source, &settings.compile.entrypoints, clock.now());
@@ -226,8 +233,12 @@ impl Keeper {
         let look = self.look_and_watch();
         let alike = self.seen.as_ref().is_some_and(|seen| seen.is_like(&look));
         self.seen = Some(look);
-        if alike && !read && !self.unsteady {
-            return;
+        if alike && !self.unsteady {
+            // Most likely nothing changed. To make sure, the files need not be understood.
+            let same = || self.places.fingerprint().is_ok_and(|now| self.tried.as_ref() == Some(&now));
+            if !read || (!self.load_failed() && same()) {
+                return;
+            }
         }
         match self.load() {
             Ok(candidate) if self.tried.as_ref() == Some(&candidate.fingerprint) => {
@@ -287,7 +298,7 @@ impl Keeper {
 
     fn attempt(&mut self, candidate: &Candidate) {
         self.tried = Some(candidate.fingerprint.clone());
-        let passed = match pass(candidate, &self.settings.compile) {
+        let passed = match pass(candidate, &self.settings.compile, self.settings.test_time) {
             Ok(passed) => passed,
             Err(failure) => return self.refuse(failure, Some(candidate)),
         };

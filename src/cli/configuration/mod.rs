@@ -232,6 +232,7 @@ impl Configuration {
             source: self.policy_source(),
             tests: self.policy.tests.iter().cloned().collect(),
             limits: BundleLimits { bytes: self.policy.max_bundle_bytes, ..BundleLimits::default() },
+            test_time: self.policy.max_test_time,
             compile: self.compile_options(workers)?,
         })
     }

@@ -10,7 +10,7 @@ use crate::{
     api::HttpBounds,
     decision::{EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
-    policy::{BundleLimits, WatchOptions},
+    policy::{BundleLimits, PolicySettings, WatchOptions},
     telemetry::LogFormat,
     types::{SecretText, TenantId},
 };
@@ -195,6 +195,9 @@ pub struct PolicySection {
     /// How often the files are looked at, told or not.
     #[serde(deserialize_with = "duration")]
     pub check_interval: Duration,
+    /// How long all tests of a bundle may take together.
+    #[serde(deserialize_with = "duration")]
+    pub max_test_time: Duration,
     /// Bytes of all files of a bundle; of the tests as well.
     pub max_bundle_bytes: u64,
     /// The rule that gateways' questions ask.
@@ -222,6 +225,7 @@ impl Default for PolicySection {
             tests: None,
             watch: watch.events,
             check_interval: watch.interval,
+            max_test_time: PolicySettings::TEST_TIME,
             max_bundle_bytes: BundleLimits::default().bytes,
             entrypoint: paths.decision,
             management_entrypoint: paths.management,
