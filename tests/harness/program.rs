@@ -149,6 +149,19 @@ impl Serving {
         self.log.lock().unwrap().clone()
     }
 
+    /// The id of the process that serves.
+    pub fn process(&self) -> u32 {
+        let supervisor = self.supervisor.id();
+        let children =
+            std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap();
+        // The other child is the shell that waits for the pipe.
+        let serves = |id: &u32| {
+            let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            line.starts_with(REGATE)
+        };
+        children.split_whitespace().map(|id| id.parse().unwrap()).find(serves).unwrap()
+    }
+
     /// Sends SIGTERM and waits; gives the exit code.
     pub fn stop(mut self) -> Option<i32> {
         self.pipe.take();
