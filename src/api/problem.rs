@@ -55,8 +55,8 @@ pub enum Problem {
     /// The data has not been loaded yet.
     #[error("the data is still being loaded")]
     NotLoaded,
-    /// Whether the gateway's token is good is not known, because the data is stale.
-    #[error("the data is not current: whether the gateway may ask is not known")]
+    /// Whether the token of who asks is good is not known, because the data is stale.
+    #[error("the data is not current: whether the caller may ask is not known")]
     Stale,
     /// There is nothing at this path.
     #[error("there is nothing at this path")]

@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    folder::{Files, Gathering, PolicySource, digest, shipped},
+    folder::{Files, PolicySource},
+    gathering::{Gathering, digest, shipped},
     load_error::LoadError,
     survey::{BundleLimits, Survey},
 };
@@ -105,10 +106,12 @@ impl Places {
             PolicySource::Shipped => gathering.take_shipped()?,
             PolicySource::Paths(_) => gathering.read(policy, self.limits)?,
         }
-        if self.tests.is_empty() {
+        if self.tests.is_empty() || (tests.problem.is_none() && tests.files.is_empty() && tests.known > 0) {
             let policy = gathering.finish(self.policy_paths())?;
-            let tests = brings_tests.then(|| policy.clone());
-            return Ok(Candidate { fingerprint: (policy.revision.clone(), None), policy, tests });
+            // Named as the folder of tests or not: if it brings some, they are run.
+            let tests = (brings_tests || !self.tests.is_empty()).then(|| policy.clone());
+            let fingerprint = (policy.revision.clone(), self.fingerprint()?.1);
+            return Ok(Candidate { fingerprint, policy, tests });
         }
         let mut beside = Gathering::default();
         beside.read(tests, self.limits)?;

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::status::PolicyState;
 
 /// Somebody who waits for a reload that was asked for.
-pub(super) type Waiting = oneshot::Sender<Arc<PolicyState>>;
+type Waiting = oneshot::Sender<Arc<PolicyState>>;
 
 /// Why the thread was woken.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(super) enum Woken {
     Time,
     /// Something changed, and has been quiet for a while.
     Changes,
-    /// Somebody asked for a reload.
-    Asked(Vec<Waiting>),
+    /// So many have asked for a reload. They stay in the inbox until they are [answered](Inbox::answer).
+    Asked(usize),
     /// It is over.
     Ended,
 }
@@ -75,7 +75,17 @@ impl Inbox {
         Some(receiver)
     }
 
-    /// It is over. Whoever waits is told so, since nobody will answer.
+    /// Answers those who asked first.
+    pub fn answer(&self, count: usize, state: &Arc<PolicyState>) {
+        let mut news = self.lock();
+        let count = count.min(news.asked.len());
+        for waiting in news.asked.drain(..count) {
+            // Whoever hung up does not want to know.
+            let _ = waiting.send(Arc::clone(state));
+        }
+    }
+
+    /// It is over. Whoever waits is told so, also while the thread is at it: it may be running tests.
     pub fn end(&self) {
         let mut news = self.lock();
         news.ended = true;
@@ -108,7 +118,7 @@ impl Inbox {
         } else if news.asked.is_empty() {
             Woken::Changes
         } else {
-            Woken::Asked(std::mem::take(&mut news.asked))
+            Woken::Asked(news.asked.len())
         }
     }
 

@@ -6,13 +6,15 @@
 //!
 //! **Must never know:** HTTP, SQL, what a rule means. It does not evaluate a question.
 //!
-//! **To add one more** kind of data file: a case in `folder::read_data`; step that a bundle must pass:
+//! **To add one more** kind of data file: a case in `gathering::read_data`; step that a bundle must pass:
 //! a function in `activation`, and its line in `activation::pass`.
 
 mod activation;
 mod candidate;
 mod folder;
+mod gathering;
 mod inbox;
+mod keeper;
 mod live;
 mod load_error;
 mod reloader;

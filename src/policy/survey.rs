@@ -80,6 +80,8 @@ pub(super) struct Survey {
     pub folders: Vec<FoundFolder>,
     /// Why it ended before its end.
     pub problem: Option<LoadError>,
+    /// How many files were passed over because they are of another look.
+    pub known: usize,
     bytes: u64,
     entries: usize,
 }
@@ -156,6 +158,7 @@ impl Survey {
             return Err(LoadError::NotAFile { path: path.to_owned() });
         }
         if known.contains(&(stamp.device, stamp.inode)) {
+            self.known += 1;
             return Ok(());
         }
         self.bytes = self.bytes.saturating_add(stamp.bytes);

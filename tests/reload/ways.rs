@@ -194,6 +194,10 @@ fn tests_within_the_policy_folder_are_run_and_loaded() {
     let folder = tempfile::tempdir().unwrap();
     write_bundle(&folder.path().join("policies"), "A");
     fs::write(folder.path().join("policies/release_test.rego"), super::TESTS).unwrap();
+    // Whether or not the folder is named as that of the tests as well.
+    let named = ["--policies", "policies", "--policy-tests", "policies"];
+    let again = Serving::start(folder.path(), &[&["--demo"], &named[..]].concat());
+    assert!(again.log().contains("tests_passed=2"), "{}", again.log());
     let scene = Scene::over(folder, TOLD_ALONE, &["--policies", "policies"]);
     assert_eq!(scene.policies()["active"]["tests"]["passed"], 2);
     save(&scene.path("policies/release/data.json"), &data("failing"));
