@@ -109,8 +109,11 @@ impl Keeper {
         }
         for _ in 0..SETTINGS_UP {
             let folders = look.policy.folders.iter().chain(&look.tests.folders);
-            let watching = watch.set(self.places.paths(), folders);
-            self.status.set_watching(watching);
+            let armed = watch.set(self.places.paths(), folders);
+            self.status.set_watching(armed.watching);
+            if !armed.anew {
+                break;
+            }
             let after = self.places.look();
             let steady =
                 after.policy.folders == look.policy.folders && after.tests.folders == look.tests.folders;

@@ -36,6 +36,15 @@ struct Scope {
     names: BTreeSet<PathBuf>,
 }
 
+/// What became of setting up watches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Armed {
+    /// The system tells of changes.
+    pub watching: bool,
+    /// It was not so before, or of other folders.
+    pub anew: bool,
+}
+
 impl Watch {
     /// Watches nothing yet.
     pub fn new(inbox: Arc<Inbox>) -> Self {
@@ -44,12 +53,12 @@ impl Watch {
 
     /// Watches these folders, and the names on the way to `roots`. When the folders are others than before,
     /// all watches are set up anew, so that none is left on a folder that was removed, and what happened
-    /// before is to be looked for. Says whether it watches.
+    /// before is to be looked for.
     pub fn set<'a>(
         &mut self,
         roots: impl Iterator<Item = &'a PathBuf>,
         folders: impl Iterator<Item = &'a FoundFolder>,
-    ) -> bool {
+    ) -> Armed {
         let names: BTreeSet<PathBuf> = roots.flat_map(|root| names_on_the_way(root)).collect();
         let inside = folders.filter_map(|folder| {
             let path = std::path::absolute(&folder.path).ok()?;
@@ -57,7 +66,7 @@ impl Watch {
         });
         let scope = Scope { inside: inside.collect(), names };
         if self.watcher.is_some() && self.scope.as_ref() == Some(&scope) {
-            return true;
+            return Armed { watching: true, anew: false };
         }
         // First the old one: the system counts them.
         self.watcher = None;
@@ -80,7 +89,7 @@ impl Watch {
             }
         }
         self.scope = Some(scope);
-        self.watcher.is_some()
+        Armed { watching: self.watcher.is_some(), anew: true }
     }
 }
 

@@ -5,6 +5,7 @@ mod engines;
 mod fail_closed;
 mod input;
 mod live;
+mod management;
 mod tenants;
 
 use std::{borrow::Cow, sync::Arc};

@@ -134,14 +134,57 @@ fn a_reload_is_done_when_it_is_answered() {
 }
 
 #[test]
-fn a_token_that_is_revoked_stops_managing_and_who_waits_for_a_reload_is_answered_at_the_end() {
+fn a_token_that_is_revoked_stops_managing() {
     let scene = Scene::start(TOLD_ALONE);
     assert_eq!(scene.call("GET", "/v1/policies", "operator").status, 200);
     let arguments = ["token", "revoke", "operator", "--database-url", "sqlite://data.sqlite"];
     assert!(crate::harness::program::run(scene.folder.path(), &arguments, "").status.success());
     until(|| scene.call("GET", "/v1/policies", "operator").status, |status| *status == 401);
     assert_eq!(scene.call("GET", "/v1/policies", "root-operator").status, 200);
-    assert_eq!(scene.serving.stop(), Some(0));
+}
+
+#[test]
+fn who_waits_for_a_reload_is_answered_when_the_process_ends() {
+    let scene = Scene::start("[policy]\nwatch = false\ncheck_interval = \"1h\"\nmax_test_time = \"1h\"\n");
+    let endless = "package endless_test\n\ntest_it if {\n\tsome i in numbers.range(1, 100000)\n\tsome j in numbers.range(1, 100000)\n\ti == 0 - j\n}\n";
+    fs::write(scene.path("policies/endless_test.rego"), endless).unwrap();
+    let Scene { folder: _folder, serving } = scene;
+    let address = serving.address.clone();
+    let asking = std::thread::spawn(move || {
+        let operator = [("authorization", "Bearer operator")];
+        send(&address, "POST", "/v1/policies/reload", &operator, b"")
+    });
+    // That it is at it is only seen from how busy it is; to read the files takes less than this.
+    let mut busy = 0;
+    until(
+        || {
+            busy = if is_computing(serving.process()) { busy + 1 } else { 0 };
+            busy
+        },
+        |busy| *busy == 40,
+    );
+    assert_eq!(serving.stop(), Some(0));
+    problem(&asking.join().unwrap(), 503, "process.ending");
+}
+
+/// Whether the thread of the policies is computing.
+fn is_computing(process: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    threads.flatten().any(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.contains("(regate-policies) R")
+    })
+}
+
+#[test]
+fn stale_data_answers_no_call() {
+    let scene =
+        Scene::start(&format!("{TOLD_ALONE}[data]\nmax_staleness = \"1ms\"\npoll_interval = \"1h\"\n"));
+    for secret in ["operator", "nobody", "agent"] {
+        let answer = until(|| scene.call("GET", "/v1/policies", secret), |answer| answer.status == 503);
+        problem(&answer, 503, "data.stale");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
 }
 
 #[test]
