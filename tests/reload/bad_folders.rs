@@ -132,7 +132,7 @@ const CASES: &[Case] = &[
         "load",
         "data.json: is not a regular file",
     ),
-    ("no folder", |f| fs::remove_dir_all(f).unwrap(), "load", "policies: "),
+    ("no folder", |f| fs::rename(f, f.with_file_name("elsewhere")).unwrap(), "load", "policies: "),
 ];
 
 #[test]
@@ -145,9 +145,14 @@ fn each_is_refused_with_one_clear_line_and_mended_by_mending_the_files() {
         rest.split_whitespace().next().unwrap().to_owned()
     };
     let folder = scene.path("policies");
+    let failures = || {
+        let state = scene.policies();
+        state["attempts"].as_u64().unwrap() - state["activations"].as_u64().unwrap()
+    };
     // What is not of the bundle is not looked at.
     fifo(&folder.join("notes.txt"));
-    for (done, (name, spoil, stage, words)) in CASES.iter().enumerate() {
+    for (name, spoil, stage, words) in CASES {
+        let (said, failed) = (scene.refusals(), failures());
         spoil(&folder);
         let failure = until(|| scene.policies()["failure"].clone(), |failure| failure["stage"] == *stage);
         let message = failure["message"].as_str().unwrap();
@@ -160,22 +165,24 @@ fn each_is_refused_with_one_clear_line_and_mended_by_mending_the_files() {
         assert_eq!(scene.decided_by(), "A", "{name}");
         let (status, body) = ready(&scene.serving.address);
         assert_eq!((status, &body["policy"]["problem"]), (200, &Value::from(*stage)), "{name}");
+        assert_eq!(failures(), failed + 1, "{name}");
         // It stays the same through some looks and calls, and is said once.
         let looked = Instant::now();
         while looked.elapsed() < Duration::from_millis(200) {
             scene.policies();
         }
-        assert_eq!(scene.refusals(), done + 1, "{name}: {}", scene.serving.log());
+        assert_eq!(scene.refusals(), said + 1, "{name}: {}", scene.serving.log());
         let numbers = send(&metrics, "GET", "/metrics", &[], b"");
         let numbers = String::from_utf8(numbers.body).unwrap();
-        for line in
-            ["regate_policy_failing 1.0", &format!("regate_policy_activation_failures_total {}.0", done + 1)]
-        {
+        for line in [
+            "regate_policy_failing 1.0",
+            &format!("regate_policy_activation_failures_total {}.0", failed + 1),
+        ] {
             assert!(numbers.contains(line), "{name}: {numbers}");
         }
 
         fs::remove_dir_all(&folder).ok();
-        // An empty folder on the way back would be one more failure.
+        // That there is none for a moment may be seen as one more failure.
         write_bundle(&scene.path("new"), "A");
         fs::rename(scene.path("new"), &folder).unwrap();
         until(
