@@ -19,5 +19,6 @@ mod invariants;
 mod live;
 mod policies;
 mod policy_runner;
+mod reload;
 mod rooms;
 mod store;

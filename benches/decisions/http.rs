@@ -50,6 +50,7 @@ pub fn serve_decisions(rows: usize) {
         point: Arc::new(point),
         bounds: Arc::new(HttpBounds::default()),
         feed: None,
+        policies: None,
     }));
 }
 

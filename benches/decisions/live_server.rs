@@ -80,7 +80,8 @@ pub fn serve(database: &str) {
         let serving = Serving::start(database).await;
         let bounds = Arc::new(HttpBounds::default());
         let feed = Some(serving.feed.reach().clone());
-        http::serve_until_told(api::router(Shared { point: serving.point, bounds, feed })).await;
+        http::serve_until_told(api::router(Shared { point: serving.point, bounds, feed, policies: None }))
+            .await;
     });
 }
 

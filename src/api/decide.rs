@@ -3,8 +3,7 @@
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
@@ -12,11 +11,11 @@ use serde::Serialize;
 use super::{
     Shared,
     answer::Answer,
+    call,
     problem::Problem,
     question::{BatchMessage, QuestionMessage, read},
 };
 use crate::{
-    auth,
     decision::Decision,
     types::{DataRevision, PresentedCredential},
 };
@@ -33,7 +32,7 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     let gateway = shared.point.gateway(&credential)?;
     let question = message.into_question(gateway.as_ref(), &shared.bounds)?;
     let decision = shared.point.decide(&question);
-    Ok(json(&Answer::from(&decision)))
+    Ok(call::json(&Answer::from(&decision)))
 }
 
 /// `POST /v1/decide/batch`
@@ -70,7 +69,7 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         // A batch of questions that each use up their budget must not keep others from being heard.
         tokio::task::consume_budget().await;
     }
-    Ok(json(&Answers { decisions: decisions.iter().map(Answer::from).collect() }))
+    Ok(call::json(&Answers { decisions: decisions.iter().map(Answer::from).collect() }))
 }
 
 /// What a gateway sent.
@@ -82,13 +81,9 @@ struct Received {
 }
 
 async fn receive(shared: &Shared, request: Request) -> Result<Received, Problem> {
-    let header_bytes: usize =
-        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if header_bytes > shared.bounds.header_bytes {
-        return Err(Problem::HeaderTooLarge(shared.bounds.header_bytes));
-    }
+    call::check_header(request.headers(), &shared.bounds)?;
     // Before the body: who may not ask may not make us read.
-    let credential = presented(request.headers());
+    let credential = call::presented(request.headers());
     shared.point.gateway(&credential)?;
     let limit = shared.bounds.body_bytes;
     let mut body = request.into_body();
@@ -111,12 +106,6 @@ async fn drain(shared: &Shared, body: Body) {
     let _ = tokio::time::timeout(shared.bounds.receive_time, reading).await;
 }
 
-fn presented(headers: &HeaderMap) -> PresentedCredential {
-    let values = headers.get_all(header::AUTHORIZATION);
-    // A value that is not ASCII is no credential; it must not vanish either.
-    auth::present(None, values.iter().map(|value| value.to_str().unwrap_or_default()))
-}
-
 async fn wait(shared: &Shared, wanted: Option<DataRevision>) -> Result<(), Problem> {
     match wanted {
         None => Ok(()),
@@ -124,14 +113,4 @@ async fn wait(shared: &Shared, wanted: Option<DataRevision>) -> Result<(), Probl
             Ok(shared.point.live().wait_for_revision(wanted, shared.bounds.revision_wait).await?)
         }
     }
-}
-
-fn json(message: &impl Serialize) -> Response {
-    let mut body = Vec::with_capacity(768);
-    // A structure of texts and numbers always serialises; an empty body is no allow either.
-    if serde_json::to_writer(&mut body, message).is_err() {
-        body.clear();
-    }
-    let content_type = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }

@@ -35,6 +35,8 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
         feed: Option<FeedState>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         documents: Vec<DocumentState<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        policy: Option<PolicyState>,
     }
     /// Codes and numbers only: anybody may ask.
     #[derive(Serialize)]
@@ -48,6 +50,11 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
         path: &'a str,
         rows: u64,
         problem: Option<&'static str>,
+    }
+    #[derive(Serialize)]
+    struct PolicyState {
+        problem: Option<&'static str>,
+        watching: bool,
     }
     let (state, age) = match shared.point.data_state() {
         DataState::Loading => ("loading", None),
@@ -72,6 +79,11 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
             documents
                 .map(|d| DocumentState { path: d.path(), rows: d.rows(), problem: d.problem() })
                 .collect()
+        }),
+        policy: shared.policies.as_ref().map(|policies| {
+            let state = policies.state();
+            let problem = state.failure.as_ref().map(|failed| failed.failure.stage.as_str());
+            PolicyState { problem, watching: state.watching }
         }),
     };
     let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -8,14 +8,17 @@
 //!
 //! **To add one more** face: a module that brings its protocol's message to a
 //! [`Question`](crate::decision::Question) and a [`Decision`](crate::decision::Decision) to its
-//! protocol's answer, and a route in [`router`].
+//! protocol's answer, and a route in [`router`]; management call: see `management`.
 
 mod answer;
 mod bounds;
+mod call;
 mod decide;
 mod health;
+mod management;
 mod nesting;
 mod point;
+mod policies;
 mod problem;
 mod question;
 mod server;
@@ -27,7 +30,7 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{feed::Reach, telemetry::Metrics};
+use crate::{feed::Reach, policy::Reloader, telemetry::Metrics};
 
 pub use answer::Answer;
 pub use bounds::HttpBounds;
@@ -45,6 +48,8 @@ pub struct Shared {
     pub bounds: Arc<HttpBounds>,
     /// Where the data comes from, if it is followed.
     pub feed: Option<Reach>,
+    /// The policy that decides, if it can be reloaded.
+    pub policies: Option<Reloader>,
 }
 
 /// All routes.
@@ -52,6 +57,8 @@ pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/decide", post(decide::one))
         .route("/v1/decide/batch", post(decide::batch))
+        .route("/v1/policies", get(policies::show))
+        .route("/v1/policies/reload", post(policies::reload))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .fallback(problem::not_found)

@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
+use uuid::Uuid;
+
 use super::problem::Problem;
 use crate::{
     decision::{
-        AskingGateway, Decision, DecisionRules, Evaluator, GatewayRefusal, Moment, Question, decide,
-        recognise_gateway,
+        AskingGateway, Basis, Decision, DecisionRules, Evaluator, GatewayRefusal, Moment, Question, decide,
+        manage, recognise_gateway,
     },
     policy::{Live, LiveBasis},
     types::{Clock, ClockReading, IdSource, PresentedCredential},
@@ -71,6 +73,9 @@ struct Worker {
     evaluator: Evaluator,
     ids: Option<Box<dyn IdSource>>,
 }
+
+/// One of the ways from a question to a decision.
+type DecideBy = fn(&mut Evaluator, &Basis, &DecisionRules, &Question<'_>, Uuid, Moment) -> Decision;
 
 /// Numbers the threads, so that each takes a program of its own out of a bundle.
 static WORKERS: AtomicUsize = AtomicUsize::new(0);
@@ -153,6 +158,22 @@ impl DecisionPoint {
     }
 
     fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
+        self.on_worker(taken, question, reading, decide)
+    }
+
+    /// Decides whether a call of regate's own management API may be made.
+    pub fn manage(&self, call: &Question<'_>) -> Decision {
+        let taken = self.take();
+        self.on_worker(&taken, call, taken.when, manage)
+    }
+
+    fn on_worker(
+        &self,
+        taken: &Taken,
+        question: &Question<'_>,
+        reading: ClockReading,
+        decide: DecideBy,
+    ) -> Decision {
         let decision = WORKER.with_borrow_mut(|worker| {
             let now = reading.now;
             let data_is_stale = taken

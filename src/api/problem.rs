@@ -10,7 +10,10 @@ use axum::{
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{decision::GatewayRefusal, policy::RevisionTimeout};
+use crate::{
+    decision::GatewayRefusal,
+    policy::{ActivationFailure, RevisionTimeout},
+};
 
 /// Why a call was not answered with a decision.
 #[derive(Debug, Error)]
@@ -52,8 +55,8 @@ pub enum Problem {
     /// The data has not been loaded yet.
     #[error("the data is still being loaded")]
     NotLoaded,
-    /// Whether the gateway's token is good is not known, because the data is stale.
-    #[error("the data is not current: whether the gateway may ask is not known")]
+    /// Whether the token of who asks is good is not known, because the data is stale.
+    #[error("the data is not current: whether the caller may ask is not known")]
     Stale,
     /// There is nothing at this path.
     #[error("there is nothing at this path")]
@@ -61,6 +64,23 @@ pub enum Problem {
     /// The path takes another method.
     #[error("this path takes another method")]
     MethodNotAllowed,
+    /// A management call came without a credential, or with one that is not good.
+    #[error("this call needs the live token of an operator, as `Authorization: Bearer …`")]
+    Unauthenticated,
+    /// The caller of a management call may not make it.
+    #[error("{}", if .message.is_empty() { "the policy does not allow this call" } else { .message.as_str() })]
+    ManagementDenied {
+        /// The reason's code, of the policy or of regate.
+        reason: String,
+        /// The policy's words.
+        message: String,
+    },
+    /// The files that are there now were not activated.
+    #[error("the last good policy keeps deciding: {0}")]
+    NotActivated(Box<ActivationFailure>),
+    /// The process is about to end.
+    #[error("this process is about to end")]
+    Ending,
     /// The data that the question asks for is not here yet.
     #[error(transparent)]
     Revision(#[from] RevisionTimeout),
@@ -98,6 +118,18 @@ impl Problem {
             Self::MethodNotAllowed => {
                 ("route.method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
             }
+            Self::Unauthenticated => {
+                ("management.unauthenticated", StatusCode::UNAUTHORIZED, "The caller did not authenticate")
+            }
+            Self::ManagementDenied { .. } => {
+                ("management.denied", StatusCode::FORBIDDEN, "The caller may not make this call")
+            }
+            Self::NotActivated(_) => {
+                ("policy.not_activated", StatusCode::CONFLICT, "The policy was not activated")
+            }
+            Self::Ending => {
+                ("process.ending", StatusCode::SERVICE_UNAVAILABLE, "The process is about to end")
+            }
             Self::Revision(_) => (
                 "data.revision_not_reached",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -115,6 +147,39 @@ struct Document<'a> {
     detail: String,
     code: &'a str,
     allow: bool,
+    #[serde(flatten)]
+    more: More<'a>,
+}
+
+/// What some problems say beyond the words.
+#[derive(Default, Serialize)]
+struct More<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+}
+
+impl<'a> From<&'a Problem> for More<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        match problem {
+            Problem::ManagementDenied { reason, .. } => Self { reason: Some(reason), ..Self::default() },
+            Problem::NotActivated(failure) => Self {
+                reason: None,
+                stage: Some(failure.stage.as_str()),
+                file: failure.place.as_ref().map(|place| place.file.as_str()),
+                line: failure.place.as_ref().and_then(|place| place.line),
+                column: failure.place.as_ref().and_then(|place| place.column),
+            },
+            _ => Self::default(),
+        }
+    }
 }
 
 impl IntoResponse for Problem {
@@ -127,6 +192,7 @@ impl IntoResponse for Problem {
             detail: self.to_string(),
             code,
             allow: false,
+            more: More::from(&self),
         };
         // A structure of texts always serialises; if it ever did not, an empty object still denies.
         let body = serde_json::to_vec(&document).unwrap_or_else(|_| b"{\"allow\":false}".to_vec());
@@ -134,10 +200,10 @@ impl IntoResponse for Problem {
         let mut response = (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
         let headers = response.headers_mut();
         match self {
-            Self::Gateway(_) => {
+            Self::Gateway(_) | Self::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Revision(_) | Self::NotLoaded | Self::Stale => {
+            Self::Revision(_) | Self::NotLoaded | Self::Stale | Self::Ending => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the message may still be on its way: nothing after it can be understood.
@@ -149,7 +215,9 @@ impl IntoResponse for Problem {
             | Self::PartTooLong { .. }
             | Self::BatchTooLong { .. }
             | Self::NotFound
-            | Self::MethodNotAllowed => {}
+            | Self::MethodNotAllowed
+            | Self::ManagementDenied { .. }
+            | Self::NotActivated(_) => {}
         }
         response
     }

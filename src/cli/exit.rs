@@ -8,7 +8,7 @@ use super::configuration::ConfigurationError;
 use crate::{
     api::ServerError,
     decision::CompileError,
-    policy::{LoadError, TestError},
+    policy::{ActivationFailure, LoadError, StartError, TestError},
     store::{StoreError, import::ImportError},
     telemetry::LogError,
     types::causes,
@@ -51,6 +51,9 @@ pub enum CommandError {
     /// There is nothing to check.
     #[error("nothing was checked")]
     NothingToCheck(#[source] LoadError),
+    /// The policy cannot be activated at the start.
+    #[error("the policy cannot be activated")]
+    Activation(#[source] ActivationFailure),
     /// Policy tests could not run.
     #[error("the policy tests could not run")]
     Test(#[from] TestError),
@@ -99,11 +102,20 @@ pub enum CommandError {
 #[error("{0}")]
 pub struct Absent(pub String);
 
+impl From<StartError> for CommandError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Refused(failure) => Self::Activation(failure),
+            StartError::Thread(error) => Self::System(error),
+        }
+    }
+}
+
 impl CommandError {
     /// The exit code that goes with it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::PolicyFolder(_) | Self::Policy(_) => Exit::BrokenPolicy,
+            Self::PolicyFolder(_) | Self::Policy(_) | Self::Activation(_) => Exit::BrokenPolicy,
             Self::Usage(_) => Exit::Usage,
             Self::Nothing { .. }
             | Self::Configuration(_)

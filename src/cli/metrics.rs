@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     api::{DataState, DecisionPoint},
     feed::Reach,
+    policy::{PolicyState, Reloader},
     telemetry::Metrics,
 };
 
 /// What `serve` shows.
-pub(super) fn registry(point: &Arc<DecisionPoint>, feed: &Reach) -> Metrics {
+pub(super) fn registry(point: &Arc<DecisionPoint>, feed: &Reach, policies: &Reloader) -> Metrics {
     let mut metrics = Metrics::default();
+    policy(&mut metrics, policies);
     let of_point = |read: fn(&DecisionPoint) -> f64| {
         let point = Arc::clone(point);
         move || read(&point)
@@ -93,6 +95,48 @@ pub(super) fn registry(point: &Arc<DecisionPoint>, feed: &Reach) -> Metrics {
         );
     }
     metrics
+}
+
+fn policy(metrics: &mut Metrics, policies: &Reloader) {
+    let of_policy = |read: fn(&PolicyState) -> f64| {
+        let policies = policies.clone();
+        move || read(&policies.state())
+    };
+    metrics.counter(
+        "policy_activations",
+        "How often a policy became the one that decides, the first included",
+        of_policy(|state| number(state.activations)),
+    );
+    metrics.counter(
+        "policy_activation_failures",
+        "How often a policy was refused",
+        of_policy(|state| number(state.failures())),
+    );
+    metrics.gauge(
+        "policy_failing",
+        "1 while the policy files are not what decides, because they were refused",
+        of_policy(|state| if state.failure.is_some() { 1.0 } else { 0.0 }),
+    );
+    metrics.gauge(
+        "policy_active_since_seconds",
+        "When the policy that decides became it, in unix seconds",
+        of_policy(|state| millis(state.active.since.unix_millis()) / 1000.0),
+    );
+    metrics.gauge(
+        "policy_interpreted",
+        "1 while the policy that decides is evaluated by the interpreter, which is slower by far",
+        of_policy(|state| if state.active.interpreted.is_some() { 1.0 } else { 0.0 }),
+    );
+    metrics.gauge(
+        "policy_watching",
+        "1 while the system tells of changes of the policy files; else they are found by looking",
+        of_policy(|state| if state.watching { 1.0 } else { 0.0 }),
+    );
+}
+
+#[allow(clippy::cast_precision_loss, reason = "dates stay far below 2^53")]
+fn millis(millis: i64) -> f64 {
+    millis as f64
 }
 
 fn seconds(time: Duration) -> f64 {

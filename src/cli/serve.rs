@@ -13,14 +13,14 @@ use super::{
     configuration::{self, Authentication, Configuration},
     demo::Demo,
     exit::{CommandError, Exit},
-    metrics, policies,
+    metrics,
     store::{self, StoreArguments},
 };
 use crate::{
     api::{self, DecisionPoint, Server, Shared},
     decision::SnapshotBuilder,
     feed::Feed,
-    policy::Live,
+    policy::{FirstBundle, Live},
     telemetry,
     types::{Clock, DataRevision, RandomIds, SystemClock},
 };
@@ -28,7 +28,8 @@ use crate::{
 /// Answer gateways' questions
 ///
 /// Without any configuration: on 127.0.0.1:8181, from the shipped policies and the SQLite file
-/// regate.sqlite in this folder. Prints one line with the bound address once it can decide. SIGTERM
+/// regate.sqlite in this folder. A change of the policy folder decides as soon as it has been compiled and
+/// has passed its tests; until then, and if it does not, the last good bundle decides. Prints one line with the bound address once it can decide. SIGTERM
 /// and SIGINT finish what is in flight and exit 0.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -37,9 +38,13 @@ pub(super) struct Serve {
     /// Address and port for HTTP [default: 127.0.0.1:8181]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Policy folder [default: the shipped policies, which are built in]
+    /// Policy folder, watched for changes [default: the shipped policies, which are built in]
     #[arg(long, value_name = "FOLDER")]
     policies: Option<PathBuf>,
+    /// Folder of policy tests: a bundle that does not pass them never decides, at the start or later
+    /// [default: none but the *_test.rego files within the policy folder]
+    #[arg(long, value_name = "FOLDER")]
+    policy_tests: Option<PathBuf>,
     /// Deny (`data.stale`) when the data has not been known to be current for longer than this, such
     /// as 10s [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = configuration::parse_duration)]
@@ -61,6 +66,9 @@ impl Serve {
         }
         if let Some(folder) = &self.policies {
             configuration.policy.folder = Some(folder.clone());
+        }
+        if let Some(folder) = &self.policy_tests {
+            configuration.policy.tests = Some(folder.clone());
         }
         if let Some(time) = self.max_staleness {
             configuration.data.max_staleness = time;
@@ -88,12 +96,8 @@ impl Serve {
         let authentication = configuration.authentication()?;
         let rules = configuration.decision_rules()?;
         let workers = tokio::runtime::Handle::current().metrics().num_workers();
-        let bundle = Arc::new(policies::compile(configuration, workers)?);
-        tracing::info!(
-            source = configuration.policy_source().describe(),
-            revision = %bundle.revision(),
-            "policy compiled"
-        );
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let first = FirstBundle::prepare(configuration.policy_settings(workers)?, Arc::clone(&clock))?;
         let documents = configuration.own_documents()?;
         // Before anything takes long: whoever is told to end while loading ends at once.
         let mut end = pin!(end_signal()?);
@@ -109,10 +113,10 @@ impl Serve {
             opened = opening => opened?,
             () = &mut end => return Ok(()),
         };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mounts = documents.iter().map(|document| document.mount.clone()).collect();
         let nothing = SnapshotBuilder::new(mounts).finish(DataRevision::default());
-        let live = Arc::new(Live::new(bundle, nothing));
+        let live = Arc::new(Live::new(Arc::clone(first.bundle()), nothing));
+        let policies = first.keep(Arc::clone(&live), configuration.watch_options())?;
         let options = configuration.feed_options();
         let feed =
             Feed::start(Arc::clone(&store), Arc::clone(&live), Arc::clone(&clock), options, documents)?;
@@ -129,10 +133,12 @@ impl Serve {
         if let Some(listen) = &configuration.metrics.listen {
             let metrics = Server::bind(listen, Arc::clone(&bounds)).await?;
             tracing::info!(address = %metrics.address()?, "metrics at /metrics");
-            let registry = metrics::registry(&point, feed.reach());
+            let registry = metrics::registry(&point, feed.reach(), policies.reloader());
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
-        let router = api::router(Shared { point, bounds, feed: Some(feed.reach().clone()) });
+        let feed_reach = Some(feed.reach().clone());
+        let reloader = Some(policies.reloader().clone());
+        let router = api::router(Shared { point, bounds, feed: feed_reach, policies: reloader });
         servers.spawn(server.serve(router, until(stopped)));
         tracing::info!(%address, "listening; loading the decision data");
         let ready = tokio::select! {
@@ -149,6 +155,8 @@ impl Serve {
             output.flush()?;
             end.await;
         }
+        // Who waits for a reload is told that none will come.
+        drop(policies);
         stop.send_replace(true);
         while servers.join_next().await.is_some() {}
         feed.stop();

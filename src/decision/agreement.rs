@@ -1,7 +1,7 @@
 //! Whether both engines give the same: tests run in the interpreter, decisions on the virtual machine, so what
 //! the tests ask is asked of both.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use regorus::Value;
 
@@ -54,7 +54,7 @@ impl fmt::Display for Disagreement {
 }
 
 /// What `tests` ask the entrypoints of `bundle`, each question once. `sources` are the bundle's rules and those of the
-/// tests, `data` all data files.
+/// tests, `data` all data files. A test is given up after `time`.
 ///
 /// # Errors
 /// [`CompileError`] when the rules do not parse.
@@ -64,12 +64,13 @@ pub fn record_questions(
     data: &Document,
     version: RegoVersion,
     tests: &[RuleTest],
+    time: Duration,
 ) -> Result<Vec<RecordedQuestion>, CompileError> {
     let documents = documents(bundle, data);
     let mut questions = Vec::new();
     for entrypoint in [Entrypoint::Decision, Entrypoint::Management, Entrypoint::Authzen] {
         let Some(path) = bundle.path(entrypoint) else { continue };
-        let mut captured = capture(sources, data, version, path, &documents, tests)?;
+        let mut captured = capture(sources, data, version, path, &documents, tests, time)?;
         captured.sort();
         captured.dedup();
         questions.extend(captured.into_iter().map(|values| {
@@ -107,13 +108,14 @@ fn documents(bundle: &Bundle, data: &Document) -> Vec<String> {
 }
 
 /// The first question to which both engines do not give the same; `None` also for a bundle that the
-/// interpreter decides.
+/// interpreter decides. The interpreter is given up after `time` for each.
 ///
 /// # Errors
 /// [`CompileError`] when a question's data collides with a rule.
 pub fn disagreement(
     bundle: &Arc<Bundle>,
     questions: &[RecordedQuestion],
+    time: Duration,
 ) -> Result<Option<Disagreement>, CompileError> {
     if let EvaluatingEngine::Interpreter(_) = bundle.engine() {
         return Ok(None);
@@ -126,6 +128,7 @@ pub fn disagreement(
     let mut evaluator = Evaluator::new(0);
     for (data, questions) in by_data {
         let mut interpreter = Interpreter::of_bundle(bundle, data.clone())?;
+        interpreter.limit(Some(time));
         for question in questions {
             let RecordedQuestion { entrypoint, input, .. } = question;
             // A failure is no result, and so is an undefined one: both deny.

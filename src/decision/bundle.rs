@@ -17,6 +17,7 @@ use super::{
     DATABASE_DOCUMENTS, Document, assignments,
     explain::{self, Mask, Why},
     mount::Mount,
+    nesting,
     outcome::Explanation,
     recursion, refused, syntax,
     trace::{self, Tracer},
@@ -167,6 +168,18 @@ pub enum CompileError {
     /// The rules could not be prepared for the virtual machine.
     #[error("the rules could not be prepared for the virtual machine: {0}")]
     Unguarded(String),
+    /// Brackets within brackets, deeper than the engine's parser can read in reasonable time.
+    #[error(
+        "{file}:{line}: brackets are nested more than {limit} deep here: the time to read them doubles with each level"
+    )]
+    Nested {
+        /// The file.
+        file: String,
+        /// From 1.
+        line: usize,
+        /// The most levels.
+        limit: usize,
+    },
     /// The rules could not be marked for explanations.
     #[error("the rules could not be marked for explanations: {0}")]
     Unmarked(String),
@@ -368,6 +381,7 @@ pub(super) fn engine_with(
     let mut engine = Engine::new();
     engine.set_rego_v0(version == RegoVersion::V0);
     for source in sources {
+        nesting::bound(source)?;
         engine
             .add_policy(source.name.clone(), source.text.clone())
             .map_err(|error| CompileError::Rego(message(&error)))?;
@@ -413,8 +427,10 @@ fn programs(
     let compile = || Compiler::compile_from_policy(&compiled, entrypoints);
     let program = match compile() {
         Ok(program) => program,
-        Err(error) if is_nobodys(&error.error) => return Err(CompileError::Rego(message(&error))),
-        Err(error) => return Ok(Err(message(&error))),
+        // What it takes for unknown may be what it does not know how to run.
+        Err(_) if refused.is_some() => return Ok(Err(refused.unwrap_or_default())),
+        Err(error) if is_the_machines_limit(&error.error) => return Ok(Err(message(&error))),
+        Err(error) => return Err(CompileError::Rego(message(&error))),
     };
     if let Some(chain) = recursion::find(&program) {
         return Err(CompileError::Recursion(chain.join(" -> ")));
@@ -427,17 +443,21 @@ fn programs(
     Ok(Ok(programs.map_err(|error| CompileError::Rego(message(&error)))?))
 }
 
-/// Whether the compiler refuses something that no engine has: a function that does not exist, a variable that
-/// nothing gives a value.
-fn is_nobodys(error: &CompilerError) -> bool {
+/// Whether the compiler refuses something that Rego has and the machine does not.
+fn is_the_machines_limit(error: &CompilerError) -> bool {
     matches!(
         error,
-        CompilerError::NotBuiltinFunction { .. }
-            | CompilerError::UnknownBuiltinFunction { .. }
-            | CompilerError::UnknownFunction { .. }
-            | CompilerError::UndefinedVariable { .. }
-            | CompilerError::InvalidFunctionExpression
-            | CompilerError::InvalidFunctionExpressionWithPackage
+        CompilerError::WithKeywordUnsupported
+            | CompilerError::PartialObjectConstantKeyUnsupported
+            | CompilerError::PartialObjectNestedKeyUnsupported
+            | CompilerError::RegisterOverflow { .. }
+            | CompilerError::NotSimpleReferenceChain
+            | CompilerError::UnsupportedChainedExpression
+            | CompilerError::InvalidDestructuringPattern
+            | CompilerError::InvalidUnaryMinus
+            | CompilerError::MissingBindingPlan { .. }
+            | CompilerError::UnexpectedBindingPlan { .. }
+            | CompilerError::SomeInNotHoisted
     )
 }
 

@@ -142,7 +142,7 @@ pub fn decide(
 
 /// Methods are case-sensitive, and nobody means anything but upper case: `get` must not be a way
 /// around a rule about `GET`.
-fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
+pub(super) fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
     if method.bytes().any(|b| b.is_ascii_lowercase()) {
         Cow::Owned(method.to_ascii_uppercase())
     } else {
@@ -154,7 +154,7 @@ fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
 /// the token where there is one to name.
 ///
 /// INVARIANT: a credential that is there and not good is a refusal. It never becomes anonymous.
-fn resolve<'a>(
+pub(super) fn resolve<'a>(
     snapshot: &'a Snapshot,
     question: &Question<'_>,
     now: Timestamp,
@@ -217,15 +217,15 @@ fn refusal_after_allow(upstream: Option<UpstreamInput<'_>>) -> Option<OwnReason>
 
 /// What all answers to one question have in common.
 #[derive(Clone)]
-struct Draft<'a> {
-    basis: &'a Basis,
-    id: Uuid,
-    subject: Option<Subject>,
+pub(super) struct Draft<'a> {
+    pub basis: &'a Basis,
+    pub id: Uuid,
+    pub subject: Option<Subject>,
 }
 
 impl Draft<'_> {
     /// A refusal by regate itself. (The public paths are the one use with `allow` put over it.)
-    fn refuse(self, reason: OwnReason) -> Decision {
+    pub fn refuse(self, reason: OwnReason) -> Decision {
         let challenge = match reason {
             // RFC 6750 section 3.1: no error code where no credential came.
             OwnReason::TokenMissing => Some("Bearer"),
@@ -248,12 +248,12 @@ impl Draft<'_> {
         }
     }
 
-    fn fail(self, fault: Fault) -> Decision {
+    pub fn fail(self, fault: Fault) -> Decision {
         let decision = self.refuse(fault.reason());
         Decision { fault: Some(fault), ..decision }
     }
 
-    fn allow(self, verdict: Verdict) -> Decision {
+    pub fn allow(self, verdict: Verdict) -> Decision {
         let decision = self.refuse(OwnReason::PolicyAllowed);
         Decision {
             allow: true,
@@ -262,7 +262,7 @@ impl Draft<'_> {
         }
     }
 
-    fn deny(self, verdict: Verdict, anonymous: bool) -> Decision {
+    pub fn deny(self, verdict: Verdict, anonymous: bool) -> Decision {
         let reason = if anonymous { OwnReason::TokenMissing } else { OwnReason::NoRuleMatched };
         let mut decision = self.refuse(reason);
         decision.status = verdict.status.unwrap_or(decision.status);

@@ -1,7 +1,7 @@
 //! The interpreter: for policy tests, which need the `with` keyword that the virtual machine lacks,
 //! and to hold the virtual machine against.
 
-use std::{cell::OnceCell, collections::BTreeSet};
+use std::{cell::OnceCell, collections::BTreeSet, time::Duration};
 
 use regorus::{
     Engine, Value,
@@ -16,6 +16,8 @@ use super::{
     },
     evaluator::EvaluationError,
     explain::{RuleBody, why_failed},
+    function_calls::find_recursion,
+    syntax,
     trace::Tracer,
 };
 
@@ -90,9 +92,12 @@ impl Interpreter {
     /// Reads rules and data.
     ///
     /// # Errors
-    /// [`CompileError`] when a rule does not parse, or the data is not an object.
+    /// [`CompileError`] when a rule does not parse, a function calls itself, or the data is not an object.
     pub fn new(sources: &[RegoSource], data: Document, version: RegoVersion) -> Result<Self, CompileError> {
         let mut engine = engine_with(sources, data.clone(), version)?;
+        if let Some(chain) = find_recursion(sources, &syntax::trees(&engine)?) {
+            return Err(CompileError::Recursion(chain.join(" -> ")));
+        }
         prepare(&mut engine);
         let origin = Origin { sources: sources.to_vec(), data, version, tracer: OnceCell::new() };
         Ok(Self { engine, origin: Some(origin) })
@@ -140,12 +145,13 @@ impl Interpreter {
         Ok(found)
     }
 
-    /// Evaluates one test.
-    pub fn run(&mut self, test: &RuleTest) -> TestOutcome {
+    /// Evaluates one test, for at most `limit`.
+    pub fn run(&mut self, test: &RuleTest, limit: Option<Duration>) -> TestOutcome {
         let name = test.path.rsplit('.').next().unwrap_or_default();
         if name.starts_with(TODO_PREFIX) {
             return TestOutcome::Skipped;
         }
+        self.limit(limit);
         match self.engine.eval_rule(test.path.clone()) {
             Ok(Value::Bool(true)) => TestOutcome::Passed,
             // A rule for parts: its cases say whether it passed.
@@ -156,6 +162,17 @@ impl Interpreter {
             }
             Ok(_) => TestOutcome::Failed,
             Err(error) => TestOutcome::Error(message(&error)),
+        }
+    }
+
+    /// Each evaluation from now on may take so long.
+    pub(super) fn limit(&mut self, limit: Option<Duration>) {
+        match limit {
+            None => self.engine.clear_execution_timer_config(),
+            Some(limit) => {
+                let check_interval = TIME_CHECK_INTERVAL;
+                self.engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval });
+            }
         }
     }
 

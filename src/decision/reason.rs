@@ -87,6 +87,8 @@ own_reasons! {
     PolicyError = "policy.error", 403, "the policy could not be evaluated";
     /// The policy exceeded its budget of instructions or time.
     PolicyTimeout = "policy.timeout", 503, "the policy took too long";
+    /// The credential is of a kind that never manages, whatever the policy says.
+    ManagementTokenKind = "management.token_kind", 403, "tokens of this kind manage nothing";
     /// This process does not know the present data.
     DataStale = "data.stale", 503, "the data is not current; try again later";
     /// The question names an upstream that the tenant does not have.

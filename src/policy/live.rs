@@ -161,6 +161,41 @@ impl Live {
         writer.other = Some((before, update));
     }
 
+    /// Puts another policy in the place of the present one. When this returns, every later decision is made
+    /// by it. May wait some milliseconds for a reader, and meanwhile holds up updates of the data; a reader
+    /// never waits.
+    ///
+    /// INVARIANT: both copies end with the new bundle, and whoever publishes takes the bundle that is live
+    /// under the same lock: no update brings an old bundle back.
+    pub fn activate(&self, bundle: &Arc<Bundle>) {
+        let mut writer = self.writer();
+        let other = writer.other.take().map(|(other, lacking)| (alone(other), lacking));
+        let (mut next, two_copies) = match other {
+            Some((Ok(mut other), lacking)) => {
+                other.update(&lacking);
+                (other, true)
+            }
+            Some((Err(held), _)) => {
+                writer.held.push(held);
+                (self.copy(), false)
+            }
+            None => (self.copy(), false),
+        };
+        next.activate(Arc::clone(bundle));
+        let revision = next.snapshot().revision();
+        let before = self.basis.swap(Arc::new(next));
+        // What was live becomes the other copy, unless it shares its documents with what is live now: then
+        // an update would copy them anyway.
+        match alone(before) {
+            Ok(mut before) if two_copies => {
+                before.activate(Arc::clone(bundle));
+                writer.other = Some((Arc::new(before), Update::Rows(Arc::default(), revision)));
+            }
+            Ok(shared) => drop(shared),
+            Err(held) => writer.held.push(held),
+        }
+    }
+
     /// Makes the other copy of the data, which the first update would have to make: after everything was
     /// loaded, by whoever loaded it.
     pub fn prepare(&self) {

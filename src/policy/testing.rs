@@ -9,7 +9,10 @@ use std::{
 use regex::Regex;
 use thiserror::Error;
 
-use super::folder::{Files, LoadError, PolicySource, load};
+use super::{
+    folder::{Files, PolicySource, load},
+    load_error::LoadError,
+};
 use crate::decision::{
     Bundle, CompileError, Disagreement, FileCoverage, Interpreter, RegoVersion, RuleBody, RuleTest, TestCase,
     TestOutcome, disagreement, record_questions,
@@ -113,7 +116,14 @@ impl TestSuite {
         version: RegoVersion,
         only: Option<&Regex>,
     ) -> Result<Self, TestError> {
-        let files = load(source)?;
+        Ok(Self::of(load(source)?, version, only)?)
+    }
+
+    /// The tests of files that were read already.
+    ///
+    /// # Errors
+    /// [`CompileError`] when they do not compile.
+    pub fn of(files: Files, version: RegoVersion, only: Option<&Regex>) -> Result<Self, CompileError> {
         let interpreter = Interpreter::new(&files.sources, files.data.clone(), version)?;
         let mut tests = interpreter.tests()?;
         let test_files = tests.iter().map(|test| test.file.clone()).collect();
@@ -121,12 +131,18 @@ impl TestSuite {
         Ok(Self { files, version, interpreter, tests, test_files })
     }
 
-    /// Runs the tests. Of those that fail it is found out why.
-    pub fn run(&mut self) -> TestReport {
+    /// Runs the tests. Of those that fail it is found out why. Beyond `time` for all of them, a test that is
+    /// running, and each that is left, is an error.
+    pub fn run(&mut self, time: Option<Duration>) -> TestReport {
         let Self { interpreter, tests, .. } = self;
+        let all_begun = Instant::now();
         let results = tests.iter().map(|test| {
             let begun = Instant::now();
-            let outcome = interpreter.run(test);
+            let left = time.map(|time| time.saturating_sub(all_begun.elapsed()));
+            let outcome = match left {
+                Some(Duration::ZERO) => TestOutcome::Error("there was no time left to run it".to_owned()),
+                left => interpreter.run(test, left),
+            };
             let duration = begun.elapsed();
             let printed = interpreter.printed();
             let failed = outcome == TestOutcome::Failed;
@@ -143,13 +159,18 @@ impl TestSuite {
     }
 
     /// Asks both engines what the tests ask the entrypoints of `bundle`, which is made of some of the same files.
+    /// Each test and each question may take `time`.
     ///
     /// # Errors
-    /// [`TestError::Compile`] when a question's data collides with a rule.
-    pub fn ask_both_engines(&self, bundle: &Arc<Bundle>) -> Result<EngineReport, TestError> {
+    /// [`CompileError`] when a question's data collides with a rule.
+    pub fn ask_both_engines(
+        &self,
+        bundle: &Arc<Bundle>,
+        time: Duration,
+    ) -> Result<EngineReport, CompileError> {
         let Files { sources, data, .. } = &self.files;
-        let questions = record_questions(bundle, sources, data, self.version, &self.tests)?;
-        let disagreement = disagreement(bundle, &questions)?;
+        let questions = record_questions(bundle, sources, data, self.version, &self.tests, time)?;
+        let disagreement = disagreement(bundle, &questions, time)?;
         Ok(EngineReport { questions: questions.len(), disagreement })
     }
 
@@ -172,7 +193,7 @@ impl TestSuite {
     /// Evaluates each test many times.
     pub fn measure(&mut self) -> Vec<Measurement> {
         let Self { interpreter, tests, .. } = self;
-        let runnable = tests.iter().filter(|test| interpreter.run(test) != TestOutcome::Skipped);
+        let runnable = tests.iter().filter(|test| interpreter.run(test, None) != TestOutcome::Skipped);
         let runnable: Vec<RuleTest> = runnable.cloned().collect();
         runnable.into_iter().map(|test| measure(interpreter, test)).collect()
     }
@@ -206,5 +227,5 @@ pub fn run_tests(
     version: RegoVersion,
     only: Option<&Regex>,
 ) -> Result<TestReport, TestError> {
-    Ok(TestSuite::load(source, version, only)?.run())
+    Ok(TestSuite::load(source, version, only)?.run(None))
 }

@@ -45,7 +45,9 @@ pub enum LogError {
 /// # Errors
 /// [`LogError`] for a level that cannot be read.
 pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(level).map_err(LogError::Level)?;
+    // The crate that watches folders tells of each folder that went away before its watch: not news. A
+    // filter that names the crate stands above this one.
+    let filter = EnvFilter::try_new(format!("notify=warn,{level}")).map_err(LogError::Level)?;
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     match format {

@@ -1,6 +1,7 @@
 //! Time as a parameter.
 
 use std::{
+    fmt,
     sync::LazyLock,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -31,6 +32,14 @@ impl Timestamp {
     /// Whole seconds since 1970, rounded down.
     pub const fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds; what no calendar has is written as the nearest moment that it has.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nearest = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        write!(f, "{:.3}", jiff::Timestamp::from_millisecond(self.0).unwrap_or(nearest))
     }
 }
 
@@ -119,6 +128,8 @@ mod tests {
     fn seconds_are_rounded_down_on_both_sides_of_1970() {
         assert_eq!(Timestamp::from_unix_millis(1_999).unix_seconds(), 1);
         assert_eq!(Timestamp::from_unix_millis(-1).unix_seconds(), -1);
+        assert_eq!(Timestamp::from_unix_millis(1_799_999_999_050).to_string(), "2027-01-15T07:59:59.050Z");
+        assert!(Timestamp::from_unix_millis(i64::MAX).to_string().starts_with("9999-12-"));
         assert_eq!(Timestamp::from_unix_seconds(i64::MAX).unix_millis(), i64::MAX);
     }
 }

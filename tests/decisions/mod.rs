@@ -6,6 +6,7 @@ mod explain;
 mod fail_closed;
 mod input;
 mod live;
+mod management;
 mod tenants;
 
 use std::{borrow::Cow, sync::Arc};

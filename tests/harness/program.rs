@@ -68,9 +68,23 @@ impl Serving {
             .unwrap_or_else(|(code, log)| panic!("regate ended with {code:?}: {log}"))
     }
 
+    /// The same, started by another program, whose arguments end where those of regate begin.
+    pub fn start_under(starter: &[&str], folder: &Path, arguments: &[&str]) -> Self {
+        Self::try_start_under(starter, folder, arguments)
+            .unwrap_or_else(|(code, log)| panic!("regate ended with {code:?}: {log}"))
+    }
+
     /// The same; a process that ends before it is ready gives its exit code and its log.
     pub fn try_start(folder: &Path, arguments: &[&str]) -> Result<Self, (Option<i32>, String)> {
-        let (mut serving, mut stdout, logged) = Self::spawn(folder, arguments);
+        Self::try_start_under(&[], folder, arguments)
+    }
+
+    fn try_start_under(
+        starter: &[&str],
+        folder: &Path,
+        arguments: &[&str],
+    ) -> Result<Self, (Option<i32>, String)> {
+        let (mut serving, mut stdout, logged) = Self::spawn(starter, folder, arguments);
         let mut first = String::new();
         stdout.read_line(&mut first).unwrap();
         let Some(address) = first.trim().strip_prefix("regate is ready: http://") else {
@@ -87,7 +101,7 @@ impl Serving {
     /// Starts `regate serve` on a free port and waits until it listens: it may be loading still.
     pub fn start_loading(folder: &Path, arguments: &[&str]) -> Self {
         const LISTENING: &str = "listening; loading the decision data address=";
-        let (mut serving, stdout, logged) = Self::spawn(folder, arguments);
+        let (mut serving, stdout, logged) = Self::spawn(&[], folder, arguments);
         (serving.output, _) = collect(stdout);
         loop {
             // Before the look: what it said last is in the log by then.
@@ -104,9 +118,15 @@ impl Serving {
     }
 
     /// Gives what it prints, and the thread that collects what it logs.
-    fn spawn(folder: &Path, arguments: &[&str]) -> (Self, BufReader<ChildStdout>, thread::JoinHandle<()>) {
+    fn spawn(
+        starter: &[&str],
+        folder: &Path,
+        arguments: &[&str],
+    ) -> (Self, BufReader<ChildStdout>, thread::JoinHandle<()>) {
         let mut supervisor = Command::new("/bin/sh")
-            .args(["-c", SUPERVISOR, "sh", REGATE, "serve"])
+            .args(["-c", SUPERVISOR, "sh"])
+            .args(starter)
+            .args([REGATE, "serve"])
             .args(arguments)
             .args(if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .current_dir(folder)
@@ -127,6 +147,19 @@ impl Serving {
     /// All that it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// The id of the process that serves.
+    pub fn process(&self) -> u32 {
+        let supervisor = self.supervisor.id();
+        let children =
+            std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap();
+        // The other child is the shell that waits for the pipe.
+        let serves = |id: &u32| {
+            let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            line.starts_with(REGATE)
+        };
+        children.split_whitespace().map(|id| id.parse().unwrap()).find(serves).unwrap()
     }
 
     /// Sends SIGTERM and waits; gives the exit code.

@@ -178,10 +178,15 @@ impl Check {
 /// A file that is there and cannot be used is a finding, which names it.
 fn broken(error: LoadError) -> Result<Report, CommandError> {
     let file = match &error {
-        LoadError::NotUtf8 { path } | LoadError::Data { path, .. } | LoadError::Conflict { path, .. } => {
-            path.display().to_string()
-        }
-        LoadError::Read { .. } | LoadError::NoRules { .. } => {
+        LoadError::NotUtf8 { path }
+        | LoadError::Data { path, .. }
+        | LoadError::Conflict { path, .. }
+        | LoadError::NotAFile { path }
+        | LoadError::TooLarge { path, .. } => path.display().to_string(),
+        LoadError::Read { .. }
+        | LoadError::NoRules { .. }
+        | LoadError::TooMany { .. }
+        | LoadError::Unsteady { .. } => {
             return Err(CommandError::NothingToCheck(error));
         }
     };

@@ -15,7 +15,7 @@ use crate::{
     api::{GatewayAuthentication, HttpBounds},
     decision::{CompileOptions, DecisionRules, EntrypointPaths, EvaluationBudget, PathRules},
     feed::{FeedOptions, OwnDocument},
-    policy::PolicySource,
+    policy::{BundleLimits, PolicySettings, PolicySource, WatchOptions},
     types::{SecretText, without_values},
 };
 
@@ -222,6 +222,26 @@ impl Configuration {
             workers,
             mounts,
         })
+    }
+
+    /// Which bundle `serve` begins with, and what it and those after it must pass.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Value`] when a `[[documents]]` section cannot be used.
+    pub fn policy_settings(&self, workers: usize) -> Result<PolicySettings, ConfigurationError> {
+        Ok(PolicySettings {
+            source: self.policy_source(),
+            tests: self.policy.tests.iter().cloned().collect(),
+            limits: BundleLimits { bytes: self.policy.max_bundle_bytes, ..BundleLimits::default() },
+            test_time: self.policy.max_test_time,
+            compile: self.compile_options(workers)?,
+        })
+    }
+
+    /// How changes of the policy are found.
+    pub fn watch_options(&self) -> WatchOptions {
+        let PolicySection { watch, check_interval, .. } = self.policy;
+        WatchOptions { events: watch, interval: check_interval, ..WatchOptions::default() }
     }
 
     /// What the configuration says about decisions.

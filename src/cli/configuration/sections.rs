@@ -10,6 +10,7 @@ use crate::{
     api::HttpBounds,
     decision::{EngineChoice, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
+    policy::{BundleLimits, PolicySettings, WatchOptions},
     telemetry::LogFormat,
     types::{SecretText, TenantId},
 };
@@ -187,6 +188,18 @@ const fn document_interval() -> Duration {
 pub struct PolicySection {
     /// The policy folder. Left out: the shipped bundle, which is built in.
     pub folder: Option<PathBuf>,
+    /// A folder of tests that a bundle must pass before it decides. Left out: only those within the bundle.
+    pub tests: Option<PathBuf>,
+    /// Whether the system is asked to tell of changes of the files.
+    pub watch: bool,
+    /// How often the files are looked at, told or not.
+    #[serde(deserialize_with = "duration")]
+    pub check_interval: Duration,
+    /// How long all tests of a bundle may take together.
+    #[serde(deserialize_with = "duration")]
+    pub max_test_time: Duration,
+    /// Bytes of all files of a bundle; of the tests as well.
+    pub max_bundle_bytes: u64,
     /// The rule that gateways' questions ask.
     pub entrypoint: String,
     /// The rule that regate's own management API asks.
@@ -208,8 +221,14 @@ impl Default for PolicySection {
     fn default() -> Self {
         let paths = EntrypointPaths::default();
         let budget = EvaluationBudget::default();
+        let watch = WatchOptions::default();
         Self {
             folder: None,
+            tests: None,
+            watch: watch.events,
+            check_interval: watch.interval,
+            max_test_time: PolicySettings::TEST_TIME,
+            max_bundle_bytes: BundleLimits::default().bytes,
             entrypoint: paths.decision,
             management_entrypoint: paths.management,
             authzen_entrypoint: paths.authzen,

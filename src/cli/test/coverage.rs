@@ -67,7 +67,7 @@ impl Coverage {
     pub(super) fn write(&self, output: &mut impl Write) -> io::Result<()> {
         for (name, file) in &self.files {
             write!(output, "{:6.2} %  {name}", file.coverage)?;
-            let lines: Vec<String> = file.not_covered.iter().map(Range::to_text).collect();
+            let lines: Vec<String> = file.not_covered.iter().copied().map(Range::to_text).collect();
             if lines.is_empty() {
                 writeln!(output)?;
             } else {
@@ -79,7 +79,7 @@ impl Coverage {
 }
 
 impl Range {
-    fn to_text(&self) -> String {
+    fn to_text(self) -> String {
         match (self.start.row, self.end.row) {
             (start, end) if start == end => start.to_string(),
             (start, end) => format!("{start}-{end}"),

@@ -6,7 +6,7 @@ mod json;
 mod junit;
 mod pretty;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use rand::RngExt;
@@ -77,6 +77,9 @@ pub(in crate::cli) struct Test {
     config: Option<PathBuf>,
 }
 
+/// So long one question may take that is asked of both engines.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// How a report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -119,7 +122,7 @@ impl Test {
         if with_coverage {
             suite.note_coverage();
         }
-        let report = suite.run();
+        let report = suite.run(None);
         let engines = self.ask_both_engines(&suite, &source, &configuration)?;
         let coverage = if with_coverage { Some(coverage::Coverage::new(suite.coverage()?)) } else { None };
         let invariants = match self.invariants {
@@ -184,7 +187,7 @@ impl Test {
         if let EvaluatingEngine::Interpreter(reason) = bundle.engine() {
             eprintln!("regate: this bundle runs in the interpreter, which is slower: {reason}");
         }
-        let engines = suite.ask_both_engines(&bundle)?;
+        let engines = suite.ask_both_engines(&bundle, LONGEST)?;
         if let Some(disagreement) = &engines.disagreement {
             eprintln!("regate: {disagreement}");
         } else if self.verbose {

@@ -1,14 +1,17 @@
 //! What a rule is asked over: its input and the documents below `data`, each time it is evaluated.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use regorus::Value;
+use regorus::{Value, utils::limits::ExecutionTimerConfig};
 use serde_json::Value as Tree;
 
 use super::{Book, MARK, Seen, listen, marks::names_of_head, probes::place};
 use crate::decision::{
     Document,
-    bundle::{CompileError, RegoSource, RegoVersion, engine_with},
+    bundle::{CompileError, RegoSource, RegoVersion, TIME_CHECK_INTERVAL, engine_with},
     edits::{Edit, apply, follows_if, leftmost, whole_begin, whole_end},
     interpreter::RuleTest,
     syntax::syntax_trees,
@@ -26,6 +29,7 @@ pub(in crate::decision) fn capture(
     path: &str,
     documents: &[String],
     tests: &[RuleTest],
+    time: Duration,
 ) -> Result<Vec<Vec<Value>>, CompileError> {
     let trees = syntax_trees(sources, version)?;
     let looks = std::iter::once("input".to_owned())
@@ -43,6 +47,8 @@ pub(in crate::decision) fn capture(
     let mut engine = engine_with(&marked, data.clone(), version)?;
     engine.set_strict_builtin_errors(false);
     engine.set_gather_prints(true);
+    let check_interval = TIME_CHECK_INTERVAL;
+    engine.set_execution_timer_config(ExecutionTimerConfig { limit: time, check_interval });
     let book = Arc::new(Mutex::new(Book::default()));
     listen(&mut engine, &book).map_err(CompileError::Unmarked)?;
     for test in tests {

@@ -42,6 +42,7 @@ macro_rules! codes {
 
 codes! {
     Compile = "compile", Error, "the bundle cannot be read or compiled";
+    Interpreted = "interpreted", Warning, "Rego that the virtual machine cannot run, so that the whole bundle is slow";
     UnknownInput = "unknown-input", Error, "a field of `input` that does not exist";
     UnknownData = "unknown-data", Error, "a place below `data` that nothing provides";
     UnknownValue = "unknown-value", Error, "a comparison with a text that never stands there";

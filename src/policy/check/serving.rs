@@ -9,7 +9,9 @@ use regex::Regex;
 
 use super::{CheckOptions, CheckedSource, Code, Finding, Place};
 use crate::{
-    decision::{Bundle, CompileError, CompileOptions, EntrypointPaths, Interpreter, RegoSource},
+    decision::{
+        Bundle, CompileError, CompileOptions, EntrypointPaths, EvaluatingEngine, Interpreter, RegoSource,
+    },
     types::PolicyRevision,
 };
 
@@ -40,17 +42,26 @@ pub(super) fn compile(sources: &[CheckedSource], options: &CheckOptions) -> Vec<
             ..CompileOptions::default()
         };
         let revision = PolicyRevision::from_digest(&[]);
-        Bundle::compile(&served, options.data.clone(), revision, &compile_options).map(drop)
+        Bundle::compile(&served, options.data.clone(), revision, &compile_options)
     });
+    let (compiled, failed): (Vec<_>, Vec<_>) = serving.partition(Result::is_ok);
+    let interpreted = compiled.into_iter().flatten().filter_map(|bundle| match bundle.engine() {
+        EvaluatingEngine::VirtualMachine => None,
+        EvaluatingEngine::Interpreter(reason) => {
+            Some(Finding { code: Code::Interpreted, ..finding_in(reason, whole) })
+        }
+    });
+    let interpreted: Vec<Finding> = interpreted.collect();
     let testing = || {
         let interpreter = Interpreter::new(&all, options.data.clone(), options.rego_version)?;
         interpreter.tests().map(drop)
     };
     let mut findings: Vec<Finding> =
-        serving.filter_map(Result::err).map(|error| finding(&error, whole)).collect();
+        failed.into_iter().filter_map(Result::err).map(|error| finding(&error, whole)).collect();
     if findings.is_empty() {
         findings.extend(testing().err().map(|error| finding(&error, whole)));
     }
+    findings.extend(interpreted);
     findings.dedup();
     findings
 }
@@ -66,13 +77,16 @@ fn folder_of(sources: &[RegoSource]) -> String {
 
 /// An error of the compiler. One that names no place is the whole bundle's.
 pub(super) fn finding(error: &CompileError, whole: &str) -> Finding {
-    let text = error.to_string();
-    let found = PLACE.as_ref().and_then(|place| place.captures(&text));
+    finding_in(&error.to_string(), whole)
+}
+
+fn finding_in(text: &str, whole: &str) -> Finding {
+    let found = PLACE.as_ref().and_then(|place| place.captures(text));
     let number = |name: &str| found.as_ref()?.name(name)?.as_str().parse().ok();
     let file = found.as_ref().and_then(|found| found.name("file")).map_or(whole, |file| file.as_str());
     let place = number("line")
         .map(|line: usize| Place { line: line.max(1), column: number("column").unwrap_or(1).max(1) });
-    Finding { file: file.to_owned(), place, code: Code::Compile, message: said(&text) }
+    Finding { file: file.to_owned(), place, code: Code::Compile, message: said(text) }
 }
 
 /// The column in characters, in place of the engine's, which counts a tab as four.

@@ -281,7 +281,6 @@ fn what_serve_would_refuse_is_refused() {
     let cases = [
         ("package other\n\nx := 1\n", "no rule at the entrypoint"),
         ("package regate\n\ndecision if { f(1) }\n\nf(x) if g(x)\n\ng(x) if f(x)\n", "a rule calls itself"),
-        ("package regate\n\ndefault f(_) := 1\n\ndecision := f(1)\n", "default function"),
         ("package users\n\nx := 1\n", "no rule at"),
     ];
     for (text, expected) in cases {

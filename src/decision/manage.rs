@@ -1,0 +1,102 @@
+//! Whether a caller may make a call of regate's own management API: a decision of the bundle at its
+//! management entrypoint, over the call's own method and path, within what regate holds every bundle to.
+
+use uuid::Uuid;
+
+use super::{
+    Document,
+    basis::Basis,
+    bundle::Entrypoint,
+    decide::{DecisionRules, Draft, Moment, resolve, upper_case},
+    evaluator::Evaluator,
+    input::InputParts,
+    outcome::{Decision, Fault, Message, Subject},
+    path::RequestPath,
+    question::Question,
+    reason::OwnReason,
+    snapshot::TokenRecord,
+    verdict::Verdict,
+};
+use crate::types::{PresentedCredential, TokenKind};
+
+/// Decides about a call of the management API. Never fails: what goes wrong is a deny with its reason.
+///
+/// The question is the call itself; an upstream or MCP message in it is not looked at. No path is public
+/// here, and nobody is anonymous.
+///
+/// INVARIANT: only tokens of operators manage, whatever the bundle says.
+pub fn manage(
+    evaluator: &mut Evaluator,
+    basis: &Basis,
+    rules: &DecisionRules,
+    question: &Question<'_>,
+    id: Uuid,
+    moment: Moment,
+) -> Decision {
+    let draft = Draft { basis, id, subject: None };
+    let path = match RequestPath::read(&question.request.target, rules.path) {
+        Ok(path) => path,
+        Err(ambiguous) => {
+            let message = Message::Own(ambiguous.to_string().into());
+            return Decision { message, ..draft.refuse(OwnReason::AmbiguousPath) };
+        }
+    };
+    if moment.data_is_stale {
+        return draft.refuse(OwnReason::DataStale);
+    }
+    if let Some(gateway) = gateway(basis, question, moment) {
+        return Draft { subject: Some(gateway.into()), ..draft }.refuse(OwnReason::ManagementTokenKind);
+    }
+    let token = match resolve(basis.snapshot(), question, moment.now) {
+        Ok(Some(token)) => token,
+        Ok(None) => return draft.refuse(OwnReason::TokenMissing),
+        Err((reason, token)) => return Draft { subject: token.map(Subject::from), ..draft }.refuse(reason),
+    };
+    let draft = Draft { subject: Some(Subject::from(token)), ..draft };
+    if !may_manage(token.kind) {
+        return draft.refuse(OwnReason::ManagementTokenKind);
+    }
+    let tenant = basis.tenant(token.tenant.as_ref().unwrap_or(&rules.default_tenant));
+    let user = match &token.user_id {
+        None => None,
+        Some(id) => match tenant.user(id) {
+            Some(row) => Some((id, row)),
+            None => return draft.refuse(OwnReason::TokenUnknown),
+        },
+    };
+    if !basis.bundle().has(Entrypoint::Management) {
+        // Nothing of the bundle's says that a disabled operator is none any more, so it is said here.
+        let disabled = user.is_some_and(|(_, row)| row["disabled"] != Document::from(false));
+        let decision =
+            draft.refuse(if disabled { OwnReason::NoRuleMatched } else { OwnReason::PolicyAllowed });
+        return Decision { allow: !disabled, ..decision };
+    }
+    let method = upper_case(&question.request.method);
+    let now = moment.now.unix_seconds();
+    let parts =
+        InputParts { question, method: &method, path: &path, token: Some(token), user, upstream: None, now };
+    let input = evaluator.input.build(&parts);
+    let result = evaluator.evaluate(basis.bundle(), Entrypoint::Management, tenant.document(), input);
+    match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
+        Ok(verdict) if verdict.allow => draft.allow(verdict),
+        Ok(verdict) => draft.deny(verdict, false),
+        Err(fault) => draft.fail(fault),
+    }
+}
+
+/// Which kinds the bundle is asked about at all. Users' sessions will be one.
+const fn may_manage(kind: TokenKind) -> bool {
+    match kind {
+        TokenKind::Admin => true,
+        TokenKind::Global | TokenKind::Project | TokenKind::Mcp | TokenKind::Gateway => false,
+    }
+}
+
+/// The live gateway token that was presented. To everybody else it is unknown as a caller; here its holder
+/// is told that it is of the wrong kind.
+fn gateway<'a>(basis: &'a Basis, question: &Question<'_>, moment: Moment) -> Option<&'a TokenRecord> {
+    let PresentedCredential::Token(hash) = &question.credential else { return None };
+    let token = basis.snapshot().token(hash)?;
+    let live = !token.revoked && !super::decide::is_expired(token, moment.now);
+    (token.kind == TokenKind::Gateway && live).then_some(token)
+}

@@ -1,0 +1,67 @@
+//! Calls of the management API, as decisions.
+
+use regate::{
+    decision::{CompileOptions, Decision, DecisionRules, Evaluator, Moment, Question, facts::Fact, manage},
+    types::{PresentedCredential, Timestamp, TokenKind},
+};
+use uuid::Uuid;
+
+use super::{NOW, World, compile, gist, question, token, user};
+
+fn ask(world: &World, question: &Question<'_>, data_is_stale: bool) -> Decision {
+    let moment = Moment { now: Timestamp::from_unix_seconds(NOW), data_is_stale };
+    let mut evaluator = Evaluator::new(0);
+    manage(&mut evaluator, &world.basis, &DecisionRules::default(), question, Uuid::nil(), moment)
+}
+
+fn world(rules: &str) -> World {
+    let rego = format!("package regate\n\ndecision := true\n\n{rules}");
+    let bundle = compile(
+        &rego,
+        &CompileOptions {
+            entrypoints: regate::decision::EntrypointPaths {
+                management: "data.regate.managing".into(),
+                ..Default::default()
+            },
+            ..CompileOptions::default()
+        },
+    );
+    let tokens = TokenKind::ALL.map(|kind| Fact::Token(token("default", kind.as_str(), kind)));
+    World::new(bundle.unwrap(), [user("default", "u1")].into_iter().chain(tokens))
+}
+
+#[test]
+fn no_other_kind_than_admin_reaches_the_rule() {
+    for rules in ["", "managing := true", "managing := {\"allow\": true, \"reasons\": [\"x\"]}"] {
+        let world = world(rules);
+        for kind in TokenKind::ALL {
+            let decision = ask(&world, &question(Some(kind.as_str()), "/v1/policies"), false);
+            assert_eq!(decision.allow, kind == TokenKind::Admin, "{rules} {kind}");
+            assert_eq!(decision.subject.as_ref().unwrap().kind, kind);
+            if kind != TokenKind::Admin {
+                assert_eq!(gist(&decision), (false, 403, vec!["management.token_kind"]));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_question_is_made_sure_of_before_anything_is_asked() {
+    let world = world("managing := true");
+    let admin = |path| question(Some("admin"), path);
+    assert_eq!(gist(&ask(&world, &admin("/v1/x"), true)), (false, 503, vec!["data.stale"]));
+    assert_eq!(gist(&ask(&world, &admin("/v1/../x"), false)), (false, 400, vec!["request.ambiguous_path"]));
+    // No path is public here, and nobody is anonymous.
+    assert_eq!(gist(&ask(&world, &question(None, "/health"), false)), (false, 401, vec!["token.missing"]));
+    assert_eq!(
+        gist(&ask(&world, &question(Some("nobody"), "/v1/x"), false)),
+        (false, 401, vec!["token.unknown"])
+    );
+    for (credential, status, reason) in [
+        (PresentedCredential::Malformed, 401, "token.malformed"),
+        (PresentedCredential::Ambiguous, 400, "request.ambiguous_credential"),
+    ] {
+        let asked = Question { credential, ..admin("/v1/x") };
+        assert_eq!(gist(&ask(&world, &asked, false)), (false, status, vec![reason]));
+    }
+}
