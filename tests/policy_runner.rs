@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-use crate::harness::program::{run, stderr, stdout};
+use crate::{
+    harness::program::{Running, run, stderr, stdout},
+    live::until,
+};
 
 fn fixtures(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -142,4 +145,22 @@ fn what_the_tests_ask_is_asked_of_both_engines() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn watching_runs_the_tests_again_after_each_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("a_test.rego"), text).unwrap();
+    write("package a_test\n\ntest_it if 1 == 1\n");
+    let watching = Running::start(folder.path(), &["test", ".", "--watch"]);
+    let until = |wanted: &str| {
+        until(|| watching.output.lock().unwrap().clone(), |output| output.contains(wanted));
+    };
+    until("1 passed, 0 failed");
+    write("package a_test\n\ntest_it if 1 == 2\n");
+    until("0 passed, 1 failed");
+    // In the middle of an edit, and after it.
+    write("package a_test\n\ntest_it if {");
+    write("package a_test\n\ntest_it if 1 == 1\n\ntest_other if true\n");
+    until("2 passed, 0 failed");
 }

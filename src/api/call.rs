@@ -1,13 +1,20 @@
-//! What all calls have in common: their header, the credential in it, a JSON answer.
+//! What all calls have in common: their header, the credential in it, their body, a JSON answer.
 
 use axum::{
+    body::{Body, Bytes},
+    extract::Request,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 
 use super::{bounds::HttpBounds, problem::Problem};
 use crate::{auth, types::PresentedCredential};
+
+/// How much more than the bound of a body is read and thrown away, so that a client that is still
+/// sending gets to see the answer.
+const DRAIN_FACTOR: usize = 16;
 
 /// Refuses a header that is too large.
 pub(super) fn check_header(headers: &HeaderMap, bounds: &HttpBounds) -> Result<(), Problem> {
@@ -23,6 +30,28 @@ pub(super) fn presented(headers: &HeaderMap) -> PresentedCredential {
     let values = headers.get_all(header::AUTHORIZATION);
     // A value that is not ASCII is no credential; it must not vanish either.
     auth::present(None, values.iter().map(|value| value.to_str().unwrap_or_default()))
+}
+
+/// The whole body of a call, within its bounds.
+pub(super) async fn body(request: Request, bounds: &HttpBounds) -> Result<Bytes, Problem> {
+    let limit = bounds.body_bytes;
+    let mut body = request.into_body();
+    let reading = Limited::new(&mut body, limit).collect();
+    match tokio::time::timeout(bounds.receive_time, reading).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            drain(body, bounds).await;
+            Err(Problem::BodyTooLarge(limit))
+        }
+        Ok(Err(_)) | Err(_) => Err(Problem::BodyNotReceived),
+    }
+}
+
+/// Reads on for a while without keeping anything.
+async fn drain(body: Body, bounds: &HttpBounds) {
+    let mut rest = Limited::new(body, bounds.body_bytes.saturating_mul(DRAIN_FACTOR));
+    let reading = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(bounds.receive_time, reading).await;
 }
 
 /// A message as the answer, with the status 200.

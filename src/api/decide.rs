@@ -1,28 +1,24 @@
-//! `POST /v1/decide` and `POST /v1/decide/batch`.
+//! `POST /v1/decide` and `POST /v1/decide/batch`; `POST /v1/explain`.
 
 use axum::{
-    body::{Body, Bytes},
+    body::Bytes,
     extract::{Request, State},
     response::Response,
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 
 use super::{
     Shared,
     answer::Answer,
     call,
+    management::Operator,
     problem::Problem,
     question::{BatchMessage, QuestionMessage, read},
 };
 use crate::{
-    decision::Decision,
+    decision::{AskingGateway, Decision, Subject},
     types::{DataRevision, PresentedCredential},
 };
-
-/// How much more than the bound of a body is read and thrown away, so that a client that is still
-/// sending gets to see the answer.
-const DRAIN_FACTOR: usize = 16;
 
 /// `POST /v1/decide`
 pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
@@ -31,7 +27,29 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     wait(&shared, message.min_revision()).await?;
     let gateway = shared.point.gateway(&credential)?;
     let question = message.into_question(gateway.as_ref(), &shared.bounds)?;
-    let decision = shared.point.decide(&question);
+    let decision = if question.explain {
+        shared.point.explain_from(&shared.point.take(), &question).await
+    } else {
+        shared.point.decide(&question)
+    };
+    Ok(call::json(&Answer::from(&decision)))
+}
+
+/// `POST /v1/explain`: the decision about a question of the operator's own tenant, and why.
+pub(super) async fn explain(
+    operator: Operator,
+    State(shared): State<Shared>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let body = call::body(request, &shared.bounds).await?;
+    let message = QuestionMessage::read(&body, &shared.bounds)?;
+    wait(&shared, message.min_revision()).await?;
+    // As a gateway of that tenant would ask: another's tokens are unknown to it.
+    let Subject { token_id, tenant, .. } = operator.0;
+    let asking = AskingGateway { id: token_id, tenant };
+    let mut question = message.into_question(Some(&asking), &shared.bounds)?;
+    question.explain = true;
+    let decision = shared.point.explain_from(&shared.point.take(), &question).await;
     Ok(call::json(&Answer::from(&decision)))
 }
 
@@ -65,7 +83,11 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
     let taken = shared.point.take();
     let mut decisions: Vec<Decision> = Vec::with_capacity(questions.len());
     for question in &questions {
-        decisions.push(shared.point.decide_from(&taken, question));
+        decisions.push(if question.explain {
+            shared.point.explain_from(&taken, question).await
+        } else {
+            shared.point.decide_from(&taken, question)
+        });
         // A batch of questions that each use up their budget must not keep others from being heard.
         tokio::task::consume_budget().await;
     }
@@ -85,25 +107,7 @@ async fn receive(shared: &Shared, request: Request) -> Result<Received, Problem>
     // Before the body: who may not ask may not make us read.
     let credential = call::presented(request.headers());
     shared.point.gateway(&credential)?;
-    let limit = shared.bounds.body_bytes;
-    let mut body = request.into_body();
-    let reading = Limited::new(&mut body, limit).collect();
-    let read = tokio::time::timeout(shared.bounds.receive_time, reading).await;
-    match read {
-        Ok(Ok(collected)) => Ok(Received { credential, body: collected.to_bytes() }),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            drain(shared, body).await;
-            Err(Problem::BodyTooLarge(limit))
-        }
-        Ok(Err(_)) | Err(_) => Err(Problem::BodyNotReceived),
-    }
-}
-
-/// Reads on for a while without keeping anything.
-async fn drain(shared: &Shared, body: Body) {
-    let mut rest = Limited::new(body, shared.bounds.body_bytes.saturating_mul(DRAIN_FACTOR));
-    let reading = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(shared.bounds.receive_time, reading).await;
+    Ok(Received { credential, body: call::body(request, &shared.bounds).await? })
 }
 
 async fn wait(shared: &Shared, wanted: Option<DataRevision>) -> Result<(), Problem> {

@@ -15,9 +15,7 @@ use crate::decision::{Decision, Document, Headers, OwnReason, Question, Reason, 
 
 /// The caller of a management call that the bundle allowed. What it may see and change is its own tenant's.
 #[derive(Clone, Debug)]
-pub(super) struct Operator(
-    #[allow(dead_code, reason = "calls that are of one tenant will take the tenant from it")] pub Subject,
-);
+pub(super) struct Operator(pub Subject);
 
 impl FromRequestParts<Shared> for Operator {
     type Rejection = Problem;

@@ -57,6 +57,7 @@ pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/decide", post(decide::one))
         .route("/v1/decide/batch", post(decide::batch))
+        .route("/v1/explain", post(decide::explain))
         .route("/v1/policies", get(policies::show))
         .route("/v1/policies/reload", post(policies::reload))
         .route("/health", get(health::health))

@@ -10,6 +10,8 @@ use std::{
 
 use uuid::Uuid;
 
+use tokio::sync::Semaphore;
+
 use super::problem::Problem;
 use crate::{
     decision::{
@@ -41,7 +43,12 @@ pub struct DecisionPoint {
     new_ids: NewIds,
     authentication: GatewayAuthentication,
     max_staleness: Duration,
+    explaining: Semaphore,
 }
+
+/// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
+/// must not keep decisions waiting.
+const EXPLANATIONS: usize = 1;
 
 /// The policy and data that questions are answered from, and how old the data was at which moment.
 #[derive(Debug)]
@@ -97,7 +104,15 @@ impl DecisionPoint {
         authentication: GatewayAuthentication,
         max_staleness: Duration,
     ) -> Self {
-        Self { live, rules, clock, new_ids, authentication, max_staleness }
+        Self {
+            live,
+            rules,
+            clock,
+            new_ids,
+            authentication,
+            max_staleness,
+            explaining: Semaphore::new(EXPLANATIONS),
+        }
     }
 
     /// The live policy and data.
@@ -155,6 +170,14 @@ impl DecisionPoint {
     /// must be answered from the same.
     pub fn decide_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
         self.decide_at(taken, question, self.clock.reading())
+    }
+
+    /// The same for a question that asks why: it waits for its turn, and does not hold up its thread's other
+    /// questions meanwhile.
+    pub async fn explain_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
+        // It is never closed.
+        let _turn = self.explaining.acquire().await;
+        tokio::task::block_in_place(|| self.decide_from(taken, question))
     }
 
     fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {

@@ -12,6 +12,7 @@
 
 mod activation;
 mod candidate;
+mod changes;
 pub mod check;
 mod folder;
 mod gathering;
@@ -28,6 +29,7 @@ mod testing;
 mod watch;
 
 pub use activation::{ActivationFailure, Stage, TestSummary};
+pub use changes::Changes;
 pub use folder::{FileDigest, Files, PolicySource, is_test_file, load};
 pub use inbox::Gather;
 pub use live::{Live, LiveBasis, RevisionTimeout, Source};

@@ -176,6 +176,40 @@ impl Drop for Serving {
     }
 }
 
+/// A command that goes on until it is told to end. It is gone when this value is, and when the test process is.
+pub struct Running {
+    supervisor: Child,
+    pipe: Option<ChildStdin>,
+    /// All that it printed so far.
+    pub output: Arc<Mutex<String>>,
+}
+
+impl Running {
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut supervisor = Command::new("/bin/sh")
+            .args(["-c", SUPERVISOR, "sh", REGATE])
+            .args(arguments)
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell starts");
+        let pipe = supervisor.stdin.take();
+        let (output, _) = collect(supervisor.stdout.take().unwrap());
+        Self { supervisor, pipe, output }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.pipe.take();
+        let _ = self.supervisor.wait();
+    }
+}
+
 fn collect(mut from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, thread::JoinHandle<()>) {
     let text = Arc::new(Mutex::new(String::new()));
     let into = Arc::clone(&text);

@@ -15,6 +15,44 @@ fn problem(answer: &Answer, status: u16, code: &str) -> Value {
     body
 }
 
+/// `POST /v1/explain` with a question.
+fn explain(scene: &Scene, secret: &str, question: &Value) -> Answer {
+    let authorization = format!("Bearer {secret}");
+    let headers = [("authorization", authorization.as_str())];
+    send(&scene.serving.address, "POST", "/v1/explain", &headers, question.to_string().as_bytes())
+}
+
+#[test]
+fn an_operator_is_told_why() {
+    let scene = Scene::over(tempfile::tempdir().unwrap(), TOLD_ALONE, &[]);
+    let question = json!({"token": "everywhere", "request": {"method": "GET", "path": "/api/v1/projects/p1",
+        "headers": {"cookie": "session=5up3r5ecret"}}});
+    let answer = explain(&scene, "operator", &question);
+    assert_eq!(answer.status, 200);
+    let body = answer.json();
+    assert_eq!(body["reason"], "global_token.not_a_collaborator");
+    let closest = &body["explanation"]["why"]["closest"][0];
+    assert_eq!(closest["rule"], "data.regate.global_token.reading");
+    assert_eq!(
+        closest["failed"]["condition"],
+        "data.collaborators[data.regate.request.quiet_project][token.user_id].role"
+    );
+    assert!(!body.to_string().contains("5up3r5ecret"));
+    // The same as a gateway that asks why is told.
+    let mut asked = question.clone();
+    asked["explain"] = json!(true);
+    let told = crate::harness::http::decide(&scene.serving.address, &asked);
+    assert_eq!(told["explanation"]["why"], body["explanation"]["why"]);
+    // Of tokens of other tenants an operator learns nothing.
+    let other = explain(&scene, "acme-operator", &question).json();
+    assert_eq!((&other["reason"], &other["explanation"]), (&json!("token.unknown"), &Value::Null));
+    // And nobody else is told anything.
+    problem(&explain(&scene, "agent", &question), 403, "management.denied");
+    problem(&explain(&scene, "edge", &question), 403, "management.denied");
+    problem(&explain(&scene, "nobody", &question), 401, "management.unauthenticated");
+    problem(&explain(&scene, "operator", &json!({"request": {}})), 400, "question.malformed");
+}
+
 const CALLS: [(&str, &str); 2] = [("GET", "/v1/policies"), ("POST", "/v1/policies/reload")];
 
 /// These rules at the management entrypoint.

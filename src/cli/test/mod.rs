@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     decision::{CompileError, EvaluatingEngine, RegoVersion},
-    policy::{self, EngineReport, PolicySource, TestReport, TestSuite, invariants::InvariantReport},
+    policy::{self, Changes, EngineReport, PolicySource, TestReport, TestSuite, invariants::InvariantReport},
 };
 
 /// Run the policy tests: every rule whose name begins with test_
@@ -56,6 +56,9 @@ pub(in crate::cli) struct Test {
     /// Fail when less than this part of the lines is reached, in per cent; implies --coverage
     #[arg(long, short, value_name = "PERCENT", value_parser = percent)]
     threshold: Option<f64>,
+    /// Run again whenever a file changes, until Ctrl-C
+    #[arg(long, short, conflicts_with = "bench")]
+    watch: bool,
     /// Measure how long each test takes, in nanoseconds, instead of reporting results
     #[arg(long, conflicts_with_all = ["coverage", "threshold"])]
     bench: bool,
@@ -106,8 +109,27 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 impl Test {
-    /// Runs the tests and prints what became of them.
+    /// Runs the tests and prints what became of them, once or after each change.
     pub(in crate::cli) fn run(&self) -> Result<Exit, CommandError> {
+        if !self.watch {
+            return self.run_once();
+        }
+        // Before the first run: what changes meanwhile is to be seen.
+        let mut changes = Changes::of(&self.paths);
+        loop {
+            // A file in the middle of an edit is no reason to end.
+            if let Err(error) = self.run_once() {
+                if error.is_broken_pipe() {
+                    return Err(error);
+                }
+                eprintln!("regate: {}", error.with_causes());
+            }
+            eprintln!("regate: waiting for changes");
+            changes.wait();
+        }
+    }
+
+    fn run_once(&self) -> Result<Exit, CommandError> {
         let mut configuration = Configuration::read(self.config.as_ref(), configuration::variables())?;
         if let Some(version) = self.rego_version {
             configuration.policy.rego_version = version;

@@ -38,7 +38,7 @@ const MARK: &str = "regate_trace";
 /// More marks are not written down.
 const MOST_EVENTS: usize = 200_000;
 /// So long an evaluation with marks may take.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(256).unwrap();
 
 /// A mark that was reached.
