@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     bundle::RegoSource,
-    edits::{Edit, apply, follows_if, whole_end},
+    edits::{Edit, apply, follows_if, leftmost, whole_begin, whole_end},
 };
 
 /// The sources with every assignment guarded. `modules` are the engine's syntax trees of the same sources,
@@ -43,6 +43,11 @@ fn collect(node: &Value, text: &str, edits: &mut Vec<Edit>) -> Result<(), String
     match node {
         Value::Array(items) => items.iter().try_for_each(|item| collect(item, text, edits)),
         Value::Object(fields) => {
+            for kind in ["ArrayCompr", "SetCompr", "ObjectCompr"] {
+                if let Some(comprehension) = fields.get(kind) {
+                    edits.extend(guard_comprehension(comprehension, text));
+                }
+            }
             if let Some(statements) = fields.get("stmts").and_then(Value::as_array) {
                 for statement in statements {
                     guard_statement(statement, text, edits)?;
@@ -52,6 +57,18 @@ fn collect(node: &Value, text: &str, edits: &mut Vec<Edit>) -> Result<(), String
         }
         _ => Ok(()),
     }
+}
+
+/// A comprehension of which no statement loops, and one fails, sends the machine round and round until its budget is used
+/// up. One that goes over a single item ends.
+fn guard_comprehension(comprehension: &Value, text: &str) -> Option<Edit> {
+    let first = comprehension["query"]["stmts"].as_array()?.first()?;
+    if first["literal"].get("SomeIn").is_some() {
+        return None;
+    }
+    let begin = usize::try_from(first["span"]["start"].as_u64()?).ok()?;
+    let expression = leftmost(text, &first["literal"]["Expr"]["expr"]).unwrap_or(begin);
+    Some(Edit::insert(expression.min(whole_begin(text, begin)), "[0][_] == 0; "))
 }
 
 fn guard_statement(statement: &Value, text: &str, edits: &mut Vec<Edit>) -> Result<(), String> {

@@ -4,6 +4,7 @@
 mod engines;
 mod explain;
 mod fail_closed;
+mod generated;
 mod input;
 mod live;
 mod management;
