@@ -164,3 +164,33 @@ fn watching_runs_the_tests_again_after_each_change() {
     write("package a_test\n\ntest_it if 1 == 1\n\ntest_other if true\n");
     until("2 passed, 0 failed");
 }
+
+/// A bundle as OPA had it: an entrypoint of its own name that is a boolean, in the older language, over rows of its own.
+#[test]
+fn somebody_elses_bundle_is_served_unchanged() {
+    use crate::harness::{http::decide, program::Serving};
+    let folder = tempfile::tempdir().unwrap();
+    let policies = folder.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    let rego = "package infrabox\n\ndefault authz = false\n\nauthz {\n\tinput.request.method == \"GET\"\n\tinput.request.path = [\"projects\", project]\n\tdata.infrabox.rows.readers[_] == project\n}\n";
+    std::fs::write(policies.join("authz.rego"), rego).unwrap();
+    std::fs::create_dir_all(policies.join("infrabox/rows")).unwrap();
+    std::fs::write(policies.join("infrabox/rows/data.json"), r#"{"readers": ["p1"]}"#).unwrap();
+    let toml = "[policy]\nentrypoint = \"data.infrabox.authz\"\nrego_version = \"v0\"\n";
+    std::fs::write(folder.path().join("regate.toml"), toml).unwrap();
+    let arguments =
+        ["--config", "regate.toml", "--policies", "policies", "--database-url", "sqlite::memory:"];
+    let serving = Serving::start(folder.path(), &arguments);
+    let ask = |path: &str| {
+        let question = serde_json::json!({"request": {"method": "GET", "path": path}, "explain": true});
+        decide(&serving.address, &question)
+    };
+    let allowed = ask("/projects/p1");
+    assert_eq!((&allowed["allow"], &allowed["reason"]), (&true.into(), &"policy.allowed".into()));
+    let denied = ask("/projects/p2");
+    assert_eq!((&denied["allow"], &denied["status"]), (&false.into(), &401.into()));
+    let why = &denied["explanation"]["why"];
+    assert_eq!(why["disagreement"], serde_json::Value::Null);
+    let failed = &why["closest"][0]["failed"];
+    assert_eq!(failed["condition"], "data.infrabox.rows.readers[_] == project", "{why}");
+}

@@ -67,28 +67,27 @@ pub fn record_questions(
     time: Duration,
 ) -> Result<Vec<RecordedQuestion>, CompileError> {
     let documents = documents(bundle, data);
-    let mut questions = Vec::new();
-    for entrypoint in [Entrypoint::Decision, Entrypoint::Management, Entrypoint::Authzen] {
-        let Some(path) = bundle.path(entrypoint) else { continue };
-        let mut captured = capture(sources, data, version, path, &documents, tests, time)?;
-        captured.sort();
-        captured.dedup();
-        questions.extend(captured.into_iter().map(|values| {
-            let mut values = values.into_iter();
-            let input = values.next().unwrap_or(Value::Undefined);
-            let mut all = data.clone();
-            for (name, value) in documents.iter().zip(values) {
-                let Ok(all) = all.as_object_mut() else { break };
-                if matches!(value, Value::Undefined) {
-                    all.remove(&name.as_str().into());
-                } else {
-                    all.insert(name.as_str().into(), value);
-                }
+    let entrypoints = [Entrypoint::Decision, Entrypoint::Management, Entrypoint::Authzen];
+    let present: Vec<Entrypoint> = entrypoints.into_iter().filter(|one| bundle.has(*one)).collect();
+    let paths: Vec<&str> = present.iter().filter_map(|one| bundle.path(*one)).collect();
+    let mut captured = capture(sources, data, version, &paths, &documents, tests, time)?;
+    captured.sort();
+    captured.dedup();
+    let questions = captured.into_iter().filter_map(|(rule, values)| {
+        let mut values = values.into_iter();
+        let input = values.next().unwrap_or(Value::Undefined);
+        let mut all = data.clone();
+        for (name, value) in documents.iter().zip(values) {
+            let Ok(all) = all.as_object_mut() else { break };
+            if matches!(value, Value::Undefined) {
+                all.remove(&name.as_str().into());
+            } else {
+                all.insert(name.as_str().into(), value);
             }
-            RecordedQuestion { entrypoint, input, data: all }
-        }));
-    }
-    Ok(questions)
+        }
+        Some(RecordedQuestion { entrypoint: *present.get(rule)?, input, data: all })
+    });
+    Ok(questions.collect())
 }
 
 /// The names below `data` that hold no rules.

@@ -17,8 +17,8 @@ use crate::decision::{
     syntax::syntax_trees,
 };
 
-/// Evaluates each test and gives what the rule at `path` was asked over meanwhile: the input, and the value of
-/// each of `documents` (names below `data`), undefined where there was none.
+/// Evaluates each test and gives what the rules at `paths` were asked over meanwhile: which rule, the input, and the value
+/// of each of `documents` (names below `data`), undefined where there was none.
 ///
 /// # Errors
 /// [`CompileError`] when the rules do not parse.
@@ -26,22 +26,23 @@ pub(in crate::decision) fn capture(
     sources: &[RegoSource],
     data: &Document,
     version: RegoVersion,
-    path: &str,
+    paths: &[&str],
     documents: &[String],
     tests: &[RuleTest],
     time: Duration,
-) -> Result<Vec<Vec<Value>>, CompileError> {
+) -> Result<Vec<(usize, Vec<Value>)>, CompileError> {
     let trees = syntax_trees(sources, version)?;
     let looks = std::iter::once("input".to_owned())
         .chain(documents.iter().map(|name| format!("data[{}]", Tree::from(name.as_str()))))
         .map(|look| format!("[regate_trace_value | regate_trace_value := {look}]"));
-    let mark = format!("{MARK}(0, [0], [{}])", looks.collect::<Vec<_>>().join(", "));
+    let looks = looks.collect::<Vec<_>>().join(", ");
+    let mark = |rule: usize| format!("{MARK}({rule}, [0], [{looks}])");
     let marked: Vec<RegoSource> = sources
         .iter()
         .zip(&trees)
         .map(|(source, tree)| RegoSource {
             name: source.name.clone(),
-            text: apply(&source.text, edits(&source.text, tree, path, &mark)),
+            text: apply(&source.text, edits(&source.text, tree, paths, &mark)),
         })
         .collect();
     let mut engine = engine_with(&marked, data.clone(), version)?;
@@ -57,7 +58,7 @@ pub(in crate::decision) fn capture(
     }
     let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
     let values = book.events.drain(..).filter_map(|event| match event.seen {
-        Seen::Values(Value::Array(looks)) => Some(looks.iter().map(first).collect()),
+        Seen::Values(Value::Array(looks)) => Some((event.body, looks.iter().map(first).collect())),
         _ => None,
     });
     Ok(values.collect())
@@ -67,14 +68,13 @@ fn first(look: &Value) -> Value {
     look.as_array().ok().and_then(|list| list.first()).cloned().unwrap_or(Value::Undefined)
 }
 
-/// A mark at the first condition of each definition of the rule.
-fn edits(text: &str, tree: &Tree, path: &str, mark: &str) -> Vec<Edit> {
+/// A mark at the first condition of each definition of the rules.
+fn edits(text: &str, tree: &Tree, paths: &[&str], mark: &dyn Fn(usize) -> String) -> Vec<Edit> {
     let mut edits = Vec::new();
     for rule in tree["ast"]["rules"].as_array().into_iter().flatten() {
         let Some(rule) = rule.get("Spec") else { continue };
-        if names_of_head(&tree["ast"]["package"]["refr"], rule) != path {
-            continue;
-        }
+        let name = names_of_head(&tree["ast"]["package"]["refr"], rule);
+        let Some(mark) = paths.iter().position(|path| *path == name).map(mark) else { continue };
         let body = &rule["bodies"][0]["query"]["stmts"][0];
         if body.is_null() {
             let head = rule["head"].as_object().and_then(|kinds| kinds.values().next());
