@@ -6,13 +6,15 @@ use serde_json::Value;
 
 use super::{
     MARK,
+    asks::{assigned, locals},
     bound::{Names, binds, is_fixed, path, variables},
     outline::{Body, Condition, Definition, Outline},
-    probes::{compared as compared_parts, place},
+    probes::compared as compared_parts,
+    written::{allow, column_at, expression, line_at, number, one_line},
 };
 use crate::decision::{
     bundle::RegoSource,
-    edits::{Edit, apply, follows_if, leftmost, whole_begin, whole_end},
+    edits::{Edit, apply, follows_if, whole_end},
 };
 
 /// The variable of the lists of values. Rules of nobody else have one of that name.
@@ -77,15 +79,15 @@ pub(super) fn names_of_head(package: &Value, rule: &Value) -> String {
 }
 
 /// Marks one file.
-struct Marker<'a> {
-    source: &'a RegoSource,
+pub(super) struct Marker<'a> {
+    pub(super) source: &'a RegoSource,
     version: u64,
-    names: Names,
-    packages: &'a BTreeMap<String, BTreeSet<String>>,
+    pub(super) names: Names,
+    pub(super) packages: &'a BTreeMap<String, BTreeSet<String>>,
     outline: &'a mut Outline,
     edits: Vec<Edit>,
     /// The variables of the rule that is being marked, which may have the names of rules.
-    locals: BTreeSet<String>,
+    pub(super) locals: BTreeSet<String>,
 }
 
 impl<'a> Marker<'a> {
@@ -296,157 +298,11 @@ impl<'a> Marker<'a> {
             _ => Ok(()),
         }
     }
-
-    /// The rules that an expression names.
-    fn asks(&self, node: &Value, found: &mut BTreeSet<String>) {
-        match node {
-            Value::Array(items) => items.iter().for_each(|item| self.asks(item, found)),
-            Value::Object(fields) => {
-                let is_reference = |kind: &String| matches!(kind.as_str(), "Var" | "RefDot" | "RefBrack");
-                if fields.keys().any(is_reference) {
-                    found.extend(self.rules_of(node));
-                    return self.asks_in_brackets(node, found);
-                }
-                fields.values().for_each(|content| self.asks(content, found));
-            }
-            _ => {}
-        }
-    }
-
-    /// What a reference begins with is part of it; what stands in its brackets is not.
-    fn asks_in_brackets(&self, reference: &Value, found: &mut BTreeSet<String>) {
-        for kind in ["RefDot", "RefBrack"] {
-            if let Some(content) = reference.get(kind) {
-                self.asks(&content["index"], found);
-                // A call's value, a literal: not a chain of names.
-                let inner = &content["refr"];
-                let chain = ["Var", "RefDot", "RefBrack"].iter().any(|kind| inner.get(*kind).is_some());
-                if chain { self.asks_in_brackets(inner, found) } else { self.asks(inner, found) }
-            }
-        }
-    }
-
-    /// The paths of the rules that a reference may mean.
-    fn rules_of(&self, reference: &Value) -> Vec<String> {
-        let own = path(reference).first().is_some_and(|first| self.locals.contains(first));
-        let Some(whole) = self.names.full_path(reference).filter(|_| !own) else { return Vec::new() };
-        let all = self
-            .packages
-            .iter()
-            .flat_map(|(package, rules)| rules.iter().map(move |rule| format!("{package}.{rule}")));
-        let below = |long: &str, short: &str| {
-            long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        // A rule and what is in it, or what a package and those below it have.
-        all.filter(|rule| {
-            below(&whole, rule) || (whole != "data" || !is_fixed(reference)) && below(rule, &whole)
-        })
-        .collect()
-    }
-
-    fn place_of(&self, expression: &Value) -> Option<(usize, usize)> {
-        let content = expression.as_object()?.values().next()?;
-        Some((leftmost(&self.source.text, expression)?, place(content)?.1))
-    }
-
-    fn place_of_statement(&self, statement: &Value) -> Result<(usize, usize), String> {
-        let text = &self.source.text;
-        let known = |at: usize| text.is_char_boundary(at);
-        let (begin, end) = place(statement)
-            .filter(|(begin, end)| known(*begin) && known(*end))
-            .ok_or("a condition has no place")?;
-        let first = leftmost(text, &statement["literal"]["Expr"]["expr"]);
-        Ok((first.unwrap_or(begin).min(whole_begin(text, begin)), end))
-    }
-
-    /// An expression as it is written, in one line.
-    fn written(&self, expression: &Value) -> Option<String> {
-        let (begin, end) = self.place_of(expression)?;
-        self.written_at((begin, end)).map(|text| one_line(&text))
-    }
-
-    fn written_at(&self, (begin, end): (usize, usize)) -> Option<String> {
-        let text = &self.source.text;
-        let begin = if text.is_char_boundary(begin) { whole_begin(text, begin) } else { return None };
-        let end = whole_end(text, begin, end).ok()?;
-        text.get(begin..end).map(str::to_owned)
-    }
-
-    fn written_at_span(&self, span: &Value) -> Option<String> {
-        let at = |end: &str| span[end].as_u64().and_then(|at| usize::try_from(at).ok());
-        self.source.text.get(at("start")?..at("end")?).map(str::to_owned)
-    }
-}
-
-/// The expression of a condition whose parts tell why it failed.
-fn expression(statement: &Value) -> &Value {
-    let literal = &statement["literal"];
-    if let Some(some) = literal.get("SomeIn") {
-        return &some["collection"];
-    }
-    if let Some(every) = literal.get("Every") {
-        return &every["domain"];
-    }
-    let (expression, negated) = (&literal["Expr"]["expr"], &literal["NotExpr"]["expr"]);
-    if expression.is_null() { negated } else { expression }
-}
-
-/// The variables that are made anywhere in a rule.
-fn locals(node: &Value, found: &mut BTreeSet<String>) {
-    match node {
-        Value::Array(items) => items.iter().for_each(|item| locals(item, found)),
-        Value::Object(fields) => {
-            if fields.contains_key("literal") {
-                assigned(node, found);
-            }
-            fields.values().for_each(|field| locals(field, found));
-        }
-        _ => {}
-    }
-}
-
-/// The variables that a statement makes, whatever else has their names.
-fn assigned(statement: &Value, found: &mut BTreeSet<String>) {
-    let literal = &statement["literal"];
-    let assignment = &literal["Expr"]["expr"]["AssignExpr"];
-    if assignment["op"] == "ColEq" {
-        variables(&assignment["lhs"], found);
-    }
-    variables(&literal["SomeIn"]["key"], found);
-    variables(&literal["SomeIn"]["value"], found);
 }
 
 fn variables_of(bound: &BTreeSet<String>) -> String {
     let fields: Vec<String> = bound.iter().map(|name| format!("\"{name}\": {name}")).collect();
     format!("{{{}}}", fields.join(", "))
-}
-
-/// Whether a value is an allow or a deny, where it is written out.
-fn allow(value: &Value) -> Option<bool> {
-    if let Some(value) = value["Bool"]["value"].as_bool() {
-        return Some(value);
-    }
-    let fields = value["Object"]["fields"].as_array()?;
-    let field = fields.iter().find(|field| field[1]["String"]["value"] == "allow")?;
-    field[2]["Bool"]["value"].as_bool()
-}
-
-fn one_line(text: &str) -> String {
-    let lines = text.lines().map(|line| line.trim()).filter(|line| !line.starts_with('#'));
-    lines.collect::<Vec<_>>().join(" ")
-}
-
-fn line_at(text: &str, at: usize) -> u32 {
-    u32::try_from(text[..at].matches('\n').count() + 1).unwrap_or(u32::MAX)
-}
-
-fn column_at(text: &str, at: usize) -> u32 {
-    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    u32::try_from(text[line..at].chars().count() + 1).unwrap_or(u32::MAX)
-}
-
-fn number(value: &Value) -> u32 {
-    value.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

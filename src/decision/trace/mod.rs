@@ -8,11 +8,13 @@
 //!
 //! The marks of a condition see what `with` replaces, because they stand where the condition does.
 
+mod asks;
 mod bound;
 mod capture;
 mod marks;
 mod outline;
 mod probes;
+mod written;
 
 use std::{
     num::NonZeroU32,
