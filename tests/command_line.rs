@@ -345,3 +345,28 @@ fn a_token_is_never_wider_than_its_flags_say_and_a_mistake_is_told() {
     assert_eq!(stdout(&run(folder, &with_url(&["token", "list"]), "")), "no tokens\n");
     assert_eq!(run(folder, &with_url(&["token", "list", "--limit", "0"]), "").status.code(), Some(64));
 }
+
+#[test]
+fn a_decision_is_explained_in_words() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let question = r#"{"token": "demo-key-of-alice", "request": {"method": "POST", "path": "/api/v1/projects/website/builds",
+        "headers": {"cookie": "session=5up3r5ecret"}}}"#;
+    let arguments = [
+        "decide",
+        "-",
+        "--policies",
+        "policies",
+        "--data",
+        "examples/decide.json",
+        "--explain",
+        "--format",
+        "pretty",
+    ];
+    let output = run(root, &arguments, question);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output));
+    // What regate refuses itself needs no rules to be explained.
+    let question = r#"{"token": "demo-key-of-nobody", "request": {"method": "GET", "path": "/"}}"#;
+    let output = run(root, &arguments, question);
+    assert_eq!(stdout(&output), "DENY 401 token.unknown\n  the credential is not valid\n");
+}
