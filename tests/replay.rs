@@ -394,3 +394,34 @@ fn the_live_rows_are_read_and_nothing_is_written() {
     assert_eq!(files(), files_before);
     assert!(fs::read(folder.path().join("live.sqlite")).unwrap() == content, "the file was written");
 }
+
+#[test]
+fn the_lines_of_the_documentation_are_what_is_read() {
+    let folder = folder();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/replay.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("```json\n").skip(1);
+    let input: String = blocks.map(|block| block.split("```").next().unwrap()).collect();
+    let (_, report) = report(folder.path(), &["--against", "old"], &input);
+    assert_eq!((&report["lines"], &report["unreadable"]), (&json!(2), &json!(0)));
+    // The one has its key, which is none; the other's token is not here.
+    assert_eq!((&report["compared"], &report["cannot_decide"]), (&json!(1), &json!(1)));
+    for code in ["the token t9 is not in the data", "the record has no time"] {
+        assert!(page.contains(code), "{code}");
+    }
+}
+
+#[test]
+fn the_gateway_that_asked_is_part_of_a_record() {
+    let folder = folder();
+    let rule =
+        "package regate\n\ndecision := {\"allow\": input.gateway.id == \"g1\", \"reasons\": [\"gateway\"]}\n";
+    fs::write(folder.path().join("new/policy.rego"), rule).unwrap();
+    let mut asked = record(Some("t1"), "/a", true, "gateway");
+    asked["gateway"] = json!({"id": "g1", "tenant": "default"});
+    // A token of another tenant than the gateway's is nobody's there.
+    let mut foreign = record(Some("t1"), "/a", false, "token.unknown");
+    foreign["gateway"] = json!({"id": "g1", "tenant": "other"});
+    let (code, report) = report(folder.path(), &[], &lines(&[asked, foreign]));
+    assert_eq!((code, &report["reasons"]), (Some(0), &json!([])), "{report}");
+}

@@ -20,7 +20,7 @@ use clap::{Args, ValueEnum};
 
 use self::{
     data::DataArguments,
-    flip::Flip,
+    flip::{Flip, printable},
     limits::Limits,
     lines::{LONGEST_LINE, Line, Lines},
     moment::{End, Window},
@@ -44,19 +44,21 @@ use crate::{
 
 /// Decide recorded questions again under another policy, and show what would be decided otherwise
 ///
-/// FILE has one JSON object a line: a question as POST /v1/decide takes it, or a record of a decision,
-/// {"question": …, "decision": …, "time": …}. The old answer is the recorded one; with --against, the one
-/// that another policy gives over the same data. Shows each flip (allowed before and denied now, or the
-/// other way round), counts answers and reasons, and says what could not be decided or compared.
+/// FILE has one JSON object a line: a question as POST /v1/decide takes it, or a record of a
+/// decision, {"question": …, "decision": …, "time": …}. The old answer is the recorded one; with
+/// --against, the one that another policy gives over the same data. Shows each flip (allowed
+/// before and denied now, or the other way round), counts answers and reasons, and says what could
+/// not be decided or compared.
 ///
 ///     regate replay --policies ./new --data rows.json decisions.jsonl
 ///     regate replay --policies ./new --against ./old --explain questions.jsonl
 ///
-/// Records hold no credential: their callers are found by the id of the token, so give the data that they
-/// were decided over, with --data or --database-url.
+/// Records hold no credential: their callers are found by the id of the token, so give the data
+/// that they were decided over, with --data or --database-url.
 ///
-/// Exit code 0: no more flips than may be (--max-flips and others; none by default); 2: more; 1: it could not be
-/// done, nothing was compared, or a line is no question; 3: the new policy is broken; 64: wrong usage.
+/// Exit code 0: no more flips than may be (--max-flips and others; none by default); 2: more; 1: it
+/// could not be done, nothing was compared, or a line is no question; 3: the new policy is broken;
+/// 64: wrong usage.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct Replay {
@@ -257,7 +259,10 @@ impl Run<'_> {
     fn complain(&self, (file, line): (&str, u64), problem: &Problem) {
         let limit = self.arguments.limit as u64;
         self.progress.aside(|| match self.tally.unreadable {
-            number if number <= limit => eprintln!("regate: {file}:{line}: unreadable: {problem}"),
+            number if number <= limit => {
+                // It names what stands in the line.
+                eprintln!("regate: {file}:{line}: unreadable: {}", printable(&problem.to_string()));
+            }
             number if number == limit + 1 => eprintln!("regate: … and more lines (--limit)"),
             _ => {}
         });
