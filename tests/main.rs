@@ -20,5 +20,6 @@ mod live;
 mod policies;
 mod policy_runner;
 mod reload;
+mod replay;
 mod rooms;
 mod store;

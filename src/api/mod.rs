@@ -36,7 +36,7 @@ pub use answer::Answer;
 pub use bounds::HttpBounds;
 pub use point::{DataState, DecisionPoint, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
-pub use question::QuestionMessage;
+pub use question::{QuestionMessage, read as read_json};
 pub use server::{Server, ServerError};
 
 /// What the handlers share.

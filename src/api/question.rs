@@ -156,7 +156,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for HeaderValues<'a> {
 ///
 /// # Errors
 /// [`Problem::TooDeep`], and [`Problem::Malformed`] with the place in the text.
-pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8], bounds: &HttpBounds) -> Result<T, Problem> {
+pub fn read<'a, T: Deserialize<'a>>(json: &'a [u8], bounds: &HttpBounds) -> Result<T, Problem> {
     if nesting::is_deeper_than(json, bounds.nesting) {
         return Err(Problem::TooDeep(bounds.nesting));
     }

@@ -16,6 +16,7 @@ mod import;
 mod metrics;
 mod migrate;
 mod policies;
+mod replay;
 mod serve;
 mod store;
 mod test;
@@ -34,7 +35,8 @@ pub use exit::{CommandError, Exit};
     version,
     about = "A policy decision point for gateways: Rego rules over token and collaborator data",
     after_help = "Exit codes: 0 done (decide: allowed), 1 could not be done, 2 failed (test: a test failed; \
-                  check: something was found; decide: denied), 3 the policy folder is broken, 64 wrong usage.\n\
+                  check: something was found; decide: denied; \
+                  replay: more decisions flip than may), 3 the policy folder is broken, 64 wrong usage.\n\
                   Try it: regate serve --demo",
     propagate_version = true
 )]
@@ -49,6 +51,7 @@ enum Command {
     Decide(decide::Decide),
     Test(test::Test),
     Check(check::Check),
+    Replay(replay::Replay),
     Import(import::Import),
     Migrate(migrate::Migrate),
     Token(token::Token),
@@ -70,6 +73,7 @@ pub fn run() -> Exit {
         Command::Decide(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Token(command) => command.run(),

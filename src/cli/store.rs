@@ -54,11 +54,24 @@ pub(super) async fn open(configuration: &Configuration) -> Result<Arc<dyn Store>
 
 /// Opens the store that the configuration names and leaves its tables as they are.
 pub(super) async fn connect(configuration: &Configuration) -> Result<Arc<dyn Store>, CommandError> {
+    connect_with(configuration, false).await
+}
+
+/// Opens the store that the configuration names for reading: it must be there already.
+pub(super) async fn connect_to_read(configuration: &Configuration) -> Result<Arc<dyn Store>, CommandError> {
+    connect_with(configuration, true).await
+}
+
+async fn connect_with(
+    configuration: &Configuration,
+    read_only: bool,
+) -> Result<Arc<dyn Store>, CommandError> {
     let url = configuration.database.url()?;
     let options = ConnectOptions {
         max_connections: configuration.database.max_connections,
         acquire_timeout: Duration::from_secs(10),
         listener_url: configuration.database.listener_url()?,
+        read_only,
     };
     Ok(store::connect(url.expose(), options).await?)
 }

@@ -2,10 +2,11 @@
 //!
 //! **For:** finding a bundle's files and reading them as OPA would, compiling them through
 //! `decision`, running policy tests, checking rules for what Rego lets pass ([`check`]), looking for
-//! counterexamples to invariants ([`invariants`]), holding what decisions are made from at this moment
+//! counterexamples to invariants ([`invariants`]), deciding recorded questions again under another
+//! bundle ([`replay`]), holding what decisions are made from at this moment
 //! ([`Live`]), and keeping it what the folder says while serving ([`FirstBundle`], [`Reloader`]).
 //!
-//! **Must never know:** HTTP, SQL, what a rule means. It does not evaluate a question.
+//! **Must never know:** HTTP, SQL, what a rule means. It answers no question of a gateway.
 //!
 //! **To add one more** kind of data file: a case in `gathering::read_data`; step that a bundle must pass:
 //! a function in `activation`, and its line in `activation::pass`.
@@ -22,6 +23,7 @@ mod keeper;
 mod live;
 mod load_error;
 mod reloader;
+pub mod replay;
 mod shipped;
 mod status;
 mod survey;

@@ -66,11 +66,18 @@ pub struct ConnectOptions {
     /// Where to listen for changes and migrate, when `url` leads to a pooler that hands each transaction
     /// to another connection (PgBouncer): an address of Postgres itself. Postgres only.
     pub listener_url: Option<SecretText>,
+    /// Nothing will be written: a SQLite file is not made when missing, and is left in the mode that it is in.
+    pub read_only: bool,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { max_connections: 8, acquire_timeout: Duration::from_secs(10), listener_url: None }
+        Self {
+            max_connections: 8,
+            acquire_timeout: Duration::from_secs(10),
+            listener_url: None,
+            read_only: false,
+        }
     }
 }
 

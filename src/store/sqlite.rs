@@ -36,10 +36,8 @@ impl SqliteDatabase {
     /// Opens `url`, making the file when it is missing.
     pub(super) async fn connect(url: &str, options: ConnectOptions) -> Result<Self, StoreError> {
         let connection = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
+            .create_if_missing(!options.read_only)
             .foreign_keys(true)
-            // Readers and the one writer do not wait for each other.
-            .journal_mode(SqliteJournalMode::Wal)
             // With WAL this survives a crash of the process; one of the machine may lose the last
             // transactions, never the file.
             .synchronous(SqliteSynchronous::Normal)
@@ -47,6 +45,13 @@ impl SqliteDatabase {
             // Rows come from another thread; handing them over in larger lots makes a load faster.
             .row_buffer_size(1_000)
             .disable_statement_logging();
+        let connection = if options.read_only {
+            // Not SQLite's own read-only mode: that would leave the files of the log behind when it closes.
+            connection.pragma("query_only", "on")
+        } else {
+            // Readers and the one writer do not wait for each other.
+            connection.journal_mode(SqliteJournalMode::Wal)
+        };
         let pool = SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout);
         let in_memory = url.contains(":memory:") || url.contains("mode=memory");
         let pool = if in_memory {

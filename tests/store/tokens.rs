@@ -264,7 +264,7 @@ async fn an_address_that_cannot_be_used_is_an_error_without_the_password() {
     let options = ConnectOptions {
         acquire_timeout: std::time::Duration::from_secs(1),
         max_connections: 1,
-        listener_url: None,
+        ..ConnectOptions::default()
     };
     for (url, code) in [
         ("", "configuration"),

@@ -120,6 +120,13 @@ impl Default for DatabaseSection {
     }
 }
 
+impl DatabaseSection {
+    /// Whether somebody said which database; without that it is a file in the present folder.
+    pub(in crate::cli) fn is_named(&self) -> bool {
+        self.url_file.is_some() || self.url.expose() != Self::default().url.expose()
+    }
+}
+
 /// `[data]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]

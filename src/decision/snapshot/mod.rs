@@ -148,6 +148,11 @@ impl Snapshot {
         self.tokens.get(hash).map(AsRef::as_ref)
     }
 
+    /// All tokens, of every tenant and in whatever state, each with the hash that it is found by.
+    pub fn tokens(&self) -> impl Iterator<Item = (&TokenHash, &TokenRecord)> {
+        self.tokens.iter().map(|(hash, token)| (hash, token.as_ref()))
+    }
+
     /// What a decision about this tenant may see. A tenant that is not there has no rows.
     pub fn tenant(&self, tenant: &TenantId) -> &TenantData {
         self.tenants.get(tenant).unwrap_or(&self.nobody)

@@ -1,0 +1,112 @@
+//! A line of input: a question, or a question with the answer that it had.
+//!
+//! The types here hold the caller's credential: none of them has `Debug`.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde::Deserialize;
+
+use super::moment;
+use crate::{
+    api::{HttpBounds, Problem, QuestionMessage, read_json},
+    decision::AskingGateway,
+    policy::replay::Recorded,
+    types::{DataRevision, JsonObject, TenantId, Timestamp},
+};
+
+/// What a line says.
+pub(super) struct Record<'a> {
+    /// The question, not yet checked against the bounds.
+    pub question: QuestionMessage<'a>,
+    /// The answer.
+    pub recorded: Option<Recorded>,
+    /// When it was decided.
+    pub time: Option<Timestamp>,
+    /// The gateway that asked.
+    pub gateway: Option<AskingGateway>,
+}
+
+/// A record, of which other members are passed over: a log may say more.
+#[derive(Deserialize)]
+struct RecordMessage<'a> {
+    #[serde(borrow, default)]
+    question: Option<JsonObject<QuestionMessage<'a>>>,
+    #[serde(borrow, default)]
+    decision: Option<JsonObject<DecisionMessage<'a>>>,
+    #[serde(borrow, default)]
+    time: Option<Text<'a>>,
+    #[serde(default)]
+    gateway: Option<JsonObject<GatewayMessage>>,
+}
+
+#[derive(Deserialize)]
+struct DecisionMessage<'a> {
+    allow: bool,
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
+    #[serde(borrow, default)]
+    message: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    subject: Option<JsonObject<SubjectMessage<'a>>>,
+    #[serde(borrow, default)]
+    decision_id: Option<Text<'a>>,
+    #[serde(default)]
+    data_revision: Option<DataRevision>,
+}
+
+#[derive(Deserialize)]
+struct SubjectMessage<'a> {
+    #[serde(borrow, default)]
+    token_id: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct GatewayMessage {
+    id: Arc<str>,
+    #[serde(default)]
+    tenant: Option<TenantId>,
+}
+
+/// A text that borrows from the line where it can.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Reads a line. A question has no member `question`, so the two shapes cannot be taken for each other.
+///
+/// # Errors
+/// [`Problem`], which repeats no value.
+pub(super) fn read<'a>(line: &'a [u8], bounds: &HttpBounds) -> Result<Record<'a>, Problem> {
+    let RecordMessage { question, decision, time, gateway } = read_json(line, bounds)?;
+    let Some(JsonObject(question)) = question else {
+        if decision.is_some() || time.is_some() {
+            return Err(Problem::Malformed("the record has no `question`".to_owned()));
+        }
+        let question = QuestionMessage::read(line, bounds)?;
+        return Ok(Record { question, recorded: None, time: None, gateway: None });
+    };
+    let time = time.map(|Text(time)| {
+        let not_a_time = || Problem::Malformed(format!("time: {}", moment::NOT_A_TIME));
+        moment::parse(&time).ok_or_else(not_a_time)
+    });
+    Ok(Record {
+        question,
+        recorded: decision.map(|JsonObject(decision)| decision.into()),
+        time: time.transpose()?,
+        gateway: gateway.map(|JsonObject(GatewayMessage { id, tenant })| AskingGateway { id, tenant }),
+    })
+}
+
+impl From<DecisionMessage<'_>> for Recorded {
+    fn from(message: DecisionMessage<'_>) -> Self {
+        let text = |text: Option<Text<'_>>| text.map(|Text(text)| text.into_owned());
+        Self {
+            allow: message.allow,
+            reason: message.reason.into_owned(),
+            message: text(message.message).unwrap_or_default(),
+            token_id: text(message.subject.and_then(|JsonObject(subject)| subject.token_id)),
+            decision_id: text(message.decision_id),
+            data_revision: message.data_revision,
+        }
+    }
+}
