@@ -35,7 +35,7 @@ impl Changes {
     /// Returns when the content is another than it was at the start, or when this last returned.
     pub fn wait(&mut self) {
         loop {
-            drop(self.inbox.wait(INTERVAL, Gather::default()));
+            let _woken = self.inbox.wait(INTERVAL, Gather::default());
             self.watch_all();
             let content = self.content();
             if content != self.seen {
