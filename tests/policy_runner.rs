@@ -194,3 +194,27 @@ fn somebody_elses_bundle_is_served_unchanged() {
     let failed = &why["closest"][0]["failed"];
     assert_eq!(failed["condition"], "data.infrabox.rows.readers[_] == project", "{why}");
 }
+
+/// Each of these has a case that fails and would never be seen, or is not true.
+#[test]
+fn what_is_not_clearly_true_does_not_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = "cases := [{\"name\": \"a\", \"ok\": true}, {\"name\": \"b\", \"ok\": false}]\n";
+    for (test, outcome) in [
+        ("test_it contains case.name if {\n\tsome case in cases\n\tcase.ok\n}", "ERROR"),
+        ("test_it[name] if {\n\tsome case in cases\n\tcase.ok\n\tname := case.name\n}", "ERROR"),
+        ("test_it[case.name] if {\n\tsome case in cases\n\tcase.ok\n}", "ERROR"),
+        ("test_it[sprintf(\"%s\", [case.name])] if {\n\tsome case in cases\n\tcase.ok\n}", "ERROR"),
+        ("test_it[name] if {\n\tinput.x\n\tsome name, case in cases\n\tcase.ok\n}", "ERROR"),
+        ("test_it[name] if {\n\tsome name, case in cases\n\tcase.ok\n}", "FAIL"),
+        ("test_it := {\"a\": true, \"b\": false}", "FAIL"),
+        ("test_it := {false}", "FAIL"),
+        ("test_it := 1", "FAIL"),
+    ] {
+        std::fs::write(folder.path().join("a_test.rego"), format!("package a_test\n\n{cases}\n{test}\n"))
+            .unwrap();
+        let output = run(folder.path(), &["test", "."], "");
+        assert_eq!(output.status.code(), Some(2), "{test}: {}{}", stdout(&output), stderr(&output));
+        assert!(stdout(&output).starts_with(outcome), "{test}: {}", stdout(&output));
+    }
+}

@@ -25,6 +25,9 @@ use crate::{
     types::{Clock, DataRevision, RandomIds, SystemClock},
 };
 
+/// Room for the longest chain of rules that a bundle may have, and for its explanation, twice over.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
 /// Answer gateways' questions
 ///
 /// Without any configuration: on 127.0.0.1:8181, from the shipped policies and the SQLite file
@@ -86,7 +89,10 @@ impl Serve {
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
         let configuration = self.configuration()?;
         telemetry::start_log(configuration.log.format, &configuration.log.level)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()?;
         runtime.block_on(self.serve(&configuration))?;
         Ok(Exit::Done)
     }

@@ -18,7 +18,7 @@ use super::{
     explain::{RuleBody, why_failed},
     function_calls::find_recursion,
     syntax,
-    trace::Tracer,
+    trace::{Key, Tracer},
 };
 
 /// Rules and data, ready to be evaluated one rule at a time.
@@ -88,6 +88,10 @@ const TEST_PREFIX: &str = "test_";
 /// What the name of a test begins with that is not to be run yet, as in OPA.
 const TODO_PREFIX: &str = "todo_test_";
 
+/// A table of which a case that fails might never be seen.
+const UNTOLD: &str = "the cases of this test cannot be told: its head needs a variable that the first `some … in` of the \
+                      body gives its values, as in `test_it[name] if { some name, case in cases; … }`";
+
 impl Interpreter {
     /// Reads rules and data.
     ///
@@ -154,14 +158,24 @@ impl Interpreter {
         self.limit(limit);
         match self.engine.eval_rule(test.path.clone()) {
             Ok(Value::Bool(true)) => TestOutcome::Passed,
-            // A rule for parts: its cases say whether it passed.
-            Ok(Value::Object(_) | Value::Set(_)) => {
-                let cases = self.cases(test);
-                let passed = !cases.is_empty() && cases.iter().all(|case| case.passed);
-                if passed { TestOutcome::Passed } else { TestOutcome::Failed }
-            }
+            Ok(Value::Object(_) | Value::Set(_)) => self.outcome_of_cases(test),
             Ok(_) => TestOutcome::Failed,
             Err(error) => TestOutcome::Error(message(&error)),
+        }
+    }
+
+    /// A rule for parts: its cases say whether it passed.
+    fn outcome_of_cases(&self, test: &RuleTest) -> TestOutcome {
+        match self.tracer().map(|(_, tracer)| tracer.outline().key(&test.path)) {
+            None | Some(Key::None) => TestOutcome::Failed,
+            Some(Key::Other) => TestOutcome::Error(UNTOLD.to_owned()),
+            Some(Key::Listed(_)) => match self.cases(test) {
+                None => TestOutcome::Error("the test takes more steps than can be written down".to_owned()),
+                Some(cases) if !cases.is_empty() && cases.iter().all(|case| case.passed) => {
+                    TestOutcome::Passed
+                }
+                Some(_) => TestOutcome::Failed,
+            },
         }
     }
 
@@ -188,13 +202,20 @@ impl Interpreter {
 
     /// The cases of a test whose head names them, by name; none for any other test.
     pub fn named_cases(&self, test: &RuleTest) -> Vec<TestCase> {
-        let named = self.tracer().is_some_and(|(_, tracer)| tracer.outline().has_key(&test.path));
-        if named { self.cases(test) } else { Vec::new() }
+        let key = self.tracer().map(|(_, tracer)| tracer.outline().key(&test.path));
+        match key {
+            Some(Key::Listed(_)) => self.cases(test).unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
 
-    fn cases(&self, test: &RuleTest) -> Vec<TestCase> {
-        let Some((origin, tracer)) = self.tracer() else { return Vec::new() };
+    /// `None` when not all of them could be written down.
+    fn cases(&self, test: &RuleTest) -> Option<Vec<TestCase>> {
+        let (origin, tracer) = self.tracer()?;
         let recording = tracer.record(&test.path, origin.data.clone(), None);
+        if recording.truncated {
+            return None;
+        }
         let passed: BTreeSet<Value> = match &recording.result {
             Ok(Value::Object(cases)) => {
                 let held = cases.iter().filter(|(_, value)| **value == Value::Bool(true));
@@ -205,14 +226,12 @@ impl Interpreter {
         };
         let mut names = tracer.outline().keys_seen(&test.path, &recording.events);
         names.extend(passed.iter().cloned());
-        names
-            .into_iter()
-            .map(|name| {
-                let passed = passed.contains(&name);
-                let why = || why_failed(tracer.outline(), &recording.events, &test.path, Some(&name));
-                TestCase { failure: if passed { None } else { why() }, passed, name: text(&name) }
-            })
-            .collect()
+        let cases = names.into_iter().map(|name| {
+            let passed = passed.contains(&name);
+            let why = || why_failed(tracer.outline(), &recording.events, &test.path, Some(&name));
+            TestCase { failure: if passed { None } else { why() }, passed, name: text(&name) }
+        });
+        Some(cases.collect())
     }
 
     /// Why a test did not pass: the condition that failed, with the values in it, followed into the

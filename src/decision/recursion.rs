@@ -1,8 +1,9 @@
-//! Rules that call themselves.
+//! Rules that call themselves, and chains of rules that are too long.
 //!
 //! Rego has no recursion, and OPA refuses it. The engine's compiler notices some of it and not all;
 //! at run time it would overflow the stack, which ends the process. So a bundle in which any rule can
-//! reach itself is refused when it is compiled.
+//! reach itself is refused when it is compiled. The same goes for a chain of rules, each of which asks the next, that is
+//! longer than the stack of a thread that decides has room for, with what an explanation takes beside it.
 
 use std::collections::BTreeSet;
 
@@ -14,20 +15,63 @@ use regorus::{
     },
 };
 
-use super::trace::Outline;
+use super::{bundle::CompileError, trace::Outline};
 
-/// A chain of rules that leads back to its beginning, by name, if the program has one.
-pub(super) fn find(program: &Program) -> Option<Vec<String>> {
+/// The longest chain of rules. Bundles that people write have ten.
+const LONGEST_CHAIN: usize = 100;
+
+/// What is refused about the way in which rules ask each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Chain {
+    /// A chain that leads back to its beginning, by name.
+    Back(Vec<String>),
+    /// The first rule of a chain that is too long.
+    Long(String),
+}
+
+impl From<Chain> for CompileError {
+    fn from(chain: Chain) -> Self {
+        match chain {
+            Chain::Back(names) => Self::Recursion(names.join(" -> ")),
+            Chain::Long(rule) => Self::LongChain { rule, limit: LONGEST_CHAIN },
+        }
+    }
+}
+
+/// What is refused of a program's rules.
+pub(super) fn find(program: &Program) -> Option<Chain> {
     let calls = calls(program);
+    let name = |rule: usize| program.rule_infos.get(rule).map(|info| info.name.clone()).unwrap_or_default();
+    refused(&calls, name)
+}
+
+fn refused(calls: &[BTreeSet<usize>], name: impl Fn(usize) -> String) -> Option<Chain> {
     let mut finished = vec![false; calls.len()];
-    (0..calls.len()).find_map(|rule| walk(rule, &calls, &mut finished, &mut Vec::new())).map(|chain| {
-        chain.iter().filter_map(|rule| program.rule_infos.get(*rule)).map(|info| info.name.clone()).collect()
-    })
+    let back = (0..calls.len()).find_map(|rule| walk(rule, calls, &mut finished, &mut Vec::new()));
+    if let Some(back) = back {
+        return Some(Chain::Back(back.into_iter().map(name).collect()));
+    }
+    let mut lengths = vec![None; calls.len()];
+    let long = (0..calls.len()).find(|rule| length(*rule, calls, &mut lengths) > LONGEST_CHAIN);
+    long.map(|rule| Chain::Long(name(rule)))
+}
+
+/// How many rules there are in the longest chain from this one. None leads back.
+fn length(rule: usize, calls: &[BTreeSet<usize>], lengths: &mut [Option<usize>]) -> usize {
+    if let Some(known) = lengths.get(rule).copied().flatten() {
+        return known;
+    }
+    let below = calls.get(rule).into_iter().flatten().map(|next| length(*next, calls, lengths)).max();
+    let length = 1 + below.unwrap_or(0);
+    if let Some(place) = lengths.get_mut(rule) {
+        *place = Some(length);
+    }
+    length
 }
 
 /// The same for rules that are not compiled for the machine: a chain of what the rules name. What is named
 /// may not be asked, so this refuses more than it must.
-pub(super) fn find_in(outline: &Outline) -> Option<Vec<String>> {
+pub(super) fn find_in(outline: &Outline) -> Option<Chain> {
     let paths: Vec<&str> = outline.definitions.iter().map(|definition| definition.path.as_str()).collect();
     let paths: Vec<&str> = paths.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let mut calls = vec![BTreeSet::new(); paths.len()];
@@ -36,10 +80,7 @@ pub(super) fn find_in(outline: &Outline) -> Option<Vec<String>> {
         calls[rule]
             .extend(definition.asks.iter().filter_map(|path| paths.binary_search(&path.as_str()).ok()));
     }
-    let mut finished = vec![false; calls.len()];
-    (0..calls.len()).find_map(|rule| walk(rule, &calls, &mut finished, &mut Vec::new())).map(|chain| {
-        chain.iter().filter_map(|rule| paths.get(*rule)).map(|path| (*path).to_owned()).collect()
-    })
+    refused(&calls, |rule| paths.get(rule).map(|path| (*path).to_owned()).unwrap_or_default())
 }
 
 /// Follows calls from `rule`. The depth is bounded by the number of rules: a rule that is on the path

@@ -268,3 +268,26 @@ fn the_interpreter_follows_the_data_and_keeps_to_its_time() {
         evaluator.evaluate(&bundle, Entrypoint::Decision, &Document::new_object(), Document::new_object());
     assert_eq!(slow, Err(EvaluationError::TimeBudget));
 }
+
+/// A chain of rules is as deep in the stack: what a thread that decides has no room for is refused before.
+#[test]
+fn a_chain_of_rules_has_a_bound_that_its_explanation_keeps_as_well() {
+    let chain = |length: usize, begin: &str| {
+        let links = (0..length).map(|rule| format!("r{rule} if r{}\n", rule + 1)).collect::<String>();
+        format!("package regate\ndecision if {begin}\n{links}r{length} if true\n")
+    };
+    for begin in ["r0", "r0 with input.x as 1"] {
+        let error = compile(&chain(101, begin), &CompileOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("more than 100 in a chain"), "{error}");
+    }
+    let bundle = compile(&chain(97, "r0"), &CompileOptions::default()).unwrap();
+    let mut world = super::World::new(bundle, []);
+    let deciding = std::thread::Builder::new().stack_size(16 * 1024 * 1024);
+    let decision = deciding
+        .spawn(move || world.ask(&regate::decision::Question { explain: true, ..super::question(None, "/") }))
+        .unwrap()
+        .join()
+        .unwrap();
+    assert!(decision.allow);
+    assert_eq!(decision.explanation.unwrap().why.disagreement, None);
+}

@@ -32,6 +32,14 @@ pub enum CompileError {
     /// Rego that would not be evaluated as it is meant; file, line and what to write instead.
     #[error("{0}")]
     Refused(String),
+    /// A chain of rules is longer than the stack has room for.
+    #[error("the rule {rule} asks a rule that asks another, and so on: more than {limit} in a chain")]
+    LongChain {
+        /// The first of them.
+        rule: String,
+        /// The most.
+        limit: usize,
+    },
     /// A rule can reach itself.
     #[error("a rule calls itself, which Rego does not allow: {0}")]
     Recursion(String),

@@ -98,7 +98,7 @@ impl Bundle {
             let trees = syntax::trees(&engine)?;
             let (_, outline) = trace::mark(sources, &trees).map_err(CompileError::Unmarked)?;
             if let Some(chain) = recursion::find_in(&outline) {
-                return Err(CompileError::Recursion(chain.join(" -> ")));
+                return Err(chain.into());
             }
         }
         Ok(Self {

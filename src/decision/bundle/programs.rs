@@ -72,7 +72,7 @@ pub(super) fn programs(
         Err(error) => return Err(CompileError::Rego(message(&error))),
     };
     if let Some(chain) = recursion::find(&program) {
-        return Err(CompileError::Recursion(chain.join(" -> ")));
+        return Err(chain.into());
     }
     if let Some(place) = refused {
         return Ok(Err(place));

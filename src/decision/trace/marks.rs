@@ -8,7 +8,7 @@ use super::{
     MARK,
     asks::{assigned, locals},
     bound::{Names, binds, is_fixed, path, variables},
-    outline::{Body, Condition, Definition, Outline},
+    outline::{Body, Condition, Definition, Key, Outline},
     probes::compared as compared_parts,
     written::{allow, column_at, expression, line_at, number, one_line},
 };
@@ -123,13 +123,12 @@ impl<'a> Marker<'a> {
             return Ok(());
         };
         let mut names = path(&head["refr"]);
-        let mut key = head["key"]["Var"]["value"].as_str().map(str::to_owned);
-        if kind == "Compr" && !is_fixed(&head["refr"]) {
+        let key = match kind.as_str() {
+            "Set" => key(&head["key"], &rule["bodies"]),
             // `rule[key] := value`
-            let mut found = BTreeSet::new();
-            variables(&head["refr"]["RefBrack"]["index"], &mut found);
-            key = found.into_iter().next();
-        }
+            "Compr" if !is_fixed(&head["refr"]) => key(&head["refr"]["RefBrack"]["index"], &rule["bodies"]),
+            _ => Key::None,
+        };
         names.insert(0, self.names.package.clone());
         let definition = self.outline.definitions.len();
         self.locals.clear();
@@ -298,6 +297,26 @@ impl<'a> Marker<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// How the key of a rule for parts gets its values.
+fn key(key: &Value, bodies: &Value) -> Key {
+    let Some(name) = key["Var"]["value"].as_str() else { return Key::Other };
+    let listed = |body: &Value| {
+        for statement in body["query"]["stmts"].as_array().into_iter().flatten() {
+            let literal = &statement["literal"];
+            if let Some(some) = literal.get("SomeIn") {
+                return some["key"]["Var"]["value"] == name || some["value"]["Var"]["value"] == name;
+            }
+            // An assignment before it fails for all or for none.
+            if literal["Expr"]["expr"]["AssignExpr"]["op"] != "ColEq" {
+                return false;
+            }
+        }
+        false
+    };
+    let all = bodies.as_array().is_some_and(|bodies| bodies.iter().all(listed));
+    if all { Key::Listed(name.to_owned()) } else { Key::Other }
 }
 
 fn variables_of(bound: &BTreeSet<String>) -> String {

@@ -27,7 +27,7 @@ use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 pub(super) use self::{
     capture::capture,
     marks::{mark, package},
-    outline::{Body, Outline},
+    outline::{Body, Key, Outline},
 };
 use super::{
     Document,

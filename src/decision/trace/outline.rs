@@ -15,6 +15,18 @@ pub(in crate::decision) struct Outline {
     pub bodies: Vec<Body>,
 }
 
+/// The key in the head of a rule for parts of an object or a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::decision) enum Key {
+    /// A complete rule, or a function.
+    None,
+    /// A variable that gets its values from the first `some … in`, before anything can fail: each value that there
+    /// is, is seen.
+    Listed(String),
+    /// Anything else: a value for which a condition fails may never be seen.
+    Other,
+}
+
 /// One definition of a rule; a rule may have several.
 #[derive(Clone, Debug)]
 pub(in crate::decision) struct Definition {
@@ -24,8 +36,8 @@ pub(in crate::decision) struct Definition {
     pub package: String,
     /// The file's name.
     pub file: String,
-    /// The variable that stands for the key in the head of a rule for parts.
-    pub key: Option<String>,
+    /// What stands for the key in the head of a rule for parts.
+    pub key: Key,
     /// The paths of the rules that it names anywhere; of a package, or of a name that is only known when it is
     /// evaluated, all that it may mean.
     pub asks: BTreeSet<String>,
@@ -77,16 +89,28 @@ impl Outline {
             .map(|(place, _)| place)
     }
 
-    /// Whether the head of the rule at `path` has a key.
-    pub(in crate::decision) fn has_key(&self, path: &str) -> bool {
-        self.definitions.iter().any(|definition| definition.path == path && definition.key.is_some())
+    /// What stands for the key in the heads of the rule at `path`: anything else but a variable in one of them
+    /// goes for all.
+    pub(in crate::decision) fn key(&self, path: &str) -> &Key {
+        let mut keys = self
+            .definitions
+            .iter()
+            .filter(|definition| definition.path == path)
+            .map(|definition| &definition.key);
+        let first = keys.next().unwrap_or(&Key::None);
+        if keys.any(|key| std::mem::discriminant(key) != std::mem::discriminant(first)) {
+            &Key::Other
+        } else {
+            first
+        }
     }
 
     /// The value of the key in the head of a body's rule.
     pub(in crate::decision) fn key_of<'a>(&self, body: usize, variables: &'a Value) -> Option<&'a Value> {
         let definition = self.definitions.get(self.bodies.get(body)?.definition)?;
         let Value::Object(variables) = variables else { return None };
-        variables.get(&definition.key.as_deref()?.into())
+        let Key::Listed(key) = &definition.key else { return None };
+        variables.get(&key.as_str().into())
     }
 
     /// The values that the key in the head of the rule at `path` had on the way.
