@@ -130,6 +130,75 @@ data_of_teams := 1
     insta::assert_json_snapshot!(told);
 }
 
+/// Whatever a rule makes of a secret: in its own variables, through other rules, in the arguments of functions.
+#[test]
+fn what_is_made_of_a_secret_does_not_appear() {
+    let rego = r#"package regate
+default decision := false
+decision if {
+	cookie := input.request.headers.cookie
+	coded := base64.encode(cookie)
+	turned := concat("-", split(cookie, ""))
+	begin := substring(cookie, 8, 6)
+	headers := input.request.headers
+	again := replace(headers.cookie, "e", "3")
+	every letter in split(cookie, "") { count(letter) == 1 }
+	pin := input.context.pin
+	halved := pin / 2
+	number := input.context.list[0]
+	user := input.context.user
+	hint := substring(user.password, 0, 3)
+	known(cookie, "public")
+	other_rule != ""
+	team := input.request.headers["x-team"]
+	coded == "no"
+}
+known(given, word) if {
+	told := upper(given)
+	shown := upper(word)
+	told != shown
+}
+other_rule := reverse(input.request.query.token[0])
+reverse(text) := concat("", [character | some character in split(text, "")])
+"#;
+    let bundle = compile(rego, &CompileOptions::default()).unwrap();
+    let mut world = World::new(bundle, []);
+    let mut asked = question(None, "/a?token=hunter2222");
+    asked.request.headers =
+        Headers::new(vec![("Cookie".into(), "session=5up3r5ecret".into()), ("X-Team".into(), "blue".into())]);
+    let context = r#"{"pin": 4712, "list": [17], "user": {"name": "ann", "password": "tr0ub4dor"}, "keys": {"KEYNAME": true}}"#;
+    let context = Document::from_json_str(context).unwrap();
+    let decision = world.ask(&Question { explain: true, context, ..asked });
+    let explanation = decision.explanation.unwrap();
+    assert_eq!(explanation.why.disagreement, None);
+    insta::assert_json_snapshot!(explanation.why);
+    let shown = format!("{}{}", explanation.input, serde_json::to_string(&explanation.why).unwrap());
+    for secret in ["5up3r", "c2Vzc2lvbj", "s-e-s-s", "hunter2222", "tr0", "4712", "2356", "KEYNAME", "5UP3R"]
+    {
+        assert!(!shown.contains(secret), "a secret is shown: {secret}: {shown}");
+    }
+    for plain in ["blue", "17", "PUBLIC", "ann"] {
+        assert!(shown.contains(plain), "masked: {plain}: {shown}");
+    }
+}
+
+/// Whoever asks chooses how much there is to hide and to show.
+#[test]
+fn an_explanation_of_a_large_question_is_bounded() {
+    let rego = "package regate\ndefault decision := false\ndecision if {\n\tlarge := bits.lsh(1, input.context.shift)\n\tlarge == 1\n}\n";
+    let bundle = compile(rego, &CompileOptions::default()).unwrap();
+    let mut world = World::new(bundle, []);
+    let many =
+        |name: &str| (0..20_000).map(|number| format!("\"{name}{number}\"")).collect::<Vec<_>>().join(",");
+    let context = format!(r#"{{"shift": 3000000, "token": [{}], "l": [{}]}}"#, many("secret"), many("text"));
+    let context = Document::from_json_str(&context).unwrap();
+    let decision = world.ask(&Question { explain: true, context, ..question(None, "/") });
+    let explanation = decision.explanation.unwrap();
+    let failed = explanation.why.closest[0].failed.as_ref().unwrap();
+    assert_eq!(failed.compared[0].value, Some("[masked]".into()));
+    assert!(!explanation.input.to_string().contains("secret1"));
+}
+
 #[test]
 fn secrets_in_the_input_do_not_appear() {
     let rego = r#"package regate

@@ -40,6 +40,7 @@ fn shorten(value: &Value, mask: &Mask, depth: usize) -> Json {
             Json::Object(short)
         }
         Value::Undefined => Json::Null,
+        Value::Number(_) => mask.number(value).unwrap_or_else(Mask::hidden),
         other => serde_json::to_value(other).unwrap_or_default(),
     }
 }

@@ -13,7 +13,10 @@ use super::{Document, trace::Tracer};
 
 use self::follow::follow;
 pub use self::why::{Compared, FailedCondition, RuleBody, Why};
-pub(super) use self::{mask::Mask, why::why_failed};
+pub(super) use self::{
+    mask::{Mask, hides},
+    why::why_failed,
+};
 
 /// Explains the result of the rule at `path` over this data and input. `result` is what the virtual
 /// machine gave.

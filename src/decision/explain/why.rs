@@ -11,7 +11,7 @@ use super::{
     follow::{Attempt, Followed, follow},
     mask::Mask,
 };
-use crate::decision::trace::{Body, Event, Outline, Seen};
+use crate::decision::trace::{Body, Condition, Event, Outline, Seen};
 
 /// So many bodies are named as the closest.
 const CLOSEST: usize = 5;
@@ -191,7 +191,8 @@ impl Teller<'_> {
     fn held(&self, place: usize) -> Option<RuleBody> {
         let (_, told) = self.body(place)?;
         let variables = self.followed.get(&place)?.held_with.as_ref();
-        Some(RuleBody { variables: variables.map(|v| self.variables(v)).unwrap_or_default(), ..told })
+        let secret = &self.outline.bodies.get(place)?.secret;
+        Some(RuleBody { variables: variables.map(|v| self.variables(v, secret)).unwrap_or_default(), ..told })
     }
 
     /// A body that failed, and why, followed into the rules that the failed condition asks.
@@ -206,12 +207,12 @@ impl Teller<'_> {
         }
         Some(RuleBody {
             conditions_held: attempt.condition,
-            variables: self.variables(&attempt.variables),
+            variables: self.variables(&attempt.variables, &body.secret),
             failed: Some(FailedCondition {
                 line: condition.line,
                 column: condition.column,
                 condition: condition.text.clone(),
-                compared: self.compared(&condition.compared, attempt),
+                compared: self.compared(condition, attempt),
                 because,
             }),
             ..told
@@ -268,18 +269,27 @@ impl Teller<'_> {
         self.followed.get(&body)?.failed.as_ref()
     }
 
-    fn variables(&self, variables: &Value) -> BTreeMap<String, Json> {
+    /// A value in short; of what may be made of a secret nothing but whether it is true, false or null.
+    fn value(&self, value: &Value, secret: bool) -> Json {
+        let tells = !matches!(value, Value::Bool(_) | Value::Null);
+        if secret && tells && self.mask.is_needed() { Mask::hidden() } else { brief(value, self.mask) }
+    }
+
+    fn variables(&self, variables: &Value, secret: &BTreeSet<String>) -> BTreeMap<String, Json> {
         let Value::Object(fields) = variables else { return BTreeMap::new() };
         let named = fields.iter().filter_map(|(name, value)| match name {
-            Value::String(name) => Some((name.to_string(), brief(value, self.mask))),
+            Value::String(name) => {
+                Some((name.to_string(), self.value(value, secret.contains(name.as_ref()))))
+            }
             _ => None,
         });
         named.collect()
     }
 
-    fn compared(&self, expressions: &[String], attempt: &Attempt) -> Vec<Compared> {
+    fn compared(&self, condition: &Condition, attempt: &Attempt) -> Vec<Compared> {
         let Some(Value::Array(values)) = &attempt.values else { return Vec::new() };
-        let all: Vec<(&str, Option<&Value>)> = expressions
+        let all: Vec<(&str, Option<&Value>)> = condition
+            .compared
             .iter()
             .map(String::as_str)
             .zip(values.iter().map(|list| list.as_array().ok().and_then(|list| list.first())))
@@ -287,7 +297,7 @@ impl Teller<'_> {
         let longer = |short: &str, long: &str| {
             long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['.', '[']))
         };
-        let told = all.iter().filter(|(expression, value)| {
+        let told = all.iter().enumerate().filter(|(_, (expression, value))| {
             // Of a chain of references: the whole, or the first part of it that is missing.
             let hidden_by = |other: &(&str, Option<&Value>)| match value {
                 Some(_) => longer(expression, other.0),
@@ -295,9 +305,9 @@ impl Teller<'_> {
             };
             !all.iter().any(hidden_by)
         });
-        told.map(|(expression, value)| Compared {
+        told.map(|(place, (expression, value))| Compared {
             expression: (*expression).to_owned(),
-            value: value.map(|value| brief(value, self.mask)),
+            value: value.map(|value| self.value(value, condition.secret.contains(&place))),
             undefined: value.is_none(),
         })
         .collect()

@@ -10,6 +10,7 @@ use super::{
     bound::{Names, binds, is_fixed, path, variables},
     outline::{Body, Condition, Definition, Key, Outline},
     probes::compared as compared_parts,
+    taint::{Look, Tainted, parameters, spread},
     written::{allow, column_at, expression, line_at, number, one_line},
 };
 use crate::decision::{
@@ -32,10 +33,23 @@ pub(in crate::decision) fn mark(
         return Err(format!("{} files were read as {} modules", sources.len(), trees.len()));
     }
     let packages = packages(trees);
+    let names: Vec<Names> =
+        sources.iter().zip(trees).map(|(source, tree)| names_of(&source.text, tree, &packages)).collect();
+    let tainted = taint(&names, trees);
     let mut outline = Outline::default();
     let mut marked = Vec::new();
-    for (source, tree) in sources.iter().zip(trees) {
-        let mut marker = Marker::new(source, tree, &packages, &mut outline);
+    for ((source, tree), names) in sources.iter().zip(trees).zip(names) {
+        let version = tree["version"].as_u64().unwrap_or(1);
+        let mut marker = Marker {
+            source,
+            version,
+            names,
+            packages: &packages,
+            tainted: &tainted,
+            outline: &mut outline,
+            edits: Vec::new(),
+            locals: BTreeSet::new(),
+        };
         for rule in tree["ast"]["rules"].as_array().into_iter().flatten() {
             marker.rule(rule)?;
         }
@@ -84,39 +98,50 @@ pub(super) struct Marker<'a> {
     version: u64,
     pub(super) names: Names,
     pub(super) packages: &'a BTreeMap<String, BTreeSet<String>>,
+    tainted: &'a Tainted,
     outline: &'a mut Outline,
     edits: Vec<Edit>,
     /// The variables of the rule that is being marked, which may have the names of rules.
     pub(super) locals: BTreeSet<String>,
 }
 
-impl<'a> Marker<'a> {
-    fn new(
-        source: &'a RegoSource,
-        tree: &Value,
-        packages: &'a BTreeMap<String, BTreeSet<String>>,
-        outline: &'a mut Outline,
-    ) -> Self {
-        let ast = &tree["ast"];
-        let package = package(tree);
-        let imports = ast["imports"].as_array().into_iter().flatten();
-        let imports = imports
-            .filter_map(|import| {
-                let names = path(&import["refr"]);
-                let text = |span: &Value| {
-                    let at = |end: &str| usize::try_from(span[end].as_u64()?).ok();
-                    source.text.get(at("start")?..at("end")?).map(str::to_owned)
-                };
-                let name = text(&import["as"]).or_else(|| names.last().cloned())?;
-                Some((name, names.join(".")))
-            })
-            .collect();
-        let rules = packages.get(&package).cloned().unwrap_or_default();
-        let names = Names { imports, rules, package, packages: packages.keys().cloned().collect() };
-        let version = tree["version"].as_u64().unwrap_or(1);
-        Self { source, version, names, packages, outline, edits: Vec::new(), locals: BTreeSet::new() }
-    }
+/// What names mean in a file.
+fn names_of(text: &str, tree: &Value, packages: &BTreeMap<String, BTreeSet<String>>) -> Names {
+    let package = package(tree);
+    let imports = tree["ast"]["imports"].as_array().into_iter().flatten();
+    let imports = imports.filter_map(|import| {
+        let names = path(&import["refr"]);
+        let written = |span: &Value| {
+            let at = |end: &str| usize::try_from(span[end].as_u64()?).ok();
+            text.get(at("start")?..at("end")?).map(str::to_owned)
+        };
+        let name = written(&import["as"]).or_else(|| names.last().cloned())?;
+        Some((name, names.join(".")))
+    });
+    let rules = packages.get(&package).cloned().unwrap_or_default();
+    Names { imports: imports.collect(), rules, package, packages: packages.keys().cloned().collect() }
+}
 
+/// So often a secret is followed from rule to rule; what asks through more is taken for none.
+const ROUNDS: usize = 12;
+
+/// Which rules and parameters may hold something made of a secret.
+fn taint(names: &[Names], trees: &[Value]) -> Tainted {
+    let mut tainted = Tainted::default();
+    for _ in 0..ROUNDS {
+        let mut more = tainted.clone();
+        for (names, tree) in names.iter().zip(trees) {
+            spread(names, &tree["ast"]["rules"], &tainted, &mut more);
+        }
+        if more == tainted {
+            break;
+        }
+        tainted = more;
+    }
+    tainted
+}
+
+impl Marker<'_> {
     fn rule(&mut self, rule: &Value) -> Result<(), String> {
         let Some(rule) = rule.get("Spec") else { return Ok(()) };
         let Some((kind, head)) = rule["head"].as_object().and_then(|kinds| kinds.iter().next()) else {
@@ -149,6 +174,7 @@ impl<'a> Marker<'a> {
         let mut bound = BTreeSet::new();
         variables(&head["args"], &mut bound);
         bound.remove("_");
+        let secret = parameters(head, &self.outline.definitions[definition].path, self.tainted);
         let bodies = rule["bodies"].as_array().into_iter().flatten();
         for (place, body) in bodies.enumerate() {
             let otherwise = body["is_else"] == true;
@@ -163,10 +189,10 @@ impl<'a> Marker<'a> {
                 }
                 continue;
             }
-            self.mark_query(outlined, conditions, bound.clone(), true)?;
+            self.mark_query(outlined, conditions, bound.clone(), secret.clone(), true)?;
         }
         // What stands in heads may have queries of its own.
-        self.nested(&rule["head"], None, definition, &bound)?;
+        self.nested(&rule["head"], None, definition, &bound, &secret)?;
         Ok(())
     }
 
@@ -177,6 +203,7 @@ impl<'a> Marker<'a> {
             line: number(&span["line"]),
             value: self.written(value).unwrap_or_default(),
             allow: allow(value),
+            secret: BTreeSet::new(),
             conditions: Vec::new(),
         });
         self.outline.bodies.len() - 1
@@ -199,6 +226,7 @@ impl<'a> Marker<'a> {
         body: usize,
         conditions: &[Value],
         mut bound: BTreeSet<String>,
+        mut secret: BTreeSet<String>,
         may_be_alone: bool,
     ) -> Result<(), String> {
         let text = &self.source.text;
@@ -221,7 +249,11 @@ impl<'a> Marker<'a> {
                 .collect();
             let expression = expression(condition);
             let mut compared: Vec<String> = Vec::new();
+            let mut secret_parts = BTreeSet::new();
             for part in compared_parts(expression, &bound, &self.names) {
+                if (Look { names: &self.names, tainted: self.tainted }).is_secret(part, &secret) {
+                    secret_parts.insert(compared.len());
+                }
                 let written = self.place_of(part).and_then(|place| self.written_at(place));
                 compared.extend(written.filter(|written| !compared.contains(written)));
             }
@@ -245,9 +277,13 @@ impl<'a> Marker<'a> {
                 column: column_at(text, begin),
                 text: text.get(begin..end).map(one_line).unwrap_or_default(),
                 compared,
+                secret: secret_parts,
                 asks,
             });
-            self.nested(&condition["literal"], Some((body, place)), definition, &bound)?;
+            let look = Look { names: &self.names, tainted: self.tainted };
+            look.follow(condition, &mut secret);
+            self.outline.bodies[body].secret.extend(secret.iter().cloned());
+            self.nested(&condition["literal"], Some((body, place)), definition, &bound, &secret)?;
             binds(condition, &mut bound);
             assigned(condition, &mut own);
             // A rule's name means the rule, unless a variable of the body has that name.
@@ -268,31 +304,39 @@ impl<'a> Marker<'a> {
         within: Option<(usize, usize)>,
         definition: usize,
         bound: &BTreeSet<String>,
+        secret: &BTreeSet<String>,
     ) -> Result<(), String> {
         match node {
             Value::Array(items) => {
-                items.iter().try_for_each(|item| self.nested(item, within, definition, bound))
+                items.iter().try_for_each(|item| self.nested(item, within, definition, bound, secret))
             }
             Value::Object(fields) => {
                 if let Some(conditions) = fields.get("query").and_then(|query| query["stmts"].as_array())
                     && !conditions.is_empty()
                 {
                     let mut bound = bound.clone();
+                    let mut secret = secret.clone();
+                    let look = Look { names: &self.names, tainted: self.tainted };
+                    let of_a_secret =
+                        look.is_secret(&fields.get("domain").cloned().unwrap_or_default(), &secret);
                     for variable in ["key", "value"] {
                         let name = fields.get(variable).and_then(|span| self.written_at_span(span));
-                        bound.extend(name.filter(|name| fields.contains_key("domain") && name != "_"));
+                        let name = name.filter(|name| fields.contains_key("domain") && name != "_");
+                        secret.extend(name.iter().filter(|_| of_a_secret).cloned());
+                        bound.extend(name);
                     }
                     let body = self.outline_body(definition, &fields["query"]["span"], &Value::Null);
                     self.outline.bodies[body].within = within;
                     let begin = self.place_of_statement(&conditions[0])?.0;
                     self.outline.bodies[body].line = line_at(&self.source.text, begin);
-                    self.mark_query(body, conditions, bound.clone(), false)?;
+                    self.mark_query(body, conditions, bound.clone(), secret.clone(), false)?;
+                    let secret = &secret;
                     let rest = fields.iter().filter(|(name, _)| *name != "query");
                     return rest
                         .map(|(_, field)| field)
-                        .try_for_each(|field| self.nested(field, within, definition, &bound));
+                        .try_for_each(|field| self.nested(field, within, definition, &bound, secret));
                 }
-                fields.values().try_for_each(|field| self.nested(field, within, definition, bound))
+                fields.values().try_for_each(|field| self.nested(field, within, definition, bound, secret))
             }
             _ => Ok(()),
         }

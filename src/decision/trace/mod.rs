@@ -14,6 +14,7 @@ mod capture;
 mod marks;
 mod outline;
 mod probes;
+mod taint;
 mod written;
 
 use std::{
@@ -27,7 +28,7 @@ use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 pub(super) use self::{
     capture::capture,
     marks::{mark, package},
-    outline::{Body, Key, Outline},
+    outline::{Body, Condition, Key, Outline},
 };
 use super::{
     Document,

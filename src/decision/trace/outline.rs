@@ -57,6 +57,8 @@ pub(in crate::decision) struct Body {
     pub value: String,
     /// Whether that is an allow or a deny, where it can be seen.
     pub allow: Option<bool>,
+    /// Variables that may hold a secret of the input, or something made of one.
+    pub secret: BTreeSet<String>,
     /// In the order in which they stand.
     pub conditions: Vec<Condition>,
 }
@@ -72,6 +74,8 @@ pub(in crate::decision) struct Condition {
     pub text: String,
     /// What it compares, as written. Longer references come after those that they begin with.
     pub compared: Vec<String>,
+    /// The places in it of what may be a secret of the input, or made of one.
+    pub secret: BTreeSet<usize>,
     /// The paths of the rules that it asks, as far as they can be seen.
     pub asks: BTreeSet<String>,
 }
