@@ -218,3 +218,27 @@ fn what_is_not_clearly_true_does_not_pass() {
         assert!(stdout(&output).starts_with(outcome), "{test}: {}", stdout(&output));
     }
 }
+
+/// The interpreter would call the function itself, and the test would say something that is not so.
+#[test]
+fn a_function_that_a_test_replaces_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("a.rego", "package a\n\nf(x) := x + 1\n\ng := f(input.n)\n\nh := 1\n");
+    for target in ["data.a.f", "a.f"] {
+        let test = format!(
+            "package a_test\n\nimport data.a\n\nm(_) := 99\n\ntest_it if a.g == 99 with {target} as m\n"
+        );
+        write("a_test.rego", &test);
+        let output = run(folder.path(), &["test", "."], "");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("a_test.rego:7: `with` cannot replace the function data.a.f"));
+    }
+    // Rules, and builtins, are replaced.
+    write(
+        "a_test.rego",
+        "package a_test\n\nimport data.a\n\nm(_) := 99\n\ntest_it if a.h == 2 with data.a.h as 2\n\ntest_builtin if count([1]) == 99 with count as m\n",
+    );
+    let output = run(folder.path(), &["test", "."], "");
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+}

@@ -75,7 +75,7 @@ struct TestsMessage {
 struct FailureMessage<'a> {
     at: String,
     stage: &'static str,
-    message: &'a str,
+    message: String,
     file: Option<&'a str>,
     line: Option<u32>,
     column: Option<u32>,
@@ -125,7 +125,7 @@ impl<'a> From<&'a FailedActivation> for FailureMessage<'a> {
         Self {
             at: failed.at.to_string(),
             stage: failed.failure.stage.as_str(),
-            message: &failed.failure.message,
+            message: failed.failure.without_lines(),
             file: place.map(|place| place.file.as_str()),
             line: place.and_then(|place| place.line),
             column: place.and_then(|place| place.column),

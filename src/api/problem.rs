@@ -76,7 +76,7 @@ pub enum Problem {
         message: String,
     },
     /// The files that are there now were not activated.
-    #[error("the last good policy keeps deciding: {0}")]
+    #[error("the last good policy keeps deciding: {}", .0.without_lines())]
     NotActivated(Box<ActivationFailure>),
     /// The process is about to end.
     #[error("this process is about to end")]

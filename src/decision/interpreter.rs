@@ -18,7 +18,7 @@ use super::{
     explain::{RuleBody, why_failed},
     function_calls::find_recursion,
     syntax,
-    trace::{Key, Tracer},
+    trace::{Key, MOST_EVENTS, Tracer, replaced_function},
 };
 
 /// Rules and data, ready to be evaluated one rule at a time.
@@ -99,8 +99,12 @@ impl Interpreter {
     /// [`CompileError`] when a rule does not parse, a function calls itself, or the data is not an object.
     pub fn new(sources: &[RegoSource], data: Document, version: RegoVersion) -> Result<Self, CompileError> {
         let mut engine = engine_with(sources, data.clone(), version)?;
-        if let Some(chain) = find_recursion(sources, &syntax::trees(&engine)?) {
+        let trees = syntax::trees(&engine)?;
+        if let Some(chain) = find_recursion(sources, &trees) {
             return Err(CompileError::Recursion(chain.join(" -> ")));
+        }
+        if let Some(place) = replaced_function(sources, &trees) {
+            return Err(CompileError::Refused(place));
         }
         prepare(&mut engine);
         let origin = Origin { sources: sources.to_vec(), data, version, tracer: OnceCell::new() };
@@ -212,7 +216,7 @@ impl Interpreter {
     /// `None` when not all of them could be written down.
     fn cases(&self, test: &RuleTest) -> Option<Vec<TestCase>> {
         let (origin, tracer) = self.tracer()?;
-        let recording = tracer.record(&test.path, origin.data.clone(), None);
+        let recording = tracer.record(&test.path, origin.data.clone(), None, MOST_EVENTS);
         if recording.truncated {
             return None;
         }
@@ -238,7 +242,7 @@ impl Interpreter {
     /// rules that it asks.
     pub fn why_failed(&self, test: &RuleTest) -> Option<RuleBody> {
         let (origin, tracer) = self.tracer()?;
-        let recording = tracer.record(&test.path, origin.data.clone(), None);
+        let recording = tracer.record(&test.path, origin.data.clone(), None, MOST_EVENTS);
         why_failed(tracer.outline(), &recording.events, &test.path, None)
     }
 

@@ -59,6 +59,19 @@ pub struct ActivationFailure {
     pub place: Option<SourcePlace>,
 }
 
+impl ActivationFailure {
+    /// The message without lines of files: a link in the folder may lead to a file that is not for everybody who reads the
+    /// log or asks the API.
+    pub fn without_lines(&self) -> String {
+        // The engine shows a line as `12 | its text`, and `|` alone around it.
+        let is_line = |line: &str| {
+            let number = line.trim_start().trim_start_matches(|character: char| character.is_ascii_digit());
+            number.trim_start().starts_with('|')
+        };
+        self.message.lines().filter(|line| !is_line(line)).collect::<Vec<_>>().join("\n")
+    }
+}
+
 impl From<LoadError> for ActivationFailure {
     fn from(error: LoadError) -> Self {
         let file = error.path().display().to_string();

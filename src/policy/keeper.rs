@@ -155,8 +155,8 @@ impl Keeper {
         if self.status.refused(refused) {
             tracing::error!(
                 stage = %failure.stage,
-                place = failure.place.map(|place| place.to_string()),
-                problem = failure.message,
+                place = failure.place.as_ref().map(|place| place.to_string()),
+                problem = failure.without_lines(),
                 active = %self.live.basis().bundle().revision(),
                 "the policy was not activated: the last good one keeps deciding"
             );

@@ -257,3 +257,19 @@ fn what_is_bad_in_a_row_is_told_apart() {
     // Only somebody who may is shown a line of the file.
     assert!(!ready(&scene.serving.address).1.to_string().contains("bad"));
 }
+
+/// A link may lead to a file that is not for everybody who reads the log or asks the API.
+#[test]
+fn lines_of_files_are_not_shown_to_others() {
+    let scene = Scene::start(TOLD_ALONE);
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("shadow"), "root:$6$SALTSECRET$:20228:0:99999:7:::\n").unwrap();
+    std::os::unix::fs::symlink(outside.path().join("shadow"), scene.path("policies/x.rego")).unwrap();
+    let failure = scene.wait_for_failure("compile");
+    assert!(failure["file"].as_str().unwrap().ends_with("x.rego"), "{failure}");
+    let reload = scene.call("POST", "/v1/policies/reload", "operator").json();
+    for shown in [failure.to_string(), scene.policies().to_string(), reload.to_string(), scene.serving.log()]
+    {
+        assert!(!shown.contains("SALTSECRET"), "{shown}");
+    }
+}

@@ -97,7 +97,7 @@ fn is_the_machines_limit(error: &CompilerError) -> bool {
             | CompilerError::MissingBindingPlan { .. }
             | CompilerError::UnexpectedBindingPlan { .. }
             | CompilerError::SomeInNotHoisted
-    )
+    ) || matches!(error, CompilerError::General { message } if message.contains("not yet supported"))
 }
 
 pub(super) fn has_rule(engine: &Engine, path: &str) -> Result<bool, CompileError> {

@@ -9,7 +9,10 @@ mod follow;
 mod mask;
 mod why;
 
-use super::{Document, trace::Tracer};
+use super::{
+    Document,
+    trace::{FEW_EVENTS, Tracer},
+};
 
 use self::follow::follow;
 pub use self::why::{Compared, FailedCondition, RuleBody, Why};
@@ -28,7 +31,7 @@ pub(super) fn explain(
     result: &Document,
     mask: &Mask,
 ) -> Why {
-    let recording = tracer.record(path, data.clone(), Some(input.clone()));
+    let recording = tracer.record(path, data.clone(), Some(input.clone()), FEW_EVENTS);
     let followed = follow(tracer.outline(), &recording.events);
     let mut why = why::why(tracer.outline(), &followed, mask, allows(result));
     why.truncated = recording.truncated;

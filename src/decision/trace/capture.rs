@@ -8,7 +8,7 @@ use std::{
 use regorus::{Value, utils::limits::ExecutionTimerConfig};
 use serde_json::Value as Tree;
 
-use super::{Book, MARK, Seen, listen, marks::names_of_head, probes::place};
+use super::{Book, MARK, MOST_EVENTS, Seen, listen, marks::names_of_head, probes::place};
 use crate::decision::{
     Document,
     bundle::{CompileError, RegoSource, RegoVersion, TIME_CHECK_INTERVAL, engine_with},
@@ -50,7 +50,7 @@ pub(in crate::decision) fn capture(
     engine.set_gather_prints(true);
     let check_interval = TIME_CHECK_INTERVAL;
     engine.set_execution_timer_config(ExecutionTimerConfig { limit: time, check_interval });
-    let book = Arc::new(Mutex::new(Book::default()));
+    let book = Arc::new(Mutex::new(Book { most: MOST_EVENTS, ..Book::default() }));
     listen(&mut engine, &book).map_err(CompileError::Unmarked)?;
     for test in tests {
         // Whether it passes is another's question.

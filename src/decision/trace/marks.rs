@@ -65,7 +65,7 @@ pub(in crate::decision) fn package(tree: &Value) -> String {
 }
 
 /// The first names of the rules of each package.
-fn packages(trees: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
+pub(super) fn packages(trees: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for tree in trees {
         let package = package(tree);
@@ -106,7 +106,7 @@ pub(super) struct Marker<'a> {
 }
 
 /// What names mean in a file.
-fn names_of(text: &str, tree: &Value, packages: &BTreeMap<String, BTreeSet<String>>) -> Names {
+pub(super) fn names_of(text: &str, tree: &Value, packages: &BTreeMap<String, BTreeSet<String>>) -> Names {
     let package = package(tree);
     let imports = tree["ast"]["imports"].as_array().into_iter().flatten();
     let imports = imports.filter_map(|import| {

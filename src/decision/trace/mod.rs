@@ -14,6 +14,7 @@ mod capture;
 mod marks;
 mod outline;
 mod probes;
+mod replaced;
 mod taint;
 mod written;
 
@@ -29,6 +30,7 @@ pub(super) use self::{
     capture::capture,
     marks::{mark, package},
     outline::{Body, Condition, Key, Outline},
+    replaced::replaced_function,
 };
 use super::{
     Document,
@@ -39,7 +41,9 @@ use super::{
 /// The function that marks call. Rules of nobody else are called so.
 const MARK: &str = "regate_trace";
 /// More marks are not written down.
-const MOST_EVENTS: usize = 200_000;
+pub(super) const MOST_EVENTS: usize = 200_000;
+/// The same for a question's explanation: each mark holds on to the values that it saw.
+pub(super) const FEW_EVENTS: usize = 20_000;
 /// So long an evaluation with marks may take.
 const LONGEST: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(256).unwrap();
@@ -107,9 +111,15 @@ impl Tracer {
     }
 
     /// Evaluates the rule at `path` and writes down what happened.
-    pub(super) fn record(&self, path: &str, data: Document, input: Option<Document>) -> Recording {
+    pub(super) fn record(
+        &self,
+        path: &str,
+        data: Document,
+        input: Option<Document>,
+        most: usize,
+    ) -> Recording {
         let mut engine = self.engine.clone();
-        let book = Arc::new(Mutex::new(Book::default()));
+        let book = Arc::new(Mutex::new(Book { most, ..Book::default() }));
         let result = listen(&mut engine, &book).and_then(|()| {
             engine.add_data(data).map_err(|error| message(&error))?;
             engine.set_input(input.unwrap_or(Value::Undefined));
@@ -125,6 +135,8 @@ impl Tracer {
 #[derive(Debug, Default)]
 struct Book {
     events: Vec<Event>,
+    /// So many and no more.
+    most: usize,
     truncated: bool,
 }
 
@@ -132,7 +144,7 @@ fn listen(engine: &mut Engine, book: &Arc<Mutex<Book>>) -> Result<(), String> {
     let book = Arc::clone(book);
     let take = move |arguments: Vec<Value>| {
         let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-        if book.events.len() >= MOST_EVENTS {
+        if book.events.len() >= book.most {
             book.truncated = true;
         } else if let Some(event) = event(arguments) {
             book.events.push(event);
