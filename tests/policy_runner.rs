@@ -101,7 +101,11 @@ fn without_a_path_the_configuration_says_what_is_tested_and_checked() {
         std::fs::write(path, text).unwrap();
     };
     write("rules/a.rego", "package regate\n\ndecision := false\n");
-    write("specification/a.rego", "package a_test\n\ntest_it if not data.regate.decision with input as {}\n");
+    write(
+        "specification/a.rego",
+        "package a_test\n\ntest_it if not data.regate.decision with input as data.fixtures.nothing\n",
+    );
+    write("specification/fixtures.rego", "package fixtures\n\nnothing := {}\n");
     write("policies/a.rego", "package regate\n\ndecision := 1 if {\n");
     write("policy-tests/a.rego", "package a_test\n\ntest_it if {\n");
     write("regate.toml", "[policy]\nfolder = \"rules\"\ntests = \"specification\"\n");
@@ -109,9 +113,10 @@ fn without_a_path_the_configuration_says_what_is_tested_and_checked() {
     let output = run(folder.path(), &["test", "--config", "regate.toml", "-v", "--coverage"], "");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("1 passed") && stdout(&output).contains("rules/a.rego"));
+    assert!(!stdout(&output).contains("fixtures.rego"), "{}", stdout(&output));
     let output = run(folder.path(), &["check", "--config", "regate.toml", "--deny-warnings"], "");
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert!(stdout(&output).contains("2 files: nothing found"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("3 files: nothing found"), "{}", stdout(&output));
     let output = run(folder.path(), &["check", "--config", "folder.toml"], "");
     assert!(stdout(&output).contains("1 file: nothing found"), "{}", stdout(&output));
     // A path says more, and nothing at all is what it was.
@@ -130,6 +135,20 @@ fn the_questions_of_any_entrypoint_are_asked_of_both_engines() {
     assert!(errors.contains("it is a package: its rules are allow"), "{errors}");
     let (code, _, _) = in_runner(&["--entrypoint", "authz.allow"]);
     assert_eq!(code, Some(64));
+}
+
+#[test]
+fn a_served_rule_with_with_says_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("a.rego", "package regate\n\nx := input.now\n\ndecision := data.regate.x with input as {}\n");
+    write("a_test.rego", "package a_test\n\ntest_it if true\n");
+    write("regate.toml", "[policy]\nengine = \"virtual_machine\"\n");
+    let output = run(folder.path(), &["test", ".", "--config", "regate.toml"], "");
+    assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
+    for words in ["a.rego:5:", "write a function that takes what `with` replaces", "engine = \"auto\""] {
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
 }
 
 #[test]
@@ -216,6 +235,8 @@ fn what_the_tests_ask_is_asked_of_both_engines() {
         "{}",
         stderr(&output)
     );
+    let output = run(folder.path(), &["test", ".", "--format", "junit"], "");
+    assert!(stdout(&output).contains(r#"<testcase name="both_engines""#), "{}", stdout(&output));
     // As it says: decided as it is tested.
     write("regate.toml", "[policy]\nengine = \"interpreter\"\n");
     let output = run(folder.path(), &["test", ".", "--config", "regate.toml"], "");
