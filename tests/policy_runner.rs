@@ -141,7 +141,7 @@ fn the_questions_of_any_entrypoint_are_asked_of_both_engines() {
 fn a_served_rule_with_with_says_what_to_write() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write("a.rego", "package regate\n\nx := input.now\n\ndecision := data.regate.x with input as {}\n");
+    write("a.rego", "package regate\n\nx := input.now\n\ndecision if data.regate.x with input as {}\n");
     write("a_test.rego", "package a_test\n\ntest_it if true\n");
     write("regate.toml", "[policy]\nengine = \"virtual_machine\"\n");
     let output = run(folder.path(), &["test", ".", "--config", "regate.toml"], "");
