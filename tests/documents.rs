@@ -113,3 +113,58 @@ fn the_examples_of_the_readme_decide_offline() {
             .contains(&format!("regate {} --explain", arguments.join(" ")))
     );
 }
+
+/// The first block of each of two languages below a heading.
+fn blocks(page: &str, heading: &str, languages: [&str; 2]) -> [String; 2] {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap();
+    languages.map(|language| {
+        let (_, rest) = section.split_once(&format!("```{language}\n")).unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    })
+}
+
+#[test]
+fn the_example_of_an_explanation_is_what_its_command_prints() {
+    let [command, shown] = blocks("docs/policies.md", "Why", ["sh", "text"]);
+    let arguments: Vec<&str> = command.split_whitespace().skip(1).chain(["--format", "pretty"]).collect();
+    let output = crate::harness::program::run(&root(), &arguments, "");
+    assert_eq!(output.status.code(), Some(2));
+    let printed = crate::harness::program::stdout(&output);
+    for line in shown.lines().filter(|line| line.trim() != "…") {
+        assert!(printed.lines().any(|other| other == line), "{line}\n{printed}");
+    }
+}
+
+#[test]
+fn the_readme_imports_what_its_question_needs() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains("regate import examples/decide.json\n"));
+    assert!(readme.contains("/v1/decide -d @examples/question.json\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let document = fs::read_to_string(root().join("examples/decide.json")).unwrap();
+    let output = crate::harness::program::run(folder.path(), &["import", "-"], &document);
+    assert!(output.status.success(), "{}", crate::harness::program::stderr(&output));
+    let serving = Serving::start(folder.path(), &[]);
+    let question = fs::read(root().join("examples/question.json")).unwrap();
+    let answer = send(&serving.address, "POST", "/v1/decide", &[], &question).json();
+    assert_eq!(answer["reason"], "global_token.read", "{answer}");
+}
+
+#[test]
+fn the_builtins_that_are_said_to_be_missing_are() {
+    let page = fs::read_to_string(root().join("docs/policies.md")).unwrap();
+    assert!(
+        page.contains("these are missing: `http.send`, `json.patch`,\nand all of `time.*` and `io.jwt.*`")
+    );
+    let calls = ["http.send({})", "json.patch({}, [])", "time.parse_rfc3339_ns(\"\")", "io.jwt.decode(\"\")"];
+    let rules: String = calls.iter().enumerate().map(|(n, call)| format!("a{n} := {call}\n\n")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.rego"), format!("package a\n\n{rules}")).unwrap();
+    let arguments = ["check", ".", "--entrypoint", "data.a.a0", "--format", "json"];
+    let output = crate::harness::program::run(folder.path(), &arguments, "");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap().iter();
+    let missing = findings.filter(|finding| finding["code"].as_str().unwrap().ends_with("-function"));
+    assert_eq!(missing.count(), calls.len(), "{report}");
+}

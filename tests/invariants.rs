@@ -143,6 +143,7 @@ fn a_seed_repeats_a_search() {
     assert!(stdout(&again).contains("0 passed, 1 failed"), "{}", stdout(&again));
     let junit = run(folder.path(), &[&arguments[..], &["--format", "junit"]].concat(), "");
     assert!(stdout(&junit).contains("there is a question for which this does not hold"));
+    assert!(stdout(&junit).contains(r#"invariants.rego" line="3""#), "{}", stdout(&junit));
 }
 
 #[test]

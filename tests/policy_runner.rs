@@ -28,7 +28,9 @@ fn steady(report: &str) -> String {
 #[test]
 fn a_failed_test_shows_the_condition_that_was_false_with_its_values() {
     let (code, report, errors) = in_runner(&[]);
-    assert_eq!((code, errors.as_str()), (Some(2), ""));
+    let not_asked = "regate: no rule at data.regate.decision: what the tests ask was not asked of both engines (see \
+                     --entrypoint)\n";
+    assert_eq!((code, errors.as_str()), (Some(2), not_asked));
     insta::assert_snapshot!(steady(&report));
 }
 
@@ -63,6 +65,8 @@ fn too_little_coverage_fails() {
     let (code, _, errors) = in_runner(&["--threshold", "90", "--run", "test_ok"]);
     assert_eq!(code, Some(2));
     assert!(errors.contains("are asked for"), "{errors}");
+    let (_, xml, _) = in_runner(&["--threshold", "90", "--run", "test_ok", "--format", "junit"]);
+    assert!(xml.contains(r#"failures="1""#) && xml.contains(r#"<testcase name="threshold""#), "{xml}");
     let (code, _, _) = in_runner(&["--threshold", "10", "--run", "test_ok"]);
     assert_eq!(code, Some(0));
     let (code, _, errors) = in_runner(&["--threshold", "101"]);
@@ -74,6 +78,109 @@ fn a_filter_that_selects_nothing_is_no_success() {
     let (code, _, errors) = in_runner(&["--run", "test_misspelt"]);
     assert_eq!(code, Some(1));
     assert!(errors.contains("no test to run"), "{errors}");
+}
+
+#[test]
+fn what_was_not_run_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = "package a_test\n\ntodo_test_it if true\n";
+    std::fs::write(folder.path().join("a_test.rego"), test).unwrap();
+    let output = run(folder.path(), &["test", "."], "");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no test was run"), "{}", stderr(&output));
+    let output = run(folder.path(), &["test", ".", "--invariants", "0"], "");
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn without_a_path_the_configuration_says_what_is_tested_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("rules/a.rego", "package regate\n\ndecision := false\n");
+    write(
+        "specification/a.rego",
+        "package a_test\n\ntest_it if not data.regate.decision with input as data.fixtures.nothing\n",
+    );
+    write("specification/fixtures.rego", "package fixtures\n\nnothing := {}\n");
+    write("policies/a.rego", "package regate\n\ndecision := 1 if {\n");
+    write("policy-tests/a.rego", "package a_test\n\ntest_it if {\n");
+    write("regate.toml", "[policy]\nfolder = \"rules\"\ntests = \"specification\"\n");
+    write("folder.toml", "[policy]\nfolder = \"rules\"\n");
+    let output = run(folder.path(), &["test", "--config", "regate.toml", "-v", "--coverage"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("1 passed") && stdout(&output).contains("rules/a.rego"));
+    assert!(!stdout(&output).contains("fixtures.rego"), "{}", stdout(&output));
+    let output = run(folder.path(), &["check", "--config", "regate.toml", "--deny-warnings"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert!(stdout(&output).contains("3 files: nothing found"), "{}", stdout(&output));
+    let output = run(folder.path(), &["check", "--config", "folder.toml"], "");
+    assert!(stdout(&output).contains("1 file: nothing found"), "{}", stdout(&output));
+    // A path says more, and nothing at all is what it was.
+    let output = run(folder.path(), &["check", "rules/a.rego", "--config", "regate.toml"], "");
+    assert!(stdout(&output).contains("1 file: nothing found"), "{}", stdout(&output));
+    let output = run(folder.path(), &["check"], "");
+    assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
+}
+
+#[test]
+fn the_questions_of_any_entrypoint_are_asked_of_both_engines() {
+    let (_, _, errors) = in_runner(&["-v", "--run", "test_ok", "--entrypoint", "data.authz.allow"]);
+    assert!(errors.contains("questions of the tests, and both engines agree"), "{errors}");
+    let (code, _, errors) = in_runner(&["--run", "test_ok", "--entrypoint", "data.authz"]);
+    assert_eq!(code, Some(3));
+    assert!(errors.contains("it is a package: its rules are allow"), "{errors}");
+    let (code, _, _) = in_runner(&["--entrypoint", "authz.allow"]);
+    assert_eq!(code, Some(64));
+}
+
+#[test]
+fn a_served_rule_with_with_says_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("a.rego", "package regate\n\nx := input.now\n\ndecision if data.regate.x with input as {}\n");
+    write("a_test.rego", "package a_test\n\ntest_it if true\n");
+    write("regate.toml", "[policy]\nengine = \"virtual_machine\"\n");
+    let output = run(folder.path(), &["test", ".", "--config", "regate.toml"], "");
+    assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
+    for words in ["a.rego:5:", "write a function that takes what `with` replaces", "engine = \"auto\""] {
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_terminal_and_xml_get_no_control_characters() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = "package a_test\n\ntest_it[name] if {\n\tprint(\"\\u001b[2J\")\n\tsome name in [\"\\u001b]0;x\\u0007\\uffff\"]\n\tname == \"\\u001b\"\n}\n\n\
+                test_other if {\n\tprint(\"\\u001b[2J\")\n\tx := \"\\u009b31m\"\n\tx == \"\"\n}\n";
+    std::fs::write(folder.path().join("a_test.rego"), test).unwrap();
+    for arguments in [&["test", "."][..], &["test", ".", "--format", "junit"]] {
+        let output = run(folder.path(), arguments, "");
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        let all = stdout(&output) + &stderr(&output);
+        let dangerous = |c: char| c.is_control() && c != '\n' || arguments.len() > 2 && c == '\u{ffff}';
+        assert!(!all.contains(dangerous), "{all:?}");
+    }
+}
+
+#[test]
+fn a_policy_that_does_not_compile_has_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.rego"), "package a\n\np if {\n").unwrap();
+    let report = |format: &str| {
+        let output = run(folder.path(), &["test", ".", "--format", format], "");
+        assert_eq!(output.status.code(), Some(1));
+        stdout(&output)
+    };
+    assert_eq!(report("pretty"), "");
+    let object: serde_json::Value = serde_json::from_str(&report("json")).unwrap();
+    assert!(object["error"].as_str().unwrap().contains("a.rego:4"), "{object}");
+    let xml = report("junit");
+    assert!(xml.contains(r#"errors="1""#) && xml.contains("a.rego:4"), "{xml}");
+    assert!(xml.trim_end().ends_with("</testsuites>"), "{xml}");
 }
 
 #[test]
@@ -128,6 +235,8 @@ fn what_the_tests_ask_is_asked_of_both_engines() {
         "{}",
         stderr(&output)
     );
+    let output = run(folder.path(), &["test", ".", "--format", "junit"], "");
+    assert!(stdout(&output).contains(r#"<testcase name="both_engines""#), "{}", stdout(&output));
     // As it says: decided as it is tested.
     write("regate.toml", "[policy]\nengine = \"interpreter\"\n");
     let output = run(folder.path(), &["test", ".", "--config", "regate.toml"], "");

@@ -16,6 +16,7 @@ mod import;
 mod metrics;
 mod migrate;
 mod policies;
+mod printable;
 mod replay;
 mod serve;
 mod store;
@@ -27,6 +28,7 @@ use clap::{Parser, Subcommand};
 
 pub use configuration::{Configuration, ConfigurationError};
 pub use exit::{CommandError, Exit};
+use printable::printable_lines;
 
 /// The program's name, version and commands.
 #[derive(Debug, Parser)]
@@ -83,7 +85,7 @@ pub fn run() -> Exit {
         if error.is_broken_pipe() {
             return Exit::Done;
         }
-        eprintln!("regate: {}", error.with_causes());
+        eprintln!("regate: {}", printable_lines(&error.with_causes()));
         error.exit()
     })
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value as Json;
 
+use super::printable::printable;
 use crate::decision::{Compared, Decision, Document, RuleBody};
 
 /// So many bodies that merely failed are listed.
@@ -13,21 +14,22 @@ const FAILED: usize = 12;
 pub(super) fn write(output: &mut impl Write, decision: &Decision) -> io::Result<()> {
     let word = if decision.allow { "ALLOW" } else { "DENY" };
     let reasons: Vec<&str> = decision.reasons.codes().collect();
-    writeln!(output, "{word} {} {}", decision.status, reasons.join(", "))?;
+    writeln!(output, "{word} {} {}", decision.status, printable(&reasons.join(", ")))?;
     if !decision.message.as_str().is_empty() {
-        writeln!(output, "  {}", decision.message.as_str())?;
+        writeln!(output, "  {}", printable(decision.message.as_str()))?;
     }
     if let Some(subject) = &decision.subject {
         let user = subject.user_id.as_deref().unwrap_or("nobody");
-        writeln!(output, "  caller: {} token {} of {user}", subject.kind.as_str(), subject.token_id)?;
+        let caller = format!("{} token {} of {user}", subject.kind.as_str(), subject.token_id);
+        writeln!(output, "  caller: {}", printable(&caller))?;
     }
     if let Some(fault) = &decision.fault {
-        writeln!(output, "  {fault}")?;
+        writeln!(output, "  {}", printable(&fault.to_string()))?;
     }
     let Some(explanation) = &decision.explanation else { return Ok(()) };
     let why = &explanation.why;
     if let Some(disagreement) = &why.disagreement {
-        writeln!(output, "\nCAUTION: {disagreement}")?;
+        writeln!(output, "\nCAUTION: {}", printable(disagreement))?;
     }
     if why.truncated {
         writeln!(output, "\nCAUTION: the evaluation took more steps than are written down")?;
@@ -51,7 +53,7 @@ pub(super) fn write(output: &mut impl Write, decision: &Decision) -> io::Result<
     for body in why.failed.iter().take(FAILED) {
         write!(output, "  {}", head(body))?;
         match &body.failed {
-            Some(failed) => writeln!(output, " — line {}: {}", failed.line, failed.condition)?,
+            Some(failed) => writeln!(output, " — line {}: {}", failed.line, printable(&failed.condition))?,
             None => writeln!(output)?,
         }
     }
@@ -73,16 +75,19 @@ pub(super) fn write_failed(output: &mut impl Write, body: &RuleBody, level: usiz
     writeln!(
         output,
         "{indent}  {}:{}:{} failed: {}",
-        body.file, failed.line, failed.column, failed.condition
+        printable(&body.file),
+        failed.line,
+        failed.column,
+        printable(&failed.condition)
     )?;
     for compared in &failed.compared {
-        writeln!(output, "{indent}    {}", comparison(compared))?;
+        writeln!(output, "{indent}    {}", printable(&comparison(compared)))?;
     }
     for (name, value) in &body.variables {
         // What a condition names is shown already, and large values would hide the small ones.
         let shown = failed.compared.iter().any(|compared| compared.expression == *name);
         if !shown && !value.is_object() && !value.is_array() {
-            writeln!(output, "{indent}    with {name} = {value}")?;
+            writeln!(output, "{indent}    with {}", printable(&format!("{name} = {value}")))?;
         }
     }
     failed.because.iter().try_for_each(|body| write_failed(output, body, level + 2))
@@ -95,11 +100,11 @@ fn comparison(compared: &Compared) -> String {
     }
 }
 
-/// A body in one line: where it stands, and what it gives.
+/// A body in one line, fit for a terminal: where it stands, and what it gives.
 pub(super) fn head(body: &RuleBody) -> String {
     let value = short_text(&body.value);
     let value = if value.is_empty() { String::new() } else { format!(" = {value}") };
-    format!("{}:{} {}{value}", body.file, body.line, body.rule)
+    printable(&format!("{}:{} {}{value}", body.file, body.line, body.rule)).into_owned()
 }
 
 fn short(value: &Json) -> String {

@@ -165,8 +165,11 @@ fn test(
         // A wrong folder must not look like success.
         return failed("there is no test among the files of tests".to_owned(), None);
     }
-    let duration = report.results.iter().map(|result| result.duration).sum();
     let (passed, _, _) = report.counts();
+    if passed == 0 {
+        return failed("no test was run: those among the files of tests are all to do".to_owned(), None);
+    }
+    let duration = report.results.iter().map(|result| result.duration).sum();
     Ok(Some((suite, TestSummary { passed, duration, questions: 0 })))
 }
 

@@ -37,6 +37,12 @@ const CASES: &[Case] = &[
     ("not JSON", |f| fs::write(f.join("data.json"), "{").unwrap(), "load", "data.json: "),
     ("no rules", |f| fs::remove_file(f.join("rules.rego")).unwrap(), "load", "no .rego file"),
     (
+        "tests that are all to do",
+        |f| fs::write(f.join("later_test.rego"), "package later\n\ntodo_test_x if false\n").unwrap(),
+        "test",
+        "no test was run",
+    ),
+    (
         "no entrypoint",
         |f| fs::write(f.join("rules.rego"), "package other\n\nx := 1\n").unwrap(),
         "compile",

@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use super::{
     configuration::{self, Configuration},
     exit::{CommandError, Exit},
+    policies::{self, Places},
     test::rego_version,
 };
 use crate::{
@@ -20,7 +21,6 @@ use crate::{
     policy::{
         self, LoadError, PolicySource,
         check::{CheckOptions, CheckedSource, Code, Finding, Severity, check},
-        is_test_file,
     },
 };
 use report::Report;
@@ -40,6 +40,7 @@ use report::Report;
 #[command(after_help = "\
 Examples:
   regate check                                  policies and policy-tests, as CI does
+  regate check --config /etc/regate/regate.toml what the configuration names
   regate check --deny-warnings --format sarif   for a code-scanning service
   regate check --explain unknown-input          what a finding means, with a bad and a good example
 
@@ -47,14 +48,15 @@ Where something is meant, say so, and why, at the end of the line or on the line
   allow if not startswith(input.request.host, \"admin.\") # regate:allow negated-undefined meant
 For a whole file: # regate:allow-file CODE")]
 pub(in crate::cli) struct Check {
-    /// Policy and test folders or files
-    #[arg(value_name = "PATH", default_values = ["policies", "policy-tests"])]
+    /// Policy and test folders or files [default: the folder and the tests of [policy], else policies and
+    /// policy-tests]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Configuration file, for [policy] (entrypoints, language) and [[documents]]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A rule that is asked, in place of those of the configuration; may be repeated
-    #[arg(long, value_name = "data.PACKAGE.RULE", value_parser = entrypoint)]
+    #[arg(long, value_name = "data.PACKAGE.RULE", value_parser = policies::rule_path)]
     entrypoint: Vec<String>,
     /// The language of the files, v0 or v1 [default: that of the configuration, v1]
     #[arg(long, value_parser = rego_version)]
@@ -88,11 +90,6 @@ enum Format {
 
 fn code(text: &str) -> Result<Code, String> {
     Code::from_name(text).ok_or_else(|| "no such code: see regate check --list".to_owned())
-}
-
-fn entrypoint(text: &str) -> Result<String, String> {
-    let is_path = text.strip_prefix("data.").is_some_and(|path| path.split('.').all(|name| !name.is_empty()));
-    is_path.then(|| text.to_owned()).ok_or_else(|| "a rule's path, such as data.regate.decision".to_owned())
 }
 
 impl Check {
@@ -130,7 +127,8 @@ impl Check {
 
     fn report(&self) -> Result<Report, CommandError> {
         let configuration = Configuration::read(self.config.as_ref(), configuration::variables())?;
-        let files = match self.load() {
+        let places = Places::of(&self.paths, &configuration);
+        let files = match load(&places) {
             Ok(files) => files,
             Err(error) => return broken(error),
         };
@@ -148,31 +146,29 @@ impl Check {
             data: files.data,
             input_schema: !self.no_input_schema,
         };
-        let is_test = |name: &str| self.paths.iter().any(|root| is_test_file(root, name.as_ref()));
         let sources: Vec<CheckedSource> = files
             .sources
             .into_iter()
-            .map(|source| CheckedSource { is_test: is_test(&source.name), source })
+            .map(|source| CheckedSource { is_test: places.is_test(source.name.as_ref()), source })
             .collect();
         let findings = check(&sources, &options);
         Ok(Report { findings, sources })
     }
+}
 
-    /// All rules; of the data, what is served.
-    fn load(&self) -> Result<policy::Files, LoadError> {
-        let mut files = policy::load(&PolicySource::Paths(self.paths.clone()))?;
-        let served: Vec<PathBuf> =
-            self.paths.iter().filter(|path| !is_test_file(path, path)).cloned().collect();
-        if !served.is_empty() && served.len() < self.paths.len() {
-            match policy::load(&PolicySource::Paths(served)) {
-                Ok(served) => files.data = served.data,
-                // Tests alone are checked as far as they go.
-                Err(LoadError::NoRules { .. }) => {}
-                Err(error) => return Err(error),
-            }
+/// All rules; of the data, what is served.
+fn load(places: &Places) -> Result<policy::Files, LoadError> {
+    let mut files = policy::load(&places.source())?;
+    let served: Vec<PathBuf> = places.paths.iter().filter(|path| !places.is_test(path)).cloned().collect();
+    if !served.is_empty() && served.len() < places.paths.len() {
+        match policy::load(&PolicySource::Paths(served)) {
+            Ok(served) => files.data = served.data,
+            // Tests alone are checked as far as they go.
+            Err(LoadError::NoRules { .. }) => {}
+            Err(error) => return Err(error),
         }
-        Ok(files)
     }
+    Ok(files)
 }
 
 /// A file that is there and cannot be used is a finding, which names it.

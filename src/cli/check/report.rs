@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::word;
-use crate::policy::check::{CheckedSource, Code, Finding, Severity};
+use crate::{
+    cli::printable::{printable, printable_lines},
+    policy::check::{CheckedSource, Code, Finding, Severity},
+};
 
 /// What is printed.
 pub(super) struct Report {
@@ -36,17 +39,18 @@ struct JsonFinding<'r> {
 impl Report {
     pub(super) fn write_pretty(&self, output: &mut impl Write) -> io::Result<()> {
         for finding in &self.findings {
-            let (severity, code, message) = (word(finding.severity()), finding.code, &finding.message);
+            let (severity, code, message) =
+                (word(finding.severity()), finding.code, printable_lines(&finding.message));
             let Some(place) = finding.place else {
-                writeln!(output, "{}: {severity}[{code}]: {message}", finding.file)?;
+                writeln!(output, "{}: {severity}[{code}]: {message}", printable(&finding.file))?;
                 continue;
             };
             let (line, column) = (place.line, place.column);
-            writeln!(output, "{}:{line}:{column}: {severity}[{code}]: {message}", finding.file)?;
+            writeln!(output, "{}:{line}:{column}: {severity}[{code}]: {message}", printable(&finding.file))?;
             if let Some(text) = self.line(&finding.file, line) {
                 // Tabs stay tabs, so that the caret stands below its character at any width.
                 let before = text.chars().take(column - 1).map(|c| if c == '\t' { c } else { ' ' });
-                writeln!(output, "    {text}\n    {}^", before.collect::<String>())?;
+                writeln!(output, "    {}\n    {}^", printable_lines(text), before.collect::<String>())?;
             }
         }
         let count = |severity| self.findings.iter().filter(|finding| finding.severity() == severity).count();

@@ -1,8 +1,6 @@
 //! What is shown of a decision that flips. Never a credential: none of the headers, nothing of the query (a token
 //! may stand there), and no part of the path that looks like a token.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
 use crate::{
@@ -123,33 +121,14 @@ fn without_secrets(target: &str) -> String {
     segments.collect::<Vec<_>>().join("/") + query
 }
 
-/// A text without what a terminal would take for a command: what was recorded came from anybody.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = text.chars().flat_map(|c| {
-        let escape = c.is_control().then(|| c.escape_default());
-        let plain = escape.is_none().then_some(c);
-        escape.into_iter().flatten().chain(plain)
-    });
-    Cow::Owned(escaped.collect())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{printable, without_secrets};
+    use super::without_secrets;
 
     #[test]
     fn no_token_is_shown_wherever_it_stands_in_a_path() {
         assert_eq!(without_secrets("/a/b?access_token=k"), "/a/b?…");
         assert_eq!(without_secrets("/hooks/rgt_global_abc/x"), "/hooks/[masked]/x");
         assert_eq!(without_secrets("/a/"), "/a/");
-    }
-
-    #[test]
-    fn a_terminal_is_given_no_commands() {
-        assert_eq!(printable("/a\u{1b}[2J\u{9b}ü"), "/a\\u{1b}[2J\\u{9b}ü");
-        assert_eq!(printable("ü"), "ü");
     }
 }

@@ -20,7 +20,7 @@ use clap::{Args, ValueEnum};
 
 use self::{
     data::DataArguments,
-    flip::{Flip, printable},
+    flip::Flip,
     limits::Limits,
     lines::{LONGEST_LINE, Line, Lines},
     moment::{End, Window},
@@ -31,6 +31,7 @@ use super::{
     configuration::Configuration,
     exit::{CommandError, Exit},
     policies,
+    printable::printable,
 };
 use crate::{
     api::{HttpBounds, Problem},

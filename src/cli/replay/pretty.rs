@@ -2,12 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{
-    Origin,
-    flip::{Flip, printable},
-};
+use super::{Origin, flip::Flip};
 use crate::{
-    cli::why,
+    cli::{printable::printable, why},
     policy::replay::{Change, Tally},
 };
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::decision::FileCoverage;
+use crate::{cli::printable::printable, decision::FileCoverage};
 
 /// The coverage of all files, with the fields of OPA's report.
 #[derive(Debug, Serialize)]
@@ -66,7 +66,7 @@ impl Coverage {
 
     pub(super) fn write(&self, output: &mut impl Write) -> io::Result<()> {
         for (name, file) in &self.files {
-            write!(output, "{:6.2} %  {name}", file.coverage)?;
+            write!(output, "{:6.2} %  {}", file.coverage, printable(name))?;
             let lines: Vec<String> = file.not_covered.iter().copied().map(Range::to_text).collect();
             if lines.is_empty() {
                 writeln!(output)?;

@@ -9,9 +9,11 @@ use crate::{
     cli::{
         decide::data,
         exit::CommandError,
+        printable::{printable, printable_lines},
         store::block_on,
         why::{head, write_failed},
     },
+    decision::RuleTest,
     policy::invariants::{Counterexample, InvariantReport, World},
     types::TenantId,
 };
@@ -29,15 +31,11 @@ pub(super) fn write(output: &mut impl Write, report: &InvariantReport, verbose: 
         let rule = &result.rule;
         match &result.counterexample {
             None if verbose => {
-                writeln!(output, "holds {}:{} {} ({} tries)", rule.file, rule.line, rule.path, result.tries)?;
+                writeln!(output, "holds {} ({} tries)", place(rule), result.tries)?;
             }
             None => {}
             Some(found) => {
-                writeln!(
-                    output,
-                    "BROKEN {}:{} {} (try {})",
-                    rule.file, rule.line, rule.path, found.found_at
-                )?;
+                writeln!(output, "BROKEN {} (try {})", place(rule), found.found_at)?;
                 write_counterexample(output, &rule.path, found)?;
             }
         }
@@ -49,6 +47,11 @@ pub(super) fn write(output: &mut impl Write, report: &InvariantReport, verbose: 
     writeln!(output, "{holding} invariants hold, {broken} broken, in {tries} questions ({again})")
 }
 
+/// Where a rule stands, and its path.
+fn place(rule: &RuleTest) -> String {
+    printable(&format!("{}:{} {}", rule.file, rule.line, rule.path)).into_owned()
+}
+
 /// Writes a counterexample: the question, the answer, why, and a test to paste.
 pub(super) fn write_counterexample(
     output: &mut impl Write,
@@ -56,15 +59,15 @@ pub(super) fn write_counterexample(
     found: &Counterexample,
 ) -> io::Result<()> {
     let case = &found.case;
-    writeln!(output, "  question: {} /{}", case.method, case.path.join("/"))?;
+    writeln!(output, "  question: {} /{}", printable(&case.method), printable(&case.path.join("/")))?;
     match &case.token {
         None => writeln!(output, "  caller: anonymous")?,
         Some(token) => {
             let user = token.user_id.as_deref().unwrap_or("nobody");
-            writeln!(output, "  caller: a {} token of {user}", token.kind)?;
+            writeln!(output, "  caller: a {} token of {}", printable(&token.kind), printable(user))?;
         }
     }
-    writeln!(output, "  answer: {}", found.decision)?;
+    writeln!(output, "  answer: {}", printable(&found.decision.to_string()))?;
     for body in &found.why.held {
         writeln!(output, "    held: {}", head(body))?;
     }
@@ -72,5 +75,5 @@ pub(super) fn write_counterexample(
         write_failed(output, body, 2)?;
     }
     writeln!(output, "  as a test:")?;
-    writeln!(output, "    {}", case.as_test(invariant).replace('\n', "\n    "))
+    writeln!(output, "    {}", printable_lines(&case.as_test(invariant)).replace('\n', "\n    "))
 }

@@ -159,6 +159,12 @@ pub(super) fn write(
     writeln!(output)
 }
 
+/// Writes why there is no list.
+pub(super) fn write_error(output: &mut impl Write, error: &str) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *output, &serde_json::json!({ "error": error }))?;
+    writeln!(output)
+}
+
 /// Writes how long each test takes.
 pub(super) fn write_measured(output: &mut impl Write, measured: &[Measurement]) -> io::Result<()> {
     #[derive(Serialize)]

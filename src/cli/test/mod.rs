@@ -6,7 +6,13 @@ mod json;
 mod junit;
 mod pretty;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use rand::RngExt;
@@ -15,11 +21,15 @@ use regex::Regex;
 use super::{
     configuration::{self, Configuration},
     exit::{CommandError, Exit},
-    policies,
+    policies::{self, Places},
+    printable::printable_lines,
 };
 use crate::{
     decision::{CompileError, EvaluatingEngine, RegoVersion},
-    policy::{self, Changes, EngineReport, PolicySource, TestReport, TestSuite, invariants::InvariantReport},
+    policy::{
+        self, Changes, EngineReport, Measurement, PolicySource, TestReport, TestSuite,
+        invariants::InvariantReport,
+    },
 };
 
 /// Run the policy tests: every rule whose name begins with test_
@@ -33,13 +43,15 @@ use crate::{
 /// Decisions run on another engine than tests: so what the tests ask the entrypoints is asked of both engines,
 /// and they must agree.
 ///
-/// Exit code 0: all passed; 1: they could not run, or there was none; 2: a test failed, or less was
-/// covered than --threshold asks for; 64: wrong usage.
+/// Exit code 0: all passed; 1: they could not run, or none was run; 2: a test failed, an invariant is broken, the
+/// engines disagree, or less was covered than --threshold asks for; 3: the tests can run, and the policy cannot be
+/// served; 64: wrong usage.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct Test {
-    /// Policy and test folders or files
-    #[arg(value_name = "PATH", default_values = ["policies", "policy-tests"])]
+    /// Policy and test folders or files [default: the folder and the tests of [policy], else policies and
+    /// policy-tests]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Only the tests whose path (data.package.test_name) matches
     #[arg(long, short, value_name = "REGEX")]
@@ -65,7 +77,7 @@ pub(in crate::cli) struct Test {
     /// Also look for counterexamples to the rules named invariant_…, which must hold for every question: with
     /// this many questions, made up from what the policies speak of
     #[arg(long, value_name = "TRIES", conflicts_with = "bench")]
-    invariants: Option<usize>,
+    invariants: Option<NonZeroUsize>,
     /// Repeats the search that had this seed [default: a new one each time]
     #[arg(long, value_name = "NUMBER", requires = "invariants")]
     seed: Option<u64>,
@@ -75,6 +87,9 @@ pub(in crate::cli) struct Test {
     /// The language of the files: v0 or v1 [default: that of the configuration, v1]
     #[arg(long, value_parser = rego_version, value_name = "VERSION")]
     rego_version: Option<RegoVersion>,
+    /// The rule whose questions are asked of both engines, in place of that of the configuration
+    #[arg(long, value_name = "data.PACKAGE.RULE", value_parser = policies::rule_path)]
+    entrypoint: Option<String>,
     /// Configuration file, for [policy] and [[documents]]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -115,30 +130,56 @@ impl Test {
             return self.run_once();
         }
         // Before the first run: what changes meanwhile is to be seen.
-        let mut changes = Changes::of(&self.paths);
+        let mut changes = Changes::of(&Places::of(&self.paths, &self.configuration()?).paths);
         loop {
             // A file in the middle of an edit is no reason to end.
             if let Err(error) = self.run_once() {
                 if error.is_broken_pipe() {
                     return Err(error);
                 }
-                eprintln!("regate: {}", error.with_causes());
+                eprintln!("regate: {}", printable_lines(&error.with_causes()));
             }
             eprintln!("regate: waiting for changes");
             changes.wait();
         }
     }
 
-    fn run_once(&self) -> Result<Exit, CommandError> {
+    fn configuration(&self) -> Result<Configuration, CommandError> {
         let mut configuration = Configuration::read(self.config.as_ref(), configuration::variables())?;
         if let Some(version) = self.rego_version {
             configuration.policy.rego_version = version;
         }
-        let version = configuration.policy.rego_version;
-        let source = PolicySource::Paths(self.paths.clone());
-        let mut suite = TestSuite::load(&source, version, self.run.as_ref())?;
+        if let Some(entrypoint) = &self.entrypoint {
+            configuration.policy.entrypoint.clone_from(entrypoint);
+        }
+        Ok(configuration)
+    }
+
+    fn run_once(&self) -> Result<Exit, CommandError> {
+        match self.examine() {
+            Ok(examined) => self.tell(&examined),
+            Err(error) => {
+                // Whoever reads a report gets one, also of this.
+                let mut output = io::stdout().lock();
+                match self.format {
+                    Format::Pretty => {}
+                    Format::Json => json::write_error(&mut output, &error.with_causes())?,
+                    Format::Junit => junit::write_error(&mut output, &error.with_causes())?,
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs or measures the tests.
+    fn examine(&self) -> Result<Examined, CommandError> {
+        let configuration = self.configuration()?;
+        let places = Places::of(&self.paths, &configuration);
+        let source = places.source();
+        let mut suite = TestSuite::load(&source, configuration.policy.rego_version, self.run.as_ref())?;
         if self.bench {
-            return self.measure(&mut suite);
+            let measured = suite.measure();
+            return if measured.is_empty() { Err(no_tests()) } else { Ok(Examined::Measured(measured)) };
         }
         let with_coverage = self.coverage || self.threshold.is_some();
         if with_coverage {
@@ -146,33 +187,75 @@ impl Test {
         }
         let report = suite.run(None);
         let engines = self.ask_both_engines(&suite, &source, &configuration)?;
-        let coverage = if with_coverage { Some(coverage::Coverage::new(suite.coverage()?)) } else { None };
+        let coverage = match with_coverage {
+            true => {
+                let mut files = suite.coverage()?;
+                files.retain(|file| !places.is_test(Path::new(&file.file)));
+                Some(coverage::Coverage::new(files))
+            }
+            false => None,
+        };
         let invariants = match self.invariants {
-            Some(tries) => Some(self.search(&source, &configuration, tries)?),
+            Some(tries) => Some(self.search(&source, &configuration, tries.get())?),
             None => None,
         };
+        let complaints = self.complaints(engines.as_ref(), coverage.as_ref());
+        Ok(Examined::Tested(Box::new(Tested { report, coverage, invariants, complaints })))
+    }
+
+    /// What is wrong beyond single tests.
+    fn complaints(
+        &self,
+        engines: Option<&EngineReport>,
+        coverage: Option<&coverage::Coverage>,
+    ) -> Vec<Complaint> {
+        let disagreement = engines.and_then(|engines| engines.disagreement.as_ref());
+        let disagreement =
+            disagreement.map(|found| Complaint { of: "both_engines", message: found.to_string() });
+        let covered = coverage.map_or(100.0, coverage::Coverage::percent);
+        let wanted = self.threshold.unwrap_or(0.0);
+        let threshold = (covered < wanted).then(|| {
+            let message = format!("{covered:.2} % of the lines are reached, and {wanted} % are asked for");
+            Complaint { of: "threshold", message }
+        });
+        disagreement.into_iter().chain(threshold).collect()
+    }
+
+    /// Prints the report.
+    fn tell(&self, examined: &Examined) -> Result<Exit, CommandError> {
         let mut output = io::stdout().lock();
+        let tested = match examined {
+            Examined::Tested(tested) => tested,
+            Examined::Measured(measured) => {
+                match self.format {
+                    Format::Json => json::write_measured(&mut output, measured)?,
+                    Format::Pretty | Format::Junit => pretty::write_measured(&mut output, measured)?,
+                }
+                return Ok(Exit::Done);
+            }
+        };
+        let Tested { report, coverage, invariants, complaints } = &**tested;
+        let (coverage, invariants) = (coverage.as_ref(), invariants.as_ref());
         match self.format {
             Format::Pretty => {
-                pretty::write(&mut output, &report, coverage.as_ref(), self.verbose)?;
-                if let Some(invariants) = &invariants {
+                pretty::write(&mut output, report, coverage, self.verbose)?;
+                if let Some(invariants) = invariants {
                     invariants::write(&mut output, invariants, self.verbose)?;
                 }
             }
-            Format::Json => json::write(&mut output, &report, coverage.as_ref(), invariants.as_ref())?,
-            Format::Junit => junit::write(&mut output, &report, invariants.as_ref())?,
+            Format::Json => json::write(&mut output, report, coverage, invariants)?,
+            Format::Junit => junit::write(&mut output, report, invariants, complaints)?,
         }
-        if report.results.is_empty() && invariants.as_ref().is_none_or(|found| found.results.is_empty()) {
-            return Err(no_tests());
+        for Complaint { message, .. } in complaints {
+            eprintln!("regate: {}", printable_lines(message));
         }
-        let covered = coverage.as_ref().map_or(100.0, coverage::Coverage::percent);
-        let wanted = self.threshold.unwrap_or(0.0);
-        if covered < wanted {
-            eprintln!("regate: {covered:.2} % of the lines are reached, and {wanted} % are asked for");
+        let (passed, failed, skipped) = report.counts();
+        if passed + failed == 0 && invariants.is_none_or(|found| found.results.is_empty()) {
+            return Err(if skipped == 0 { no_tests() } else { only_to_do(skipped) });
         }
         let broken = invariants.is_some_and(|invariants| invariants.broken().next().is_some());
-        let disagree = broken || engines.is_some_and(|engines| engines.disagreement.is_some());
-        Ok(if covered < wanted || disagree { Exit::Failed } else { exit(&report) })
+        let good = failed == 0 && !broken && complaints.is_empty();
+        Ok(if good { Exit::Done } else { Exit::Failed })
     }
 
     fn search(
@@ -199,37 +282,48 @@ impl Test {
         configuration: &Configuration,
     ) -> Result<Option<EngineReport>, CommandError> {
         let bundle = match policies::compile_source(source, configuration, 1) {
-            Err(CommandError::Policy(CompileError::EntrypointMissing(path))) if self.verbose => {
-                eprintln!("regate: no rule at {path}: what the tests ask was not asked of both engines");
+            // One that is named on purpose is to be there.
+            Err(CommandError::Policy(CompileError::EntrypointMissing { path, .. }))
+                if self.entrypoint.is_none() =>
+            {
+                eprintln!(
+                    "regate: no rule at {}: what the tests ask was not asked of both engines (see --entrypoint)",
+                    printable_lines(&path)
+                );
                 return Ok(None);
             }
-            Err(CommandError::Policy(CompileError::EntrypointMissing(_))) => return Ok(None),
             compiled => Arc::new(compiled?),
         };
         if let EvaluatingEngine::Interpreter(reason) = bundle.engine() {
+            let reason = printable_lines(reason);
             eprintln!("regate: this bundle runs in the interpreter, which is slower: {reason}");
         }
         let engines = suite.ask_both_engines(&bundle, LONGEST)?;
-        if let Some(disagreement) = &engines.disagreement {
-            eprintln!("regate: {disagreement}");
-        } else if self.verbose {
+        if engines.disagreement.is_none() && self.verbose {
             eprintln!("regate: {} questions of the tests, and both engines agree", engines.questions);
         }
         Ok(Some(engines))
     }
+}
 
-    fn measure(&self, suite: &mut TestSuite) -> Result<Exit, CommandError> {
-        let measured = suite.measure();
-        if measured.is_empty() {
-            return Err(no_tests());
-        }
-        let mut output = io::stdout().lock();
-        match self.format {
-            Format::Json => json::write_measured(&mut output, &measured)?,
-            Format::Pretty | Format::Junit => pretty::write_measured(&mut output, &measured)?,
-        }
-        Ok(Exit::Done)
-    }
+/// What came of it.
+enum Examined {
+    Tested(Box<Tested>),
+    Measured(Vec<Measurement>),
+}
+
+/// What became of the tests.
+struct Tested {
+    report: TestReport,
+    coverage: Option<coverage::Coverage>,
+    invariants: Option<InvariantReport>,
+    complaints: Vec<Complaint>,
+}
+
+/// Something that is wrong and is no single test's: what was looked at, and what was found.
+struct Complaint {
+    of: &'static str,
+    message: String,
 }
 
 /// A filter with a typing error must not look like success to CI.
@@ -239,6 +333,7 @@ fn no_tests() -> CommandError {
     CommandError::Refused(text.to_owned())
 }
 
-fn exit(report: &TestReport) -> Exit {
-    if report.failures().next().is_some() { Exit::Failed } else { Exit::Done }
+fn only_to_do(skipped: usize) -> CommandError {
+    let plural = if skipped == 1 { "" } else { "s" };
+    CommandError::Refused(format!("no test was run: {skipped} rule{plural} named todo_test_…, and no other"))
 }

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use super::coverage::Coverage;
 use crate::{
-    cli::why::write_failed,
+    cli::{
+        printable::{printable, printable_lines},
+        why::write_failed,
+    },
     decision::TestOutcome,
     policy::{Measurement, TestReport, TestResult},
 };
@@ -39,31 +42,36 @@ fn write_result(output: &mut impl Write, result: &TestResult, verbose: bool) -> 
     writeln!(
         output,
         "{word} {}:{} {} ({} µs)",
-        test.file,
+        printable(&test.file),
         test.line,
-        test.path,
+        printable(&test.path),
         result.duration.as_micros()
     )?;
     for case in result.cases.iter().filter(|case| verbose || !case.passed) {
-        writeln!(output, "    {} case: {}", if case.passed { "pass" } else { "FAIL" }, case.name)?;
+        writeln!(
+            output,
+            "    {} case: {}",
+            if case.passed { "pass" } else { "FAIL" },
+            printable(&case.name)
+        )?;
         if let Some(failure) = &case.failure {
             write_failed(output, failure, 3)?;
         }
     }
     if let TestOutcome::Error(message) = &result.outcome {
-        writeln!(output, "    {}", message.replace('\n', "\n    "))?;
+        writeln!(output, "    {}", printable_lines(message).replace('\n', "\n    "))?;
     }
     if let Some(failure) = result.failure.as_ref().filter(|_| result.cases.is_empty()) {
         write_failed(output, failure, 2)?;
     }
-    result.printed.iter().try_for_each(|line| writeln!(output, "    printed: {line}"))
+    result.printed.iter().try_for_each(|line| writeln!(output, "    printed: {}", printable(line)))
 }
 
 /// Writes how long each test takes.
 pub(super) fn write_measured(output: &mut impl Write, measured: &[Measurement]) -> io::Result<()> {
     let width = measured.iter().map(|one| one.test.path.len()).max().unwrap_or(0);
     measured.iter().try_for_each(|one| {
-        let (path, iterations, each) = (&one.test.path, one.iterations, one.nanoseconds);
+        let (path, iterations, each) = (printable(&one.test.path), one.iterations, one.nanoseconds);
         writeln!(output, "{path:width$} {iterations:>9} {each:>13.0} ns/op")
     })
 }

@@ -9,8 +9,16 @@ pub enum CompileError {
     #[error("{0}")]
     Rego(String),
     /// There is no rule at the path that gateways ask.
-    #[error("no rule at the entrypoint {0}: set [policy] entrypoint to a rule that the bundle defines")]
-    EntrypointMissing(String),
+    #[error(
+        "no rule at the entrypoint {path}{}: set [policy] entrypoint to a rule that the bundle defines",
+        of_package(rules)
+    )]
+    EntrypointMissing {
+        /// The path that is asked.
+        path: String,
+        /// What there is below it, if it is a package.
+        rules: Vec<String>,
+    },
     /// The rules could not be prepared for the virtual machine.
     #[error("the rules could not be prepared for the virtual machine: {0}")]
     Unguarded(String),
@@ -60,9 +68,25 @@ pub enum CompileError {
         place: String,
     },
     /// A data file stands where a rule is.
-    #[error("a data file and a rule define the same path: {0}")]
+    #[error(
+        "a data file and a rule both define {0}: move or rename one of them (a data file lands at the path of its folder)"
+    )]
     Conflict(String),
     /// The data files are not one object.
     #[error("the bundle's data is not an object")]
     DataNotObject,
+}
+
+/// So many rules of a package are named.
+const NAMED: usize = 12;
+
+fn of_package(rules: &[String]) -> String {
+    if rules.is_empty() {
+        return String::new();
+    }
+    let more = if rules.len() > NAMED { ", …" } else { "" };
+    format!(
+        " (it is a package: its rules are {}{more})",
+        rules.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ")
+    )
 }

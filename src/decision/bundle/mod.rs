@@ -4,6 +4,7 @@ mod error;
 mod options;
 mod programs;
 mod reserved;
+mod words;
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +19,7 @@ pub use self::{
     },
 };
 use self::{
-    programs::{has_rule, programs},
+    programs::{programs, rule_paths},
     reserved::{refuse_mounted_names, refuse_reserved_names},
 };
 use super::{
@@ -70,8 +71,13 @@ impl Bundle {
     ) -> Result<Self, CompileError> {
         let entry = &options.entrypoints;
         let mut engine = engine_with(sources, data.clone(), options.rego_version)?;
-        if !has_rule(&engine, &entry.decision)? {
-            return Err(CompileError::EntrypointMissing(entry.decision.clone()));
+        let path = &entry.decision;
+        let all = rule_paths(&engine)?;
+        if !all.contains(path) {
+            let below =
+                |rule: &String| rule.strip_prefix(path.as_str())?.strip_prefix('.').map(str::to_owned);
+            let rules = all.iter().filter_map(below).collect();
+            return Err(CompileError::EntrypointMissing { path: path.clone(), rules });
         }
         let compiled = engine
             .compile_with_entrypoint(&entry.decision.as_str().into())
@@ -89,7 +95,8 @@ impl Bundle {
             choice => match programs(&engine, sources, &data, &present, options)? {
                 Ok(programs) => Machine::Virtual(programs),
                 Err(reason) if choice == EngineChoice::VirtualMachine => {
-                    return Err(CompileError::Refused(reason));
+                    let more = "with [policy] engine = \"auto\" the interpreter would evaluate the bundle";
+                    return Err(CompileError::Refused(format!("{reason} ({more})")));
                 }
                 Err(reason) => Machine::Interpreter(reason),
             },

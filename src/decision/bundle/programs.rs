@@ -1,6 +1,6 @@
 //! From sources to what the engines run.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use regorus::{
     CompiledPolicy, Engine, Value,
@@ -8,7 +8,7 @@ use regorus::{
     rvm::Program,
 };
 
-use super::{CompileError, CompileOptions, RegoSource, RegoVersion};
+use super::{CompileError, CompileOptions, RegoSource, RegoVersion, words};
 use crate::decision::{Document, assignments, nesting, recursion, refused, syntax, trace};
 
 /// An engine that has read the sources and the data.
@@ -23,7 +23,7 @@ pub(in crate::decision) fn engine_with(
         nesting::bound(source)?;
         engine
             .add_policy(source.name.clone(), source.text.clone())
-            .map_err(|error| CompileError::Rego(message(&error)))?;
+            .map_err(|error| CompileError::Rego(words::of_parser(message(&error))))?;
     }
     if !matches!(data, Value::Object(_)) {
         return Err(CompileError::DataNotObject);
@@ -68,8 +68,12 @@ pub(super) fn programs(
         Ok(program) => program,
         // What it takes for unknown may be what it does not know how to run.
         Err(_) if refused.is_some() => return Ok(Err(refused.unwrap_or_default())),
-        Err(error) if is_the_machines_limit(&error.error) => return Ok(Err(message(&error))),
-        Err(error) => return Err(CompileError::Rego(message(&error))),
+        Err(error) if is_the_machines_limit(&error.error) => {
+            let with = matches!(error.error, CompilerError::WithKeywordUnsupported);
+            let instead = ": write a function that takes what `with` replaces as an argument";
+            return Ok(Err(message(&error) + if with { instead } else { "" }));
+        }
+        Err(error) => return Err(CompileError::Rego(words::of_compiler(message(&error), &modules))),
     };
     if let Some(chain) = recursion::find(&program) {
         return Err(chain.into());
@@ -77,7 +81,9 @@ pub(super) fn programs(
     if let Some(place) = refused {
         return Ok(Err(place));
     }
-    program.check_rule_data_conflicts(data).map_err(|e| CompileError::Conflict(e.to_string()))?;
+    program
+        .check_rule_data_conflicts(data)
+        .map_err(|error| CompileError::Conflict(path(&error.to_string())))?;
     let programs = (0..options.workers.max(1)).map(|_| compile()).collect::<Result<Vec<_>, _>>();
     Ok(Ok(programs.map_err(|error| CompileError::Rego(message(&error)))?))
 }
@@ -100,8 +106,15 @@ fn is_the_machines_limit(error: &CompilerError) -> bool {
     ) || matches!(error, CompilerError::General { message } if message.contains("not yet supported"))
 }
 
-pub(super) fn has_rule(engine: &Engine, path: &str) -> Result<bool, CompileError> {
-    Ok(compile_all(engine)?.get_rules().contains_key(path))
+/// The path in the engine's message about rules and data that collide.
+fn path(message: &str) -> String {
+    let path = message.split_once("path '").and_then(|(_, rest)| rest.split_once('\''));
+    path.map_or_else(|| message.to_owned(), |(path, _)| format!("data.{path}"))
+}
+
+/// The paths of all rules that the engine has read.
+pub(super) fn rule_paths(engine: &Engine) -> Result<BTreeSet<String>, CompileError> {
+    Ok(compile_all(engine)?.get_rules().keys().map(ToString::to_string).collect())
 }
 
 /// Compiles whatever the engine has read. The engine compiles for a rule that must exist: a rule of

@@ -115,6 +115,18 @@ fn bad_rules_are_found_and_good_ones_let_alone() {
             &[],
         ),
         ("p if { input.token.kind in data.routes.names; \"x\" in input.request.path }", &[]),
+        ("p if input.request.method == \"post\"", &["unknown-value"]),
+        ("p if { m := input.request.method; m in {\"GET\", \"Head\"} }", &["unknown-value"]),
+        ("p if input.mcp.method == \"tools/list\"", &[]),
+        ("p if startswith(input.request.path, \"/admin\")", &["unknown-value"]),
+        ("p if { path := input.request.path; endswith(path, \"x\") }", &["unknown-value"]),
+        ("p if regex.match(\"^/admin\", input.request.path)", &["unknown-value"]),
+        ("p := contains(input.request.path, \"admin\")", &["unknown-value"]),
+        (
+            "p if { startswith(input.request.path[0], \"a\"); contains(concat(\"/\", input.request.path), \"x\") }",
+            &[],
+        ),
+        ("p if startswith(input.request.raw_path, \"/admin\")", &[]),
         // unknown-function, wrong-arguments, impure-function
         ("p if nosuch(1)", &["unknown-function"]),
         ("import data.regate as r\n\np if r.check(1)", &["unknown-function"]),
@@ -289,4 +301,64 @@ fn what_serve_would_refuse_is_refused() {
         assert!(compile.message.contains(expected), "{compile:?}");
         assert_eq!(compile.file, "a.rego");
     }
+}
+
+#[test]
+fn a_package_one_letter_from_another_is_said_to_be() {
+    let entrypoint = "package regate\n\ndecision := count(data.regate.overrides.deny) == 0\n";
+    let sources = [
+        source("a.rego", entrypoint),
+        source("b.rego", "package regate.overrides\n\ndeny contains \"x\" if input.token.id\n"),
+        source("c.rego", "package regate.overides\n\ndeny contains \"y\" if input.token.id\n"),
+        source("d.rego", "package regate.others\n\ndeny contains \"y\" if input.token.id\n"),
+    ];
+    let found = check(&sources, &options());
+    let messages: Vec<(&str, bool)> = found
+        .iter()
+        .map(|finding| (&*finding.file, finding.message.contains("did you mean regate.overrides, ")))
+        .collect();
+    assert_eq!(messages, [("c.rego", true), ("d.rego", false)], "{found:?}");
+}
+
+#[test]
+fn a_test_that_is_to_do_is_no_unreachable_rule() {
+    let sources = [
+        source("a.rego", "package regate\n\ndecision := true\n"),
+        source("a_test.rego", "package regate_test\n\ntodo_test_x if data.regate.decision\n"),
+    ];
+    assert_eq!(check(&sources, &options()), []);
+}
+
+#[test]
+fn messages_of_the_engine_say_what_to_write() {
+    let older = check(&[source("a.rego", "package regate\n\ndecision { input.x }\n")], &options());
+    assert!(older[0].message.contains("--rego-version v0, or [policy] rego_version"), "{older:?}");
+    let package = CheckOptions { entrypoints: vec!["data.regate".into()], ..options() };
+    let rules = "package regate\n\ndecision := true\n\nother := data.regate.decision\n";
+    let package = check(&[source("a.rego", rules)], &package);
+    assert!(package[0].message.contains("it is a package: its rules are decision, other"), "{package:?}");
+    let sorts = [
+        source("a.rego", "package regate\n\ndecision := data.o.deny\n"),
+        source("b.rego", "package o\n\ndeny if input.token.id\n"),
+        source("c.rego", "package o\n\n\ndeny contains \"x\" if input.token.id\n"),
+    ];
+    let sorts = check(&sorts, &options());
+    let compile = sorts.iter().find(|finding| finding.code == Code::Compile).unwrap();
+    assert_eq!((&*compile.file, compile.place.map(|place| place.line)), ("b.rego", Some(3)));
+    assert!(compile.message.contains("at c.rego:4: write `deny contains … if`"), "{compile:?}");
+    let collision = [
+        source("a.rego", "package regate\n\ndecision := data.routes.safe\n"),
+        source("b.rego", "package routes\n\nsafe := true\n"),
+    ];
+    let collision = check(&collision, &options());
+    assert!(
+        collision.iter().any(|found| found.message.contains("both define data.routes.safe")),
+        "{collision:?}"
+    );
+    let with = source(
+        "a.rego",
+        "package regate\n\nx := input.now\n\ndecision if data.regate.x with input as {}\n\ndefault decision := false\n",
+    );
+    let with = check(&[with], &options());
+    assert!(with.iter().any(|found| found.message.contains("write a function that takes")), "{with:?}");
 }

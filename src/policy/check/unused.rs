@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Bundle, Found,
     code::Code,
-    definitions::Path,
+    definitions::{Kind, Path},
     reading::imported,
     reference::{Callee, Root, VariableKind},
 };
 
 /// How the names of rules begin that are run for their own sake.
-const TEST_PREFIXES: [&str; 2] = ["test_", "invariant_"];
+const TEST_PREFIXES: [&str; 3] = ["test_", "todo_test_", "invariant_"];
 
 pub(super) fn imports(bundle: &Bundle<'_>) -> Vec<Found> {
     let mut found = Vec::new();
@@ -87,12 +87,29 @@ pub(super) fn rules(bundle: &Bundle<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for (path, definitions) in bundle.definitions.iter().filter(|(path, _)| !reached.contains(path)) {
         let Some(first) = definitions.first() else { continue };
-        let message = format!(
-            "neither an entrypoint nor a test reaches `data.{}`: remove the rule, or use it",
-            path.join(".")
-        );
+        let what = match meant(bundle, &reached, path, first.file) {
+            Some(package) => format!(
+                "did you mean {package}, whose rule of this name is collected? Else remove the rule, or use it"
+            ),
+            None => "remove the rule, or use it".to_owned(),
+        };
+        let message = format!("neither an entrypoint nor a test reaches `data.{}`: {what}", path.join("."));
         let at = first.rule.span().start;
         found.push(Found { file: first.file, at, code: Code::UnreachableRule, message });
     }
     found
+}
+
+/// The package one letter from a rule's own in which a rule of the same name is made of parts, and reached.
+fn meant(bundle: &Bundle<'_>, reached: &BTreeSet<&Path>, path: &Path, file: usize) -> Option<String> {
+    let package = &bundle.files.get(file)?.package;
+    let below = path.strip_prefix(&package[..])?;
+    let one_letter = |other: &&Path| strsim::damerau_levenshtein(&other.join("."), &package.join(".")) == 1;
+    let collected = |other: &&Path| {
+        let same = [&other[..], below].concat();
+        let parts = bundle.definitions.at(&same).iter().any(|definition| definition.kind == Kind::Partial);
+        parts && reached.contains(&same)
+    };
+    let meant = bundle.definitions.packages().filter(one_letter).find(collected)?;
+    Some(meant.join("."))
 }

@@ -1,14 +1,34 @@
-//! Comparisons with a text that never stands in that place: `unknown-value`.
+//! Comparisons with a text that never stands in that place, and questions about a text where there is a list:
+//! `unknown-value`.
 
 use super::{
     Bundle, Found,
     code::Code,
     known::shape_of,
     nearest::did_you_mean,
-    reference::Reading,
+    reference::{Callee, Reading, Reference, Root},
     tree::{Assignment, Comparison, Expression, Literal, Query},
 };
 use crate::decision::schema::Shape;
+
+/// Builtins whose arguments are texts: of anything else they are undefined. Those of `regex` and `glob` are more.
+const OF_TEXTS: [&str; 15] = [
+    "contains",
+    "endswith",
+    "indexof",
+    "lower",
+    "replace",
+    "split",
+    "startswith",
+    "trim",
+    "trim_left",
+    "trim_prefix",
+    "trim_right",
+    "trim_space",
+    "trim_suffix",
+    "upper",
+    "strings.reverse",
+];
 
 pub(super) fn find(bundle: &Bundle<'_>) -> Vec<Found> {
     let mut found = Vec::new();
@@ -59,14 +79,55 @@ impl Search<'_, '_> {
                     items.iter().for_each(|item| self.compared(value, item));
                 }
             }
+            Expression::Call { fcn, params, .. } => self.called(fcn, params),
             _ => {}
         }
         expression.query().into_iter().for_each(|query| self.query(query));
         expression.children().into_iter().for_each(|child| self.expression(child));
     }
 
+    /// A builtin for texts that is given a list.
+    fn called(&mut self, function: &Expression, arguments: &[Expression]) {
+        let call = self.reading.calls.iter().find(|call| call.span == function.span());
+        let Some(Callee::Builtin(name)) = call.map(|call| &call.callee) else { return };
+        let of_texts = ["regex.", "glob."].iter().any(|package| name.starts_with(package));
+        if !of_texts && !OF_TEXTS.contains(&name.as_str()) {
+            return;
+        }
+        for argument in arguments {
+            let Some(reference) = self.reading.reference(argument) else { continue };
+            if !matches!(shape_of(self.bundle, reference), Some(Shape::List(_))) {
+                continue;
+            }
+            let spelling = reference.spelling(usize::MAX);
+            let instead = match spelling.as_str() {
+                "input.request.path" => {
+                    ": compare its segments, such as `input.request.path[0] == \"admin\"`"
+                }
+                _ => ": look at its elements",
+            };
+            let message = format!("`{spelling}` is a list, and `{name}` is for texts{instead}");
+            let (file, at) = (self.file, argument.span().start);
+            self.found.push(Found { file, at, code: Code::UnknownValue, message });
+        }
+    }
+
+    /// Methods are upper case, whatever a gateway sends.
+    fn is_method(&self, reference: &Reference) -> bool {
+        self.bundle.options.input_schema
+            && reference.root == Root::Input
+            && reference.names() == ["request", "method"]
+            && reference.steps.len() == 2
+    }
+
     fn compared(&mut self, place: &Expression, literal: &Expression) {
         let (Some(reference), Some(text)) = (self.reading.reference(place), literal.text()) else { return };
+        if self.is_method(reference) && text.chars().any(char::is_lowercase) {
+            let message =
+                format!("`method` is never \"{text}\": it is upper case, \"{}\"", text.to_uppercase());
+            let (file, at) = (self.file, literal.span().start);
+            self.found.push(Found { file, at, code: Code::UnknownValue, message });
+        }
         let mut shape = shape_of(self.bundle, reference);
         while let Some(Shape::Nullable(inner)) = shape {
             shape = Some(*inner);

@@ -98,7 +98,7 @@ pub fn search(
     let decision = match Asked::new(&files, options, &options.entrypoints.decision) {
         Ok(decision) => Some(decision),
         // Somebody else's bundle: the search is not led by its answers.
-        Err(CompileError::EntrypointMissing(_)) => None,
+        Err(CompileError::EntrypointMissing { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     // What tests speak of is made up as well, and there is much of it.
