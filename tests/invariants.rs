@@ -105,6 +105,59 @@ fn finds_a_deny_that_a_second_allow_overrides() {
     finds(folder.path(), "a_deny_of_the_organisation_is_final", "^GET (/api/v1)?/mcp/projects/p2$");
 }
 
+const NOBODY_WRITES: &str = "package acme\n\ninvariant_nobody_anonymous_writes if not anonymous_write\n\n\
+    anonymous_write if {\n\tdata.regate.decision.allow == true\n\tinput.token == null\n\t\
+    not input.request.method in {\"GET\", \"HEAD\", \"OPTIONS\"}\n}\n";
+
+/// Plants an allow without a token, on paths for which `condition` holds.
+fn plant_hooks(condition: &str) -> tempfile::TempDir {
+    let folder = copy();
+    plant(
+        folder.path(),
+        "anonymous.rego",
+        "# The same for every path.\n",
+        &format!("else := {{\"allow\": true, \"reasons\": [\"anonymous.hooks\"]}} if {condition}\n\n"),
+    );
+    fs::write(folder.path().join("policy-tests/acme.rego"), NOBODY_WRITES).unwrap();
+    folder
+}
+
+#[test]
+fn finds_an_open_prefix_of_one_segment() {
+    let folder = plant_hooks("input.request.path[0] == \"hooks\"");
+    finds(folder.path(), "nobody_anonymous_writes", "^POST /hooks$");
+}
+
+#[test]
+fn finds_an_open_path_of_one_segment() {
+    let folder = plant_hooks("input.request.path == [\"hooks\"]");
+    finds(folder.path(), "nobody_anonymous_writes", "^POST /hooks$");
+}
+
+#[test]
+fn finds_a_kind_of_token_that_a_deny_of_a_project_forgets() {
+    let folder = copy();
+    let archive = |more: &str| {
+        format!(
+            "package regate.overrides\n\ndeny contains \"acme.archive.is_read_only\" if {{\n\t\
+             data.regate.request.project == \"archive\"\n\tnot data.regate.request.read\n{more}}}\n"
+        )
+    };
+    fs::write(
+        folder.path().join("policy-tests/acme.rego"),
+        "package acme\n\ninvariant_the_archive_is_not_written if not archive_written\n\narchive_written if {\n\t\
+         data.regate.decision.allow == true\n\tarray.slice(input.request.path, 0, 4) == \
+         [\"api\", \"v1\", \"projects\", \"archive\"]\n\t\
+         not input.request.method in {\"GET\", \"HEAD\", \"OPTIONS\"}\n}\n",
+    )
+    .unwrap();
+    let file = folder.path().join("policies/archive.rego");
+    fs::write(&file, archive("")).unwrap();
+    assert_eq!(look(folder.path(), "archive_is_not_written", 3_000, 1).broken().count(), 0);
+    fs::write(&file, archive("\tinput.token.kind != \"project\"\n")).unwrap();
+    finds(folder.path(), "archive_is_not_written", "^POST /api/v1/projects/archive/x$");
+}
+
 #[test]
 fn the_shipped_bundle_keeps_its_invariants() {
     let report = look(Path::new(env!("CARGO_MANIFEST_DIR")), "", 3_000, 1);

@@ -39,7 +39,7 @@ impl<'a> Generator<'a> {
 
     /// A new question.
     pub(super) fn case(&self, random: &mut StdRng) -> Case {
-        let world = self.world.clone().unwrap_or_else(|| world(random));
+        let world = self.world.clone().unwrap_or_else(|| self.made_up(random));
         let mut case = Case {
             token: None,
             method: "GET".into(),
@@ -85,7 +85,7 @@ impl<'a> Generator<'a> {
             18 => drop(case.path.pop()),
             19..22 => case.method = self.method(random),
             22..24 => case.headers = self.headers(random),
-            24 if self.makes_data() => case.world = world(random),
+            24 if self.makes_data() => case.world = self.made_up(random),
             25..29 if self.makes_data() => change_role(&mut case.world, random),
             29 => case.token = random.random_bool(0.7).then(|| self.token(case, random)),
             30 => case.upstream = self.upstream(case, random),
@@ -94,7 +94,7 @@ impl<'a> Generator<'a> {
                 // A project whose name the policies know.
                 let from = case.path.iter().find(|segment| case.world.projects.contains_key(*segment));
                 let from = from.cloned();
-                rename_project(case, from.as_deref(), &self.word(random));
+                rename_project(case, from.as_deref(), &self.project(random));
             }
             _ => {
                 let Some(mut token) = case.token.clone() else { return };
@@ -125,8 +125,29 @@ impl<'a> Generator<'a> {
         }
     }
 
+    /// Made-up data, sometimes with a project of which policies speak.
+    fn made_up(&self, random: &mut StdRng) -> World {
+        let mut world = world(random);
+        if random.random_bool(0.2) {
+            let [.., last] = PROJECTS;
+            world.rename_project(last, &self.project(random));
+        }
+        world
+    }
+
+    /// A project that the policies know by name.
+    fn project(&self, random: &mut StdRng) -> String {
+        let known = self.vocabulary.projects.choose(random).filter(|_| random.random_bool(0.7));
+        known.cloned().unwrap_or_else(|| self.word(random))
+    }
+
     fn token(&self, case: &Case, random: &mut StdRng) -> CaseToken {
         let kind = one_of(field(&schema::INPUT, &["token", "kind"]), random);
+        self.token_of(kind, case, random)
+    }
+
+    /// A token of this kind.
+    pub(super) fn token_of(&self, kind: String, case: &Case, random: &mut StdRng) -> CaseToken {
         let users: Vec<&String> = case.world.users.keys().collect();
         let user_id = users.choose(random).filter(|_| kind != "gateway" && random.random_bool(0.9));
         let projects: Vec<&String> = case.world.projects.keys().collect();

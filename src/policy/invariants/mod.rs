@@ -1,14 +1,16 @@
 //! Invariants: rules whose name begins with `invariant_`, which must hold for every question.
 //!
 //! Questions and data are made up from the input's schema, the routes and literals that the policies name, and
-//! the ids of the made-up data ([`vocabulary`], [`generate`]); the search goes on from those that are allowed
-//! ([`search`], [`neighbours`]). A counterexample is made as small as it can be ([`shrink`]).
+//! the ids of the made-up data ([`vocabulary`], [`comparisons`], [`generate`]); the search begins with each route and each kind of
+//! caller ([`opening`]), and goes on from what is allowed ([`search`], [`neighbours`]). A counterexample is made as small as it can be ([`shrink`]).
 //!
 //! They are tried on the engine that decides. The same seed gives the same search.
 
 mod case;
+mod comparisons;
 mod generate;
 mod neighbours;
+mod opening;
 mod search;
 mod shrink;
 mod vocabulary;

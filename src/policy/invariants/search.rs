@@ -18,6 +18,7 @@ use super::{
     case::Case,
     generate::Generator,
     neighbours::{neighbours, weaker},
+    opening::opening,
     vocabulary::Vocabulary,
 };
 use crate::{
@@ -85,8 +86,9 @@ impl<'a> Search<'a> {
 
     /// Searches until every invariant is broken, or all tries are used up.
     pub(super) fn run(&mut self, searching: &mut [Searching], random: &mut StdRng) {
+        let mut opening = opening(self.vocabulary, &self.generator, self.tries, random);
         while self.goes_on(searching) {
-            let case = self.next(random);
+            let case = opening.pop().unwrap_or_else(|| self.next(random));
             let answer = self.ask(&case, searching);
             if !answer.allow {
                 let kept = self.denied.entry(answer.reason).or_default();
