@@ -12,6 +12,7 @@ use crate::{
         store::block_on,
         why::{head, write_failed},
     },
+    decision::IdleCondition,
     policy::invariants::{Counterexample, InvariantReport, World},
     types::TenantId,
 };
@@ -28,10 +29,15 @@ pub(super) fn write(output: &mut impl Write, report: &InvariantReport, verbose: 
     for result in &report.results {
         let rule = &result.rule;
         match &result.counterexample {
-            None if verbose => {
-                writeln!(output, "holds {}:{} {} ({} tries)", rule.file, rule.line, rule.path, result.tries)?;
+            None => {
+                if verbose || !result.idle.is_empty() {
+                    let tries = result.tries;
+                    writeln!(output, "holds {}:{} {} ({tries} tries)", rule.file, rule.line, rule.path)?;
+                }
+                for idle in &result.idle {
+                    write_idle(output, idle)?;
+                }
             }
-            None => {}
             Some(found) => {
                 writeln!(
                     output,
@@ -45,8 +51,25 @@ pub(super) fn write(output: &mut impl Write, report: &InvariantReport, verbose: 
     let broken = report.broken().count();
     let holding = report.results.len() - broken;
     let tries = report.results.iter().map(|result| result.tries).max().unwrap_or(0);
+    let allowed = report.allowed;
     let again = format!("repeat with --seed {}", report.seed);
-    writeln!(output, "{holding} invariants hold, {broken} broken, in {tries} questions ({again})")
+    writeln!(
+        output,
+        "{holding} invariants hold, {broken} broken, in {tries} questions, {allowed} of them allowed ({again})"
+    )
+}
+
+/// Writes that a condition hides what is behind it.
+fn write_idle(output: &mut impl Write, idle: &IdleCondition) -> io::Result<()> {
+    let place = format!("{}:{}", idle.file, idle.line);
+    match &idle.undefined {
+        Some(field) => writeln!(output, "  but {place}: `{field}` never had a value: is it right?"),
+        None => writeln!(
+            output,
+            "  but {place}: `{}` never held, so nothing behind it was tried: is it right?",
+            idle.condition
+        ),
+    }
 }
 
 /// Writes a counterexample: the question, the answer, why, and a test to paste.

@@ -6,12 +6,14 @@
 
 mod brief;
 mod follow;
+mod idle;
 mod mask;
 mod why;
 
 use super::{Document, trace::Tracer};
 
 use self::follow::follow;
+pub use self::idle::IdleCondition;
 pub use self::why::{Compared, FailedCondition, RuleBody, Why};
 pub(super) use self::{mask::Mask, why::why_failed};
 

@@ -84,7 +84,7 @@ impl Comparisons {
         if speaks_of_projects(one) {
             self.projects.extend(texts.iter().cloned());
         }
-        for place in names.places(one).into_iter().filter(|place| *place < LONGEST) {
+        if let Some(place) = names.place(one).filter(|place| *place < LONGEST) {
             places.entry(place).or_default().extend(texts.iter().cloned());
         }
     }
@@ -130,10 +130,10 @@ impl Comparisons {
 /// What a file calls the path and its segments.
 #[derive(Debug, Default)]
 struct Names {
-    /// Names of the whole path, and at which place in them it begins: unknown of a text that was split.
-    paths: BTreeMap<String, Vec<usize>>,
+    /// Names of the whole path, and at which place in them it begins.
+    paths: BTreeMap<String, usize>,
     /// Names of segments, and their places.
-    segments: BTreeMap<String, Vec<usize>>,
+    segments: BTreeMap<String, usize>,
 }
 
 impl Names {
@@ -152,39 +152,33 @@ impl Names {
         if let Some(begin) = self.path(value) {
             self.paths.insert(name.to_owned(), begin);
         } else if value["Call"]["fcn"]["Var"]["value"] == "split" {
-            self.paths.insert(name.to_owned(), vec![0, 1]);
-        } else {
-            let places = self.places(value);
-            if !places.is_empty() {
-                self.segments.insert(name.to_owned(), places);
-            }
+            // What is before the first slash is nothing, unless that was trimmed away.
+            let whole = value["Call"]["params"][0]["RefDot"]["field"][1] == "raw_path";
+            self.paths.insert(name.to_owned(), usize::from(whole));
+        } else if let Some(place) = self.place(value) {
+            self.segments.insert(name.to_owned(), place);
         }
     }
 
     /// Where the path begins in what this expression is; none if it is no path.
-    fn path(&self, expression: &Json) -> Option<Vec<usize>> {
+    fn path(&self, expression: &Json) -> Option<usize> {
         let reference = &expression["RefDot"];
         if reference["field"][1] == "path" && reference["refr"]["RefDot"]["field"][1] == "request" {
-            return Some(vec![0]);
+            return Some(0);
         }
-        self.paths.get(expression["Var"]["value"].as_str()?).cloned()
+        self.paths.get(expression["Var"]["value"].as_str()?).copied()
     }
 
-    /// The places of the path that this expression may be the segment of, whatever is made of it.
-    fn places(&self, expression: &Json) -> Vec<usize> {
+    /// The place of the path that this expression is the segment of, whatever is made of it.
+    fn place(&self, expression: &Json) -> Option<usize> {
         if let Some(name) = expression["Var"]["value"].as_str() {
-            return self.segments.get(name).cloned().unwrap_or_default();
+            return self.segments.get(name).copied();
         }
         if let Some(first) = expression["Call"]["params"].get(0) {
-            return self.places(first);
+            return self.place(first);
         }
         let reference = &expression["RefBrack"];
-        match (self.path(&reference["refr"]), number(&reference["index"])) {
-            (Some(begins), Some(index)) => {
-                begins.into_iter().filter_map(|begin| index.checked_sub(begin)).collect()
-            }
-            _ => Vec::new(),
-        }
+        number(&reference["index"])?.checked_sub(self.path(&reference["refr"])?)
     }
 }
 
@@ -223,4 +217,56 @@ fn speaks_of_projects(reference: &Json) -> bool {
         .or_else(|| reference["RefDot"]["field"][1].as_str())
         .or_else(|| reference["RefBrack"]["index"]["String"]["value"].as_str());
     name.is_some_and(|name| name.to_lowercase().contains("project"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Comparisons;
+    use crate::decision::{RegoSource, syntax_trees};
+
+    fn found(body: &str) -> (Vec<String>, Vec<String>) {
+        let text = format!("package t\n\npath := input.request.path\n\nallow if {{\n{body}\n}}\n");
+        let sources = [RegoSource { name: "t.rego".into(), text }];
+        let mut comparisons = Comparisons::default();
+        syntax_trees(&sources, Default::default()).unwrap().iter().for_each(|tree| comparisons.tree(tree));
+        let segments = |route: Vec<Option<String>>| -> Vec<String> {
+            route.into_iter().map(|word| word.unwrap_or_else(|| "_".to_owned())).collect()
+        };
+        let routes = comparisons.routes.into_iter().map(|route| segments(route).join("/"));
+        (routes.collect(), comparisons.projects.into_iter().collect())
+    }
+
+    #[test]
+    fn words_that_places_of_the_path_are_compared_with_are_routes() {
+        for (body, expected) in [
+            ("input.request.path[0] == \"hooks\"", &["hooks"][..]),
+            ("lower(path[1]) == \"hooks\"", &["_/hooks"]),
+            ("\"hooks\" == path[0]; path[1] == \"in\"", &["hooks/in"]),
+            ("path[0] in {\"hooks\", \"open\"}", &["hooks", "open"]),
+            ("{\"hooks\"}[path[0]]", &["hooks"]),
+            ("[\"hooks\"] == input.request.path", &["hooks"]),
+            ("\"hooks\" in path", &["hooks"]),
+            ("first := path[0]\nfirst == \"hooks\"", &["hooks"]),
+            ("array.slice(path, 0, 1) == [\"api\"]; path[2] == \"x\"", &["api", "api/_/x"]),
+            ("parts := split(input.request.raw_path, \"/\"); parts[1] == \"hooks\"", &["hooks"]),
+            ("input.token.kind == \"global\"; some_list[0] == \"x\"", &[]),
+        ] {
+            let body = format!("some_list := [1]\n{body}");
+            assert_eq!(found(&body).0, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn texts_that_projects_are_compared_with_are_ids() {
+        for body in [
+            "data.regate.request.project == \"archive\"",
+            "input.token.project_id in {\"archive\"}",
+            "data.projects[\"archive\"].public",
+            "project := path[3]; project != \"archive\"",
+            "path[3] == \"archive\"",
+        ] {
+            assert_eq!(found(body).1, ["archive"], "{body}");
+        }
+        assert!(found("input.token.kind == \"project\"").1.is_empty());
+    }
 }

@@ -199,7 +199,8 @@ impl<'a> Generator<'a> {
                     .collaborators
                     .iter()
                     .filter(|(_, members)| user.is_some_and(|user| members.contains_key(user)));
-                let own: Vec<&String> = of_user.map(|(project, _)| project).collect();
+                let of_token = case.token.as_ref().and_then(|token| token.project_id.as_ref());
+                let own: Vec<&String> = of_user.map(|(project, _)| project).chain(of_token).collect();
                 id(own, random).or_else(|| id(case.world.projects.keys().collect(), random))
             }
             7 => id(case.world.users.keys().collect(), random),

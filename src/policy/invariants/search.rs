@@ -19,6 +19,7 @@ use super::{
     generate::Generator,
     neighbours::{neighbours, weaker},
     opening::opening,
+    samples::Samples,
     vocabulary::Vocabulary,
 };
 use crate::{
@@ -42,6 +43,10 @@ pub(super) struct Search<'a> {
     pub done: usize,
     /// And how many may be.
     pub tries: usize,
+    /// How many of them were allowed.
+    pub allowed_count: usize,
+    /// Some of them, of each sort.
+    pub samples: Samples,
     seen: BTreeSet<(String, Route, bool)>,
     allowed: BTreeMap<String, Vec<Around>>,
     denied: BTreeMap<String, Vec<Case>>,
@@ -77,6 +82,8 @@ impl<'a> Search<'a> {
             vocabulary,
             generator,
             done: 0,
+            allowed_count: 0,
+            samples: Samples::default(),
             tries,
             seen: BTreeSet::new(),
             allowed: BTreeMap::new(),
@@ -91,6 +98,7 @@ impl<'a> Search<'a> {
             let case = opening.pop().unwrap_or_else(|| self.next(random));
             let answer = self.ask(&case, searching);
             if !answer.allow {
+                self.samples.keep(false, &answer.reason, &case);
                 let kept = self.denied.entry(answer.reason).or_default();
                 if kept.len() < KEPT {
                     kept.push(case);
@@ -101,6 +109,7 @@ impl<'a> Search<'a> {
             // Other rules hold for a token that is confined to a list, with the same reason.
             let confined = case.token.as_ref().is_some_and(|token| token.projects.is_some());
             if self.seen.insert((answer.reason.clone(), route, confined)) {
+                self.samples.keep(true, &answer.reason, &case);
                 let case = self.weaken(case, &answer.reason, searching);
                 let mut untried = neighbours(&case, self.vocabulary, self.generator.makes_data());
                 untried.shuffle(random);
@@ -169,13 +178,15 @@ impl<'a> Search<'a> {
                 one.counterexample = Some(Counterexample { found_at: self.done, case, value, decision, why });
             }
         }
-        match &decision {
+        let answer = match &decision {
             Document::Bool(allow) => Answer { allow: *allow, reason: String::new() },
             object => Answer {
                 allow: object["allow"] == Document::Bool(true),
                 reason: object["reasons"].to_string(),
             },
-        }
+        };
+        self.allowed_count += usize::from(answer.allow);
+        answer
     }
 
     fn route(&self, case: &Case) -> Route {
