@@ -254,5 +254,5 @@ fn an_invariant_about_nothing_is_told() {
     let output = run(folder.path(), &[&arguments[..], &["--format", "json"]].concat(), "");
     let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(report["invariants"][0]["idle"][0]["undefined"], "data.regate.decision.alow");
-    assert!(report["invariants"][2].get("idle").is_none());
+    assert!(report["invariants"][2].get("idle").is_none(), "{}", report["invariants"][2]["idle"]);
 }

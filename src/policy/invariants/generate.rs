@@ -128,9 +128,9 @@ impl<'a> Generator<'a> {
     /// Made-up data, sometimes with a project of which policies speak.
     fn made_up(&self, random: &mut StdRng) -> World {
         let mut world = world(random);
-        if random.random_bool(0.2) {
-            let [.., last] = PROJECTS;
-            world.rename_project(last, &self.project(random));
+        let known = self.vocabulary.projects.choose(random).filter(|_| random.random_bool(0.2));
+        if let ([.., last], Some(known)) = (PROJECTS, known) {
+            world.rename_project(last, known);
         }
         world
     }

@@ -97,8 +97,8 @@ impl<'a> Search<'a> {
         while self.goes_on(searching) {
             let case = opening.pop().unwrap_or_else(|| self.next(random));
             let answer = self.ask(&case, searching);
+            self.samples.keep(answer.allow, &answer.reason, &case);
             if !answer.allow {
-                self.samples.keep(false, &answer.reason, &case);
                 let kept = self.denied.entry(answer.reason).or_default();
                 if kept.len() < KEPT {
                     kept.push(case);
@@ -109,7 +109,6 @@ impl<'a> Search<'a> {
             // Other rules hold for a token that is confined to a list, with the same reason.
             let confined = case.token.as_ref().is_some_and(|token| token.projects.is_some());
             if self.seen.insert((answer.reason.clone(), route, confined)) {
-                self.samples.keep(true, &answer.reason, &case);
                 let case = self.weaken(case, &answer.reason, searching);
                 let mut untried = neighbours(&case, self.vocabulary, self.generator.makes_data());
                 untried.shuffle(random);

@@ -68,7 +68,17 @@ impl Vocabulary {
         routes.sort();
         routes.dedup();
         let named = words.iter().filter(|word| named.contains(*word)).cloned().collect();
-        let projects = comparisons.projects.into_iter().collect();
+        // What is known to be a word of a route is no id: paths would be misread.
+        let is_word = |text: &String| {
+            routes.iter().any(|route| {
+                route.windows(2).any(|pair| {
+                    let about_projects = |word: &String| word.to_lowercase().contains("project");
+                    pair[1].as_ref() == Some(text)
+                        && pair[0].as_ref().is_some_and(|word| !about_projects(word))
+                })
+            })
+        };
+        let projects = comparisons.projects.into_iter().filter(|text| !is_word(text)).collect();
         Self { words: words.into_iter().collect(), named, methods, headers, routes, projects }
     }
 }
