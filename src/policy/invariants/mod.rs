@@ -1,8 +1,10 @@
 //! Invariants: rules whose name begins with `invariant_`, which must hold for every question.
 //!
 //! Questions and data are made up from the input's schema, the routes and literals that the policies name, and
-//! the ids of the made-up data ([`vocabulary`], [`comparisons`], [`generate`]); the search begins with each route and each kind of
-//! caller ([`opening`]), and goes on from what is allowed ([`search`], [`neighbours`]). A counterexample is made as small as it can be ([`shrink`]).
+//! the ids of the made-up data ([`vocabulary`], [`comparisons`], [`generate`], [`rows`]); the search begins with
+//! each route and each kind of caller ([`opening`]), and goes on from what is allowed ([`search`], [`neighbours`]).
+//! A counterexample is made as small as it can be ([`shrink`]). For what holds, a few questions of each sort
+//! ([`samples`]) show whether any came near it.
 //!
 //! They are tried on the engine that decides. The same seed gives the same search.
 
@@ -11,6 +13,7 @@ mod comparisons;
 mod generate;
 mod neighbours;
 mod opening;
+mod rows;
 mod samples;
 mod search;
 mod shrink;
