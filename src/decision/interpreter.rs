@@ -30,7 +30,7 @@ pub struct Interpreter {
 }
 
 #[derive(Debug)]
-struct Origin {
+pub(super) struct Origin {
     sources: Vec<RegoSource>,
     data: Document,
     version: RegoVersion,
@@ -246,7 +246,8 @@ impl Interpreter {
         why_failed(tracer.outline(), &recording.events, &test.path, None)
     }
 
-    fn tracer(&self) -> Option<(&Origin, &Tracer)> {
+    /// The rules with marks in them.
+    pub(super) fn tracer(&self) -> Option<(&Origin, &Tracer)> {
         let origin = self.origin.as_ref()?;
         let tracer = origin.tracer.get_or_init(|| Tracer::new(&origin.sources, origin.version).ok());
         Some((origin, tracer.as_ref()?))

@@ -55,7 +55,7 @@ pub use bundle::{
 pub use decide::{DecisionRules, Moment, decide};
 pub use document::document;
 pub use evaluator::{EvaluationError, Evaluator};
-pub use explain::{Compared, FailedCondition, RuleBody, Why};
+pub use explain::{Compared, FailedCondition, IdleCondition, RuleBody, Why};
 pub use gateway::{GatewayRefusal, recognise_gateway};
 pub use interpreter::{FileCoverage, Interpreter, RuleTest, TestCase, TestOutcome};
 pub use manage::manage;

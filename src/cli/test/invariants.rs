@@ -13,7 +13,7 @@ use crate::{
         store::block_on,
         why::{head, write_failed},
     },
-    decision::RuleTest,
+    decision::{IdleCondition, RuleTest},
     policy::invariants::{Counterexample, InvariantReport, World},
     types::TenantId,
 };
@@ -30,10 +30,14 @@ pub(super) fn write(output: &mut impl Write, report: &InvariantReport, verbose: 
     for result in &report.results {
         let rule = &result.rule;
         match &result.counterexample {
-            None if verbose => {
-                writeln!(output, "holds {} ({} tries)", place(rule), result.tries)?;
+            None => {
+                if verbose || !result.idle.is_empty() {
+                    writeln!(output, "holds {} ({} tries)", place(rule), result.tries)?;
+                }
+                for idle in &result.idle {
+                    write_idle(output, idle)?;
+                }
             }
-            None => {}
             Some(found) => {
                 writeln!(output, "BROKEN {} (try {})", place(rule), found.found_at)?;
                 write_counterexample(output, &rule.path, found)?;
@@ -43,8 +47,25 @@ pub(super) fn write(output: &mut impl Write, report: &InvariantReport, verbose: 
     let broken = report.broken().count();
     let holding = report.results.len() - broken;
     let tries = report.results.iter().map(|result| result.tries).max().unwrap_or(0);
+    let allowed = report.allowed;
     let again = format!("repeat with --seed {}", report.seed);
-    writeln!(output, "{holding} invariants hold, {broken} broken, in {tries} questions ({again})")
+    writeln!(
+        output,
+        "{holding} invariants hold, {broken} broken, in {tries} questions, {allowed} of them allowed ({again})"
+    )
+}
+
+/// Writes that a condition hides what is behind it.
+fn write_idle(output: &mut impl Write, idle: &IdleCondition) -> io::Result<()> {
+    let place = printable(&format!("{}:{}", idle.file, idle.line)).into_owned();
+    match &idle.undefined {
+        Some(field) => writeln!(output, "  but {place}: `{field}` never had a value: is it right?"),
+        None => writeln!(
+            output,
+            "  but {place}: `{}` never held, so nothing behind it was tried: is it right?",
+            idle.condition
+        ),
+    }
 }
 
 /// Where a rule stands, and its path.

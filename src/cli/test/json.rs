@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::coverage::Coverage;
 use crate::{
-    decision::{Document, RuleBody, TestOutcome, Why},
+    decision::{Document, IdleCondition, RuleBody, TestOutcome, Why},
     policy::{
         Measurement, TestReport, TestResult,
         invariants::{InvariantReport, InvariantResult},
@@ -91,6 +91,8 @@ struct ToldInvariant<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     fail: bool,
     tries: usize,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    idle: &'a [IdleCondition],
     #[serde(skip_serializing_if = "Option::is_none")]
     counterexample: Option<ToldCounterexample<'a>>,
 }
@@ -120,6 +122,7 @@ impl<'a> From<&'a InvariantResult> for ToldInvariant<'a> {
             name,
             fail: counterexample.is_some(),
             tries: result.tries,
+            idle: &result.idle,
             counterexample,
         }
     }

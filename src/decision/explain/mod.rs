@@ -6,6 +6,7 @@
 
 mod brief;
 mod follow;
+mod idle;
 mod mask;
 mod why;
 
@@ -15,6 +16,7 @@ use super::{
 };
 
 use self::follow::follow;
+pub use self::idle::IdleCondition;
 pub use self::why::{Compared, FailedCondition, RuleBody, Why};
 pub(super) use self::{
     mask::{Mask, hides},

@@ -20,6 +20,19 @@ pub struct World {
     pub upstreams: BTreeMap<String, CaseUpstream>,
 }
 
+impl World {
+    /// Calls a project by another id. Its members are the new one's; those of the new one, if it is there already,
+    /// are the first one's.
+    pub(super) fn rename_project(&mut self, from: &str, to: &str) {
+        let (of_from, of_to) = (self.collaborators.remove(from), self.collaborators.remove(to));
+        self.collaborators.extend(of_from.map(|members| (to.to_owned(), members)));
+        self.collaborators.extend(of_to.map(|members| (from.to_owned(), members)));
+        if let Some(row) = self.projects.get(from).cloned() {
+            self.projects.insert(to.to_owned(), row);
+        }
+    }
+}
+
 /// A user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseUser {

@@ -6,17 +6,15 @@ use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value as Json, json};
 
 use super::{
-    case::{Case, CaseProject, CaseRole, CaseToken, CaseUpstream, CaseUser, World},
+    case::{Case, CaseToken, World},
     neighbours::{METHODS, rename_project},
+    rows::{PROJECTS, change_role, world},
     vocabulary::Vocabulary,
 };
 use crate::decision::schema::{self, Shape, field};
 
 /// The moment of every question.
 const NOW: i64 = 1_800_000_000;
-const USERS: [&str; 4] = ["u1", "u2", "u3", "u4"];
-const PROJECTS: [&str; 3] = ["p1", "p2", "p3"];
-const UPSTREAMS: [&str; 2] = ["s1", "s2"];
 const MCP_METHODS: [&str; 5] = ["tools/call", "tools/list", "initialize", "ping", "resources/read"];
 
 /// Makes up questions from a vocabulary.
@@ -39,7 +37,7 @@ impl<'a> Generator<'a> {
 
     /// A new question.
     pub(super) fn case(&self, random: &mut StdRng) -> Case {
-        let world = self.world.clone().unwrap_or_else(|| world(random));
+        let world = self.world.clone().unwrap_or_else(|| self.made_up(random));
         let mut case = Case {
             token: None,
             method: "GET".into(),
@@ -85,7 +83,7 @@ impl<'a> Generator<'a> {
             18 => drop(case.path.pop()),
             19..22 => case.method = self.method(random),
             22..24 => case.headers = self.headers(random),
-            24 if self.makes_data() => case.world = world(random),
+            24 if self.makes_data() => case.world = self.made_up(random),
             25..29 if self.makes_data() => change_role(&mut case.world, random),
             29 => case.token = random.random_bool(0.7).then(|| self.token(case, random)),
             30 => case.upstream = self.upstream(case, random),
@@ -94,7 +92,7 @@ impl<'a> Generator<'a> {
                 // A project whose name the policies know.
                 let from = case.path.iter().find(|segment| case.world.projects.contains_key(*segment));
                 let from = from.cloned();
-                rename_project(case, from.as_deref(), &self.word(random));
+                rename_project(case, from.as_deref(), &self.project(random));
             }
             _ => {
                 let Some(mut token) = case.token.clone() else { return };
@@ -125,8 +123,29 @@ impl<'a> Generator<'a> {
         }
     }
 
+    /// Made-up data, sometimes with a project of which policies speak.
+    fn made_up(&self, random: &mut StdRng) -> World {
+        let mut world = world(random);
+        let known = self.vocabulary.projects.choose(random).filter(|_| random.random_bool(0.2));
+        if let ([.., last], Some(known)) = (PROJECTS, known) {
+            world.rename_project(last, known);
+        }
+        world
+    }
+
+    /// A project that the policies know by name.
+    fn project(&self, random: &mut StdRng) -> String {
+        let known = self.vocabulary.projects.choose(random).filter(|_| random.random_bool(0.7));
+        known.cloned().unwrap_or_else(|| self.word(random))
+    }
+
     fn token(&self, case: &Case, random: &mut StdRng) -> CaseToken {
         let kind = one_of(field(&schema::INPUT, &["token", "kind"]), random);
+        self.token_of(kind, case, random)
+    }
+
+    /// A token of this kind.
+    pub(super) fn token_of(&self, kind: String, case: &Case, random: &mut StdRng) -> CaseToken {
         let users: Vec<&String> = case.world.users.keys().collect();
         let user_id = users.choose(random).filter(|_| kind != "gateway" && random.random_bool(0.9));
         let projects: Vec<&String> = case.world.projects.keys().collect();
@@ -178,7 +197,8 @@ impl<'a> Generator<'a> {
                     .collaborators
                     .iter()
                     .filter(|(_, members)| user.is_some_and(|user| members.contains_key(user)));
-                let own: Vec<&String> = of_user.map(|(project, _)| project).collect();
+                let of_token = case.token.as_ref().and_then(|token| token.project_id.as_ref());
+                let own: Vec<&String> = of_user.map(|(project, _)| project).chain(of_token).collect();
                 id(own, random).or_else(|| id(case.world.projects.keys().collect(), random))
             }
             7 => id(case.world.users.keys().collect(), random),
@@ -241,53 +261,8 @@ impl<'a> Generator<'a> {
     }
 }
 
-/// Some rows: few, so that they often meet.
-fn world(random: &mut StdRng) -> World {
-    let document = |name: &str| schema::DOCUMENTS.iter().find(|(known, _)| *known == name).map(|(_, s)| *s);
-    let mut world = World::default();
-    for id in USERS {
-        let role = one_of(document("users").and_then(|shape| field(&shape, &["role"])), random);
-        world.users.insert(id.to_owned(), CaseUser { role, disabled: random.random_bool(0.1) });
-    }
-    for id in PROJECTS {
-        let name = id.to_owned();
-        world.projects.insert(id.to_owned(), CaseProject { name, public: random.random_bool(0.3) });
-        for user in USERS {
-            if random.random_bool(0.35) {
-                let role =
-                    one_of(document("collaborators").and_then(|shape| field(&shape, &["role"])), random);
-                world
-                    .collaborators
-                    .entry(id.to_owned())
-                    .or_default()
-                    .insert(user.to_owned(), CaseRole { role });
-            }
-        }
-    }
-    for id in UPSTREAMS {
-        let credential =
-            one_of(document("upstreams").and_then(|shape| field(&shape, &["credential"])), random);
-        let allow_all = random.random_bool(0.5);
-        world.upstreams.insert(id.to_owned(), CaseUpstream { allow_all, credential });
-    }
-    world
-}
-
-/// Gives, takes or changes one membership.
-fn change_role(world: &mut World, random: &mut StdRng) {
-    let projects: Vec<String> = world.projects.keys().cloned().collect();
-    let users: Vec<String> = world.users.keys().cloned().collect();
-    let (Some(project), Some(user)) = (projects.choose(random), users.choose(random)) else { return };
-    let members = world.collaborators.entry(project.clone()).or_default();
-    if members.remove(user).is_none() || random.random_bool(0.5) {
-        let Shape::OneOf(roles) = schema::COLLABORATOR_ROLES else { return };
-        let role = (*roles.choose(random).unwrap_or(&"viewer")).to_owned();
-        members.insert(user.clone(), CaseRole { role });
-    }
-}
-
 /// One of the texts that a shape has.
-fn one_of(shape: Option<Shape>, random: &mut StdRng) -> String {
+pub(super) fn one_of(shape: Option<Shape>, random: &mut StdRng) -> String {
     match shape {
         Some(Shape::OneOf(texts)) => (*texts.choose(random).unwrap_or(&"")).to_owned(),
         _ => String::new(),

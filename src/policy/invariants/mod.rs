@@ -1,14 +1,20 @@
 //! Invariants: rules whose name begins with `invariant_`, which must hold for every question.
 //!
 //! Questions and data are made up from the input's schema, the routes and literals that the policies name, and
-//! the ids of the made-up data ([`vocabulary`], [`generate`]); the search goes on from those that are allowed
-//! ([`search`], [`neighbours`]). A counterexample is made as small as it can be ([`shrink`]).
+//! the ids of the made-up data ([`vocabulary`], [`comparisons`], [`generate`], [`rows`]); the search begins with
+//! each route and each kind of caller ([`opening`]), and goes on from what is allowed ([`search`], [`neighbours`]).
+//! A counterexample is made as small as it can be ([`shrink`]). For what holds, a few questions of each sort
+//! ([`samples`]) show whether any came near it.
 //!
 //! They are tried on the engine that decides. The same seed gives the same search.
 
 mod case;
+mod comparisons;
 mod generate;
 mod neighbours;
+mod opening;
+mod rows;
+mod samples;
 mod search;
 mod shrink;
 mod vocabulary;
@@ -23,8 +29,8 @@ use super::{
     testing::TestError,
 };
 use crate::decision::{
-    Bundle, CompileError, CompileOptions, Document, Entrypoint, EntrypointPaths, Evaluator, Interpreter,
-    RuleTest, Why, syntax_trees,
+    Bundle, CompileError, CompileOptions, Document, Entrypoint, EntrypointPaths, Evaluator, IdleCondition,
+    Interpreter, RuleTest, Why, syntax_trees,
 };
 pub use case::{Case, CaseProject, CaseRole, CaseToken, CaseUpstream, CaseUser, World};
 
@@ -40,6 +46,8 @@ pub struct InvariantResult {
     pub tries: usize,
     /// A question for which it does not hold.
     pub counterexample: Option<Counterexample>,
+    /// Of one that holds: conditions that no question came past, so that it may say less than it seems to.
+    pub idle: Vec<IdleCondition>,
 }
 
 /// A question for which an invariant does not hold, as small as it could be made.
@@ -62,6 +70,8 @@ pub struct Counterexample {
 pub struct InvariantReport {
     /// The seed of the search.
     pub seed: u64,
+    /// How many of the questions the policy allowed: about what it denies, many invariants say nothing.
+    pub allowed: usize,
     /// By file and line.
     pub results: Vec<InvariantResult>,
 }
@@ -121,12 +131,18 @@ pub fn search(
             }
         }
     }
-    let results = searching.into_iter().map(|one| InvariantResult {
-        tries: one.counterexample.as_ref().map_or(search.done, |found| found.found_at),
-        rule: one.rule,
-        counterexample: one.counterexample,
+    let answer = format!("data.{}", options.entrypoints.decision.trim_start_matches("data."));
+    let results = searching.into_iter().map(|one| {
+        let samples = search.samples.mixed().filter(|_| one.counterexample.is_none());
+        let samples = samples.map(|case| case.documents(&files.data)).map(|(input, data)| (data, input));
+        InvariantResult {
+            tries: one.counterexample.as_ref().map_or(search.done, |found| found.found_at),
+            idle: interpreter.idle_conditions(&one.rule, &answer, samples),
+            rule: one.rule,
+            counterexample: one.counterexample,
+        }
     });
-    Ok(InvariantReport { seed, results: results.collect() })
+    Ok(InvariantReport { seed, allowed: search.allowed_count, results: results.collect() })
 }
 
 /// One invariant on the way.

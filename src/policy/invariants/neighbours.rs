@@ -98,7 +98,8 @@ pub(super) fn neighbours(case: &Case, vocabulary: &Vocabulary, data_too: bool) -
     callers(case, project, &mut step);
     if data_too {
         step(&|case| case.world.users.values_mut().for_each(|user| user.disabled = true));
-        for other in case.world.projects.keys().filter(|other| Some(*other) != project) {
+        let named = vocabulary.projects.iter().take(WORDS);
+        for other in case.world.projects.keys().chain(named).filter(|other| Some(*other) != project) {
             step(&|case| rename_project(case, project.map(String::as_str), other));
         }
     }
@@ -150,12 +151,7 @@ pub(super) fn rename_project(case: &mut Case, from: Option<&str>, to: &str) {
     for segment in case.path.iter_mut().filter(|segment| *segment == from) {
         to.clone_into(segment);
     }
-    let (of_from, of_to) = (case.world.collaborators.remove(from), case.world.collaborators.remove(to));
-    case.world.collaborators.extend(of_from.map(|members| (to.to_owned(), members)));
-    case.world.collaborators.extend(of_to.map(|members| (from.to_owned(), members)));
-    if let Some(row) = case.world.projects.get(from).cloned() {
-        case.world.projects.insert(to.to_owned(), row);
-    }
+    case.world.rename_project(from, to);
     if let Some(token) = &mut case.token {
         if token.project_id.as_deref() == Some(from) {
             token.project_id = Some(to.to_owned());

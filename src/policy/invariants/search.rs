@@ -18,6 +18,8 @@ use super::{
     case::Case,
     generate::Generator,
     neighbours::{neighbours, weaker},
+    opening::opening,
+    samples::Samples,
     vocabulary::Vocabulary,
 };
 use crate::{
@@ -41,6 +43,10 @@ pub(super) struct Search<'a> {
     pub done: usize,
     /// And how many may be.
     pub tries: usize,
+    /// How many of them were allowed.
+    pub allowed_count: usize,
+    /// Some of them, of each sort.
+    pub samples: Samples,
     seen: BTreeSet<(String, Route, bool)>,
     allowed: BTreeMap<String, Vec<Around>>,
     denied: BTreeMap<String, Vec<Case>>,
@@ -76,6 +82,8 @@ impl<'a> Search<'a> {
             vocabulary,
             generator,
             done: 0,
+            allowed_count: 0,
+            samples: Samples::default(),
             tries,
             seen: BTreeSet::new(),
             allowed: BTreeMap::new(),
@@ -85,9 +93,11 @@ impl<'a> Search<'a> {
 
     /// Searches until every invariant is broken, or all tries are used up.
     pub(super) fn run(&mut self, searching: &mut [Searching], random: &mut StdRng) {
+        let mut opening = opening(self.vocabulary, &self.generator, self.tries, random);
         while self.goes_on(searching) {
-            let case = self.next(random);
+            let case = opening.pop().unwrap_or_else(|| self.next(random));
             let answer = self.ask(&case, searching);
+            self.samples.keep(answer.allow, &answer.reason, &case);
             if !answer.allow {
                 let kept = self.denied.entry(answer.reason).or_default();
                 if kept.len() < KEPT {
@@ -167,13 +177,15 @@ impl<'a> Search<'a> {
                 one.counterexample = Some(Counterexample { found_at: self.done, case, value, decision, why });
             }
         }
-        match &decision {
+        let answer = match &decision {
             Document::Bool(allow) => Answer { allow: *allow, reason: String::new() },
             object => Answer {
                 allow: object["allow"] == Document::Bool(true),
                 reason: object["reasons"].to_string(),
             },
-        }
+        };
+        self.allowed_count += usize::from(answer.allow);
+        answer
     }
 
     fn route(&self, case: &Case) -> Route {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
+use super::comparisons::Comparisons;
 use crate::decision::Document;
 
 /// A longer text is prose, not a word of a route.
@@ -22,6 +23,8 @@ pub(super) struct Vocabulary {
     pub headers: Vec<String>,
     /// Arrays of texts in the policies: paths, or the beginnings of paths; a hole is a variable.
     pub routes: Vec<Vec<Option<String>>>,
+    /// Texts that a project's id is compared with, or could be.
+    pub projects: Vec<String>,
 }
 
 impl Vocabulary {
@@ -44,11 +47,16 @@ impl Vocabulary {
             .filter(|text| text.contains('-') && !text.contains('/') && http_name(text))
             .cloned()
             .collect();
+        let mut comparisons = Comparisons::default();
+        trees.iter().for_each(|tree| comparisons.tree(tree));
         let mut routes: Vec<Vec<Option<String>>> = found.routes.into_iter().collect();
+        routes.extend(comparisons.routes);
         let mut words: BTreeSet<String> = BTreeSet::new();
         for text in rest {
             if text.contains('/') {
-                let segments = || text.split('/').filter(|segment| !segment.is_empty());
+                // The anchors of a regular expression are no part of a segment.
+                let path = text.trim_start_matches('^').trim_end_matches('$');
+                let segments = || path.split('/').filter(|segment| !segment.is_empty());
                 let wild = |segment: &str| segment.contains(['*', '{', '?', '(', '[', '^', '$', ':']);
                 routes.push(segments().map(|s| (!wild(s)).then(|| s.to_owned())).collect());
                 words.extend(segments().filter(|segment| !wild(segment)).map(str::to_owned));
@@ -60,7 +68,18 @@ impl Vocabulary {
         routes.sort();
         routes.dedup();
         let named = words.iter().filter(|word| named.contains(*word)).cloned().collect();
-        Self { words: words.into_iter().collect(), named, methods, headers, routes }
+        // What is known to be a word of a route is no id: paths would be misread.
+        let is_word = |text: &String| {
+            routes.iter().any(|route| {
+                route.windows(2).any(|pair| {
+                    let about_projects = |word: &String| word.to_lowercase().contains("project");
+                    pair[1].as_ref() == Some(text)
+                        && pair[0].as_ref().is_some_and(|word| !about_projects(word))
+                })
+            })
+        };
+        let projects = comparisons.projects.into_iter().filter(|text| !is_word(text)).collect();
+        Self { words: words.into_iter().collect(), named, methods, headers, routes, projects }
     }
 }
 
