@@ -16,15 +16,16 @@ pub(super) struct Samples {
     allowed: BTreeMap<Sort, Vec<Case>>,
 }
 
-/// The reason of the answer, the kind of token, and the method.
-type Sort = (String, Option<String>, String);
+/// The reason of the answer, the kind of token, whether a list confines it, and the method.
+type Sort = (String, Option<String>, bool, String);
 
 impl Samples {
     /// Keeps the question if there are few of its sort.
     pub(super) fn keep(&mut self, allow: bool, reason: &str, case: &Case) {
         let kind = case.token.as_ref().map(|token| token.kind.clone());
+        let confined = case.token.as_ref().is_some_and(|token| token.projects.is_some());
         let sorts = if allow { &mut self.allowed } else { &mut self.denied };
-        let kept = sorts.entry((reason.to_owned(), kind, case.method.clone())).or_default();
+        let kept = sorts.entry((reason.to_owned(), kind, confined, case.method.clone())).or_default();
         if kept.len() < KEPT {
             kept.push(case.clone());
         }
