@@ -27,11 +27,8 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     wait(&shared, message.min_revision()).await?;
     let gateway = shared.point.gateway(&credential)?;
     let question = message.into_question(gateway.as_ref(), &shared.bounds)?;
-    let decision = if question.explain {
-        shared.point.explain_from(&shared.point.take(), &question).await
-    } else {
-        shared.point.decide(&question)
-    };
+    let decision =
+        if question.explain { shared.point.explain(&question).await } else { shared.point.decide(&question) };
     Ok(call::json(&Answer::from(&decision)))
 }
 
@@ -49,7 +46,7 @@ pub(super) async fn explain(
     let asking = AskingGateway { id: token_id, tenant };
     let mut question = message.into_question(Some(&asking), &shared.bounds)?;
     question.explain = true;
-    let decision = shared.point.explain_from(&shared.point.take(), &question).await;
+    let decision = shared.point.explain(&question).await;
     Ok(call::json(&Answer::from(&decision)))
 }
 

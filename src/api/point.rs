@@ -172,8 +172,15 @@ impl DecisionPoint {
         self.decide_at(taken, question, self.clock.reading())
     }
 
-    /// The same for a question that asks why: it waits for its turn, and does not hold up its thread's other
-    /// questions meanwhile.
+    /// Decides one question that asks why. It waits for its turn, and only then takes the policy and data: what
+    /// was revoked while it waited is revoked.
+    pub async fn explain(&self, question: &Question<'_>) -> Decision {
+        // It is never closed.
+        let _turn = self.explaining.acquire().await;
+        tokio::task::block_in_place(|| self.decide(question))
+    }
+
+    /// The same from a policy and data that the caller took. Neither holds up its thread's other questions.
     pub async fn explain_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
         // It is never closed.
         let _turn = self.explaining.acquire().await;

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::bundle::RegoSource;
+use super::{
+    bundle::RegoSource,
+    trace::{Names, names_of_all, names_of_head},
+};
 
 /// Each function, and the functions that it names in a call.
 type Calls = BTreeMap<String, BTreeSet<String>>;
@@ -17,8 +20,8 @@ type Calls = BTreeMap<String, BTreeSet<String>>;
 /// `modules` are the syntax trees of `sources`, in the same order.
 pub(super) fn find_recursion(sources: &[RegoSource], modules: &[Value]) -> Option<Vec<String>> {
     let mut calls = Calls::new();
-    for (source, module) in sources.iter().zip(modules) {
-        note(&module["ast"], &source.text, &mut calls);
+    for (module, names) in modules.iter().zip(names_of_all(sources, modules)) {
+        note(module, &names, &mut calls);
     }
     let mut finished = BTreeSet::new();
     calls.keys().find_map(|function| chain_from(function, &calls, &mut finished))
@@ -47,61 +50,23 @@ fn chain_from<'a>(begin: &'a str, calls: &'a Calls, finished: &mut BTreeSet<&'a 
 }
 
 /// Takes down the functions of a module.
-fn note(module: &Value, text: &str, calls: &mut Calls) {
-    // `package a.b` is written without the `data` that its rules stand below.
-    let Some(package) = names(&module["package"]["refr"]) else { return };
-    let package = format!("data.{}", package.join("."));
-    let mut imports = BTreeMap::new();
-    for import in module["imports"].as_array().into_iter().flatten() {
-        let Some(path) = names(&import["refr"]) else { continue };
-        let last = path.last().cloned().unwrap_or_default();
-        // The tree has the place of the alias and not its text.
-        let place = |end: &str| import["as"][end].as_u64().and_then(|at| usize::try_from(at).ok());
-        let alias = place("start").zip(place("end")).and_then(|(start, end)| text.get(start..end));
-        imports.insert(alias.map_or(last, str::to_owned), path.join("."));
-    }
-    for rule in module["rules"].as_array().into_iter().flatten() {
-        let Some(name) = names(&rule["Spec"]["head"]["Func"]["refr"]) else { continue };
-        let own = calls.entry(format!("{package}.{}", name.join("."))).or_default();
-        each_call(rule, &mut |called| {
-            let Some((first, rest)) = called.split_first() else { return };
-            let first = match imports.get(first) {
-                Some(path) => path.clone(),
-                None if first == "data" => first.clone(),
-                None => format!("{package}.{first}"),
-            };
-            own.insert([&[first], rest].concat().join("."));
-        });
-    }
-}
-
-/// The names of a reference such as `data.a.b` or `f`.
-fn names(reference: &Value) -> Option<Vec<String>> {
-    if let Some(name) = reference["Var"]["value"].as_str() {
-        return Some(vec![name.to_owned()]);
-    }
-    for (kind, last) in [
-        ("RefDot", &reference["RefDot"]["field"][1]),
-        ("RefBrack", &reference["RefBrack"]["index"]["String"]["value"]),
-    ] {
-        if let Some(last) = last.as_str() {
-            let mut names = names(&reference[kind]["refr"])?;
-            names.push(last.to_owned());
-            return Some(names);
+fn note(module: &Value, names: &Names, calls: &mut Calls) {
+    let ast = &module["ast"];
+    for rule in ast["rules"].as_array().into_iter().flatten().filter_map(|rule| rule.get("Spec")) {
+        if rule["head"].get("Func").is_some() {
+            let function = names_of_head(&ast["package"]["refr"], rule);
+            each_call(rule, names, calls.entry(function).or_default());
         }
     }
-    None
 }
 
-/// Every call within a piece of the tree. The parser bounds its depth.
-fn each_call(node: &Value, found: &mut impl FnMut(Vec<String>)) {
+/// Every function that is called within a piece of the tree. The parser bounds its depth.
+fn each_call(node: &Value, names: &Names, found: &mut BTreeSet<String>) {
     match node {
-        Value::Array(items) => items.iter().for_each(|item| each_call(item, found)),
+        Value::Array(items) => items.iter().for_each(|item| each_call(item, names, found)),
         Value::Object(fields) => {
-            if let Some(called) = fields.get("Call").and_then(|call| names(&call["fcn"])) {
-                found(called);
-            }
-            fields.values().for_each(|field| each_call(field, found));
+            found.extend(fields.get("Call").and_then(|call| names.full_path(&call["fcn"])));
+            fields.values().for_each(|field| each_call(field, names, found));
         }
         _ => {}
     }

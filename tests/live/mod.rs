@@ -1,5 +1,6 @@
 //! Changes decide at once: through the whole program, and through the parts as `serve` puts them together.
 
+mod explanations;
 mod own_documents;
 mod writes;
 

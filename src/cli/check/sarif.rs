@@ -114,10 +114,10 @@ mod tests {
         for (file, expected) in [
             ("policies/a.rego", "policies/a.rego"),
             ("./policies/a.rego", "policies/a.rego"),
-            ("/work/here/policies/a b.rego", "policies/a%20b.rego"),
+            ("/checkout/policies/a b.rego", "policies/a%20b.rego"),
             ("/elsewhere/a.rego", "file:///elsewhere/a.rego"),
         ] {
-            assert_eq!(uri(file, Path::new("/work/here")), expected);
+            assert_eq!(uri(file, Path::new("/checkout")), expected);
         }
     }
 }

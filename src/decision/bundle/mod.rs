@@ -54,7 +54,7 @@ pub struct Bundle {
     /// For explanations: made when the first is asked for.
     sources: Vec<RegoSource>,
     version: RegoVersion,
-    tracer: OnceLock<Result<Tracer, String>>,
+    tracer: OnceLock<Result<Tracer, ()>>,
 }
 
 impl Bundle {
@@ -187,12 +187,15 @@ impl Bundle {
         result: &Document,
     ) -> Explanation {
         let mask = Mask::of(input);
-        let tracer = self
-            .tracer
-            .get_or_init(|| Tracer::new(&self.sources, self.version).map_err(|error| error.to_string()));
+        let tracer = self.tracer.get_or_init(|| Tracer::new(&self.sources, self.version).map_err(drop));
         let why = match (tracer, self.path(entrypoint)) {
             (Ok(tracer), Some(path)) => explain::explain(tracer, path, data, input, result, &mask),
-            (Err(error), _) => Why { disagreement: Some(error.clone()), ..Why::default() },
+            (Err(()), _) => Why {
+                disagreement: Some(
+                    "the rules could not be marked for explanations: please report this".to_owned(),
+                ),
+                ..Why::default()
+            },
             (_, None) => Why::default(),
         };
         Explanation { input: mask.input(input), result: mask.document(result), why }

@@ -55,11 +55,16 @@ pub(super) fn programs(
         Ok(guarded) => guarded,
         Err(reason) => return Ok(Err(reason)),
     };
-    // What no entrypoint reaches (tests that lie next to the rules) is not run by the machine.
-    let (_, outline) = trace::mark(sources, &modules).map_err(CompileError::Unmarked)?;
-    let reached = outline.packages_reached(entrypoints);
-    let asked = modules.iter().filter(|module| reached.contains(&trace::package(module)));
-    let refused = refused::find(&asked.cloned().collect::<Vec<_>>(), &modules);
+    let refused = match refused::find(&modules, &modules) {
+        None => None,
+        // What no entrypoint reaches (tests that lie next to the rules) is not run by the machine.
+        Some(_) => {
+            let (_, outline) = trace::mark(sources, &modules).map_err(CompileError::Unmarked)?;
+            let reached = outline.packages_reached(entrypoints);
+            let asked = modules.iter().filter(|module| reached.contains(&trace::package(module)));
+            refused::find(&asked.cloned().collect::<Vec<_>>(), &modules)
+        }
+    };
     let compiled = engine_with(&guarded, data.clone(), options.rego_version)?
         .compile_with_entrypoint(&options.entrypoints.decision.as_str().into())
         .map_err(|error| CompileError::Rego(message(&error)))?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Names that mean something outside of a body: rules of the package and imports.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(in crate::decision) struct Names {
     /// Each import's name and the path that it stands for.
     pub imports: Vec<(String, String)>,
     /// The first name of each rule of the package.
@@ -58,7 +58,7 @@ pub(super) fn is_fixed(reference: &Value) -> bool {
 
 impl Names {
     /// The full path of a reference, up to the first name that is not fixed.
-    pub(super) fn full_path(&self, reference: &Value) -> Option<String> {
+    pub(in crate::decision) fn full_path(&self, reference: &Value) -> Option<String> {
         let mut names = path(reference);
         let first = names.first()?.clone();
         if let Some((_, import)) = self.imports.iter().find(|(name, _)| *name == first) {

@@ -33,8 +33,7 @@ pub(in crate::decision) fn mark(
         return Err(format!("{} files were read as {} modules", sources.len(), trees.len()));
     }
     let packages = packages(trees);
-    let names: Vec<Names> =
-        sources.iter().zip(trees).map(|(source, tree)| names_of(&source.text, tree, &packages)).collect();
+    let names = names_of_all(sources, trees);
     let tainted = taint(&names, trees);
     let mut outline = Outline::default();
     let mut marked = Vec::new();
@@ -65,7 +64,7 @@ pub(in crate::decision) fn package(tree: &Value) -> String {
 }
 
 /// The first names of the rules of each package.
-pub(super) fn packages(trees: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
+fn packages(trees: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for tree in trees {
         let package = package(tree);
@@ -86,7 +85,7 @@ fn head(rule: &Value) -> &Value {
 }
 
 /// The path of a rule, `data.` first, without the key of a rule for parts.
-pub(super) fn names_of_head(package: &Value, rule: &Value) -> String {
+pub(in crate::decision) fn names_of_head(package: &Value, rule: &Value) -> String {
     let head = rule["head"].as_object().and_then(|kinds| kinds.values().next());
     let name = head.map(|head| path(&head["refr"]).join(".")).unwrap_or_default();
     format!("data.{}.{name}", path(package).join("."))
@@ -105,8 +104,14 @@ pub(super) struct Marker<'a> {
     pub(super) locals: BTreeSet<String>,
 }
 
+/// What names mean in each file.
+pub(in crate::decision) fn names_of_all(sources: &[RegoSource], trees: &[Value]) -> Vec<Names> {
+    let packages = packages(trees);
+    sources.iter().zip(trees).map(|(source, tree)| names_of(&source.text, tree, &packages)).collect()
+}
+
 /// What names mean in a file.
-pub(super) fn names_of(text: &str, tree: &Value, packages: &BTreeMap<String, BTreeSet<String>>) -> Names {
+fn names_of(text: &str, tree: &Value, packages: &BTreeMap<String, BTreeSet<String>>) -> Names {
     let package = package(tree);
     let imports = tree["ast"]["imports"].as_array().into_iter().flatten();
     let imports = imports.filter_map(|import| {
@@ -122,23 +127,20 @@ pub(super) fn names_of(text: &str, tree: &Value, packages: &BTreeMap<String, BTr
     Names { imports: imports.collect(), rules, package, packages: packages.keys().cloned().collect() }
 }
 
-/// So often a secret is followed from rule to rule; what asks through more is taken for none.
-const ROUNDS: usize = 12;
-
 /// Which rules and parameters may hold something made of a secret.
 fn taint(names: &[Names], trees: &[Value]) -> Tainted {
     let mut tainted = Tainted::default();
-    for _ in 0..ROUNDS {
+    // It comes to an end: there is more with each round, and not more than there are rules and parameters.
+    loop {
         let mut more = tainted.clone();
         for (names, tree) in names.iter().zip(trees) {
             spread(names, &tree["ast"]["rules"], &tainted, &mut more);
         }
         if more == tainted {
-            break;
+            return tainted;
         }
         tainted = more;
     }
-    tainted
 }
 
 impl Marker<'_> {

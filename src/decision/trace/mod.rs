@@ -27,8 +27,9 @@ use std::{
 use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 
 pub(super) use self::{
+    bound::Names,
     capture::capture,
-    marks::{mark, package},
+    marks::{mark, names_of_all, names_of_head, package},
     outline::{Body, Condition, Key, Outline},
     replaced::replaced_function,
 };

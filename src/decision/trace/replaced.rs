@@ -7,13 +7,12 @@ use serde_json::Value;
 
 use super::{
     bound::Names,
-    marks::{names_of, names_of_head, packages},
+    marks::{names_of_all, names_of_head},
 };
 use crate::decision::bundle::RegoSource;
 
 /// The first `with` whose target is a function that a rule defines: file, line, and the function.
 pub(in crate::decision) fn replaced_function(sources: &[RegoSource], trees: &[Value]) -> Option<String> {
-    let packages = packages(trees);
     let functions: BTreeSet<String> = trees
         .iter()
         .flat_map(|tree| {
@@ -23,8 +22,8 @@ pub(in crate::decision) fn replaced_function(sources: &[RegoSource], trees: &[Va
             functions.map(|rule| names_of_head(&tree["ast"]["package"]["refr"], rule))
         })
         .collect();
-    sources.iter().zip(trees).find_map(|(source, tree)| {
-        let names = names_of(&source.text, tree, &packages);
+    let names = names_of_all(sources, trees);
+    sources.iter().zip(trees).zip(names).find_map(|((source, tree), names)| {
         let (line, function) = find(&tree["ast"]["rules"], &names, &functions)?;
         Some(format!(
             "{}:{line}: `with` cannot replace the function {function} here: what it replaces is input, data, rules without \
