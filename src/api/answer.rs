@@ -30,7 +30,7 @@ pub struct Answer<'a> {
 #[derive(Serialize)]
 struct SubjectMessage<'a> {
     kind: &'static str,
-    token_id: &'a str,
+    token_id: Option<&'a str>,
     user_id: Option<&'a str>,
     tenant: Option<&'a str>,
 }
@@ -78,7 +78,7 @@ impl<'a> From<&'a Decision> for Answer<'a> {
             decision_id: decision.id,
             subject: decision.subject.as_ref().map(|subject| SubjectMessage {
                 kind: subject.kind.as_str(),
-                token_id: &subject.token_id,
+                token_id: subject.token_id.as_deref(),
                 user_id: subject.user_id.as_deref(),
                 tenant: subject.tenant.as_ref().map(|tenant| tenant.as_str()),
             }),

@@ -42,8 +42,8 @@ pub(super) async fn explain(
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
     // As a gateway of that tenant would ask: another's tokens are unknown to it.
-    let Subject { token_id, tenant, .. } = operator.0;
-    let asking = AskingGateway { id: token_id, tenant };
+    let Subject { token_id, user_id, tenant, .. } = operator.0;
+    let asking = AskingGateway { id: token_id.or(user_id).unwrap_or_default(), tenant };
     let mut question = message.into_question(Some(&asking), &shared.bounds)?;
     question.explain = true;
     let decision = shared.point.explain(&question).await;

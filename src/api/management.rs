@@ -68,6 +68,7 @@ fn permitted(decision: Decision) -> Result<Subject, Problem> {
         (true, Some(subject)) => Ok(subject),
         _ => Err(match decision.reasons.first {
             Reason::Own(OwnReason::DataStale) => Problem::Stale,
+            Reason::Own(OwnReason::SessionKeysUnavailable) => Problem::KeysUnavailable,
             // One text for all: whoever guesses learns nothing.
             Reason::Own(own) if own.status() == 401 || own == OwnReason::AmbiguousCredential => {
                 Problem::Unauthenticated

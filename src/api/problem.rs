@@ -58,6 +58,9 @@ pub enum Problem {
     /// Whether the token of who asks is good is not known, because the data is stale.
     #[error("the data is not current: whether the caller may ask is not known")]
     Stale,
+    /// Whether the session of who asks is good is not known, because its issuer's keys are not.
+    #[error("the keys of the session's issuer are not known yet: whether the caller may ask is not known")]
+    KeysUnavailable,
     /// There is nothing at this path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -65,7 +68,7 @@ pub enum Problem {
     #[error("this path takes another method")]
     MethodNotAllowed,
     /// A management call came without a credential, or with one that is not good.
-    #[error("this call needs the live token of an operator, as `Authorization: Bearer …`")]
+    #[error("this call needs the live token or session of an operator, as `Authorization: Bearer …`")]
     Unauthenticated,
     /// The caller of a management call may not make it.
     #[error("{}", if .message.is_empty() { "the policy does not allow this call" } else { .message.as_str() })]
@@ -114,6 +117,11 @@ impl Problem {
                 ("data.not_loaded", StatusCode::SERVICE_UNAVAILABLE, "The data is not loaded yet")
             }
             Self::Stale => ("data.stale", StatusCode::SERVICE_UNAVAILABLE, "The data is not current"),
+            Self::KeysUnavailable => (
+                "session.keys_unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The keys of the session's issuer are not known",
+            ),
             Self::NotFound => ("route.not_found", StatusCode::NOT_FOUND, "Not found"),
             Self::MethodNotAllowed => {
                 ("route.method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -203,7 +211,7 @@ impl IntoResponse for Problem {
             Self::Gateway(_) | Self::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Revision(_) | Self::NotLoaded | Self::Stale | Self::Ending => {
+            Self::Revision(_) | Self::NotLoaded | Self::Stale | Self::KeysUnavailable | Self::Ending => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the message may still be on its way: nothing after it can be understood.

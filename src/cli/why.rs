@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value as Json;
 
 use super::printable::printable;
-use crate::decision::{Compared, Decision, Document, RuleBody};
+use crate::decision::{Compared, Decision, Document, RuleBody, SubjectKind};
 
 /// So many bodies that merely failed are listed.
 const FAILED: usize = 12;
@@ -20,7 +20,7 @@ pub(super) fn write(output: &mut impl Write, decision: &Decision) -> io::Result<
     }
     if let Some(subject) = &decision.subject {
         let user = subject.user_id.as_deref().unwrap_or("nobody");
-        let caller = format!("{} token {} of {user}", subject.kind.as_str(), subject.token_id);
+        let caller = caller(subject.kind.as_str(), subject.token_id.as_deref(), user);
         writeln!(output, "  caller: {}", printable(&caller))?;
     }
     if let Some(fault) = &decision.fault {
@@ -64,6 +64,14 @@ pub(super) fn write(output: &mut impl Write, decision: &Decision) -> io::Result<
         writeln!(output, "\nThe entrypoint is undefined.")?;
     }
     Ok(())
+}
+
+/// A caller in words.
+pub(super) fn caller(kind: &str, token_id: Option<&str>, user: &str) -> String {
+    match token_id.filter(|_| kind != SubjectKind::Session.as_str()) {
+        Some(id) => format!("{kind} token {id} of {user}"),
+        None => format!("{kind} of {user}"),
+    }
 }
 
 /// A body that failed, and below it why, each level further to the right.

@@ -9,6 +9,7 @@ use super::{
     Document,
     basis::Basis,
     bundle::Entrypoint,
+    caller::{Caller, resolve},
     evaluator::Evaluator,
     facts::CredentialMode,
     input::{InputParts, UpstreamInput},
@@ -16,10 +17,10 @@ use super::{
     path::{AmbiguousPath, PathRules, RequestPath},
     question::Question,
     reason::{OwnReason, Reason},
-    snapshot::{Snapshot, TenantData, TokenRecord},
+    snapshot::TenantData,
     verdict::Verdict,
 };
-use crate::types::{PresentedCredential, TenantId, Timestamp};
+use crate::types::{TenantId, Timestamp};
 
 /// What the configuration says about decisions.
 #[derive(Clone, Debug)]
@@ -95,32 +96,27 @@ pub fn decide(
     if moment.data_is_stale {
         return draft.refuse(OwnReason::DataStale);
     }
-    let token = match resolve(basis.snapshot(), question, now) {
-        Ok(token) => token,
-        Err((reason, token)) => return Draft { subject: token.map(Subject::from), ..draft }.refuse(reason),
+    let caller = match resolve(basis.snapshot(), question, now) {
+        Ok(caller) => caller,
+        Err((reason, caller)) => return Draft { subject: caller.map(Subject::from), ..draft }.refuse(reason),
     };
-    let draft = Draft { subject: token.map(Subject::from), ..draft };
+    let draft = Draft { subject: caller.map(Subject::from), ..draft };
     let gateways_tenant = question.gateway.and_then(|gateway| gateway.tenant.as_ref());
-    let tenant_id = match token {
-        Some(token) => token.tenant.as_ref().unwrap_or(&rules.default_tenant),
+    let tenant_id = match caller {
+        Some(caller) => caller.tenant().unwrap_or(&rules.default_tenant),
         None => gateways_tenant.unwrap_or(&rules.default_tenant),
     };
     let tenant = basis.tenant(tenant_id);
-    let user = match token.and_then(|token| token.user_id.as_ref()) {
-        None => None,
-        // No constraint lets a token be left without its user, but constraints can be switched off; and rules
-        // ask whether a user is disabled, which nobody is who is not there.
-        Some(id) => match tenant.user(id) {
-            Some(row) => Some((id, row)),
-            None => return draft.refuse(OwnReason::TokenUnknown),
-        },
+    let user = match caller.map_or(Ok(None), |caller| caller.user(tenant)) {
+        Ok(user) => user,
+        Err(reason) => return draft.refuse(reason),
     };
-    let upstream = match find_upstream(tenant, token, question) {
+    let upstream = match find_upstream(tenant, caller, question) {
         Ok(upstream) => upstream,
         Err(reason) => return draft.refuse(reason),
     };
     let now = now.unix_seconds();
-    let parts = InputParts { question, method: &method, path: &path, token, user, upstream, now };
+    let parts = InputParts { question, method: &method, path: &path, caller, user, upstream, now };
     let input = evaluator.input.build(&parts);
     let seen = question.explain.then(|| input.clone());
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, tenant.document(), input);
@@ -134,7 +130,7 @@ pub fn decide(
             Some(reason) => draft.refuse(reason),
             None => draft.allow(verdict),
         },
-        Ok(verdict) => draft.deny(verdict, token.is_none()),
+        Ok(verdict) => draft.deny(verdict, caller.is_none()),
         Err(fault) => draft.fail(fault),
     };
     Decision { explanation, ..decision }
@@ -150,54 +146,14 @@ pub(super) fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// The token that the caller presented, `None` for an anonymous caller, or why it is refused, with
-/// the token where there is one to name.
-///
-/// INVARIANT: a credential that is there and not good is a refusal. It never becomes anonymous.
-pub(super) fn resolve<'a>(
-    snapshot: &'a Snapshot,
-    question: &Question<'_>,
-    now: Timestamp,
-) -> Result<Option<&'a TokenRecord>, (OwnReason, Option<&'a TokenRecord>)> {
-    let hash = match &question.credential {
-        PresentedCredential::Absent => return Ok(None),
-        PresentedCredential::Ambiguous => return Err((OwnReason::AmbiguousCredential, None)),
-        PresentedCredential::Malformed => return Err((OwnReason::TokenMalformed, None)),
-        PresentedCredential::Token(hash) => hash,
-    };
-    let token = snapshot.token(hash).ok_or((OwnReason::TokenUnknown, None))?;
-    // A gateway's token is never a caller's, and a token without a tenant is a gateway's.
-    let Some(tenant) = token.tenant.as_ref().filter(|_| token.kind != crate::types::TokenKind::Gateway)
-    else {
-        return Err((OwnReason::TokenUnknown, None));
-    };
-    // A gateway of one tenant learns nothing of another's tokens, not even that they exist.
-    let gateways_tenant = question.gateway.and_then(|gateway| gateway.tenant.as_ref());
-    if gateways_tenant.is_some_and(|own| own != tenant) {
-        return Err((OwnReason::TokenUnknown, None));
-    }
-    if token.revoked {
-        return Err((OwnReason::TokenRevoked, Some(token)));
-    }
-    if is_expired(token, now) {
-        return Err((OwnReason::TokenExpired, Some(token)));
-    }
-    Ok(Some(token))
-}
-
-/// At the second of its expiry a token has expired.
-pub(super) fn is_expired(token: &TokenRecord, now: Timestamp) -> bool {
-    token.expires_at.is_some_and(|expires_at| expires_at <= now.unix_seconds())
-}
-
 fn find_upstream<'a>(
     tenant: &TenantData,
-    token: Option<&TokenRecord>,
+    caller: Option<Caller<'_>>,
     question: &'a Question<'_>,
 ) -> Result<Option<UpstreamInput<'a>>, OwnReason> {
     let Some(id) = question.upstream.as_deref() else { return Ok(None) };
     let record = tenant.upstream(id).ok_or(OwnReason::UpstreamUnknown)?;
-    let granted = token.is_some_and(|token| tenant.granted(&token.id, id));
+    let granted = caller.is_some_and(|caller| caller.may_reach(id, tenant));
     let credential = match record.credential {
         CredentialMode::None => "none",
         // No credential can be held yet, so every upstream that needs one lacks it.

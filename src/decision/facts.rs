@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::types::UserRole;
 use crate::types::{TenantId, TokenHash, TokenKind};
 
 /// One row of decision data.
@@ -111,19 +112,6 @@ pub enum Change {
     Removed(FactKey),
 }
 
-/// What a user is within the organisation; rights on a project come from [`ProjectRole`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UserRole {
-    /// An ordinary user.
-    #[default]
-    User,
-    /// May look at administration, not change it.
-    Viewer,
-    /// Administers the organisation.
-    Admin,
-}
-
 /// A collaborator's role on a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -168,7 +156,6 @@ macro_rules! names {
         }
     };
 }
-names!(UserRole: User = "user", Viewer = "viewer", Admin = "admin");
 names!(ProjectRole: Viewer = "viewer", Developer = "developer", Administrator = "administrator", Owner = "owner");
 names!(CredentialMode: None = "none", Shared = "shared", PerUser = "per_user", PerToken = "per_token");
 

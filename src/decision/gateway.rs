@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{decide::is_expired, question::AskingGateway, snapshot::Snapshot};
+use super::{caller::is_expired, question::AskingGateway, snapshot::Snapshot};
 use crate::types::{PresentedCredential, Timestamp, TokenKind};
 
 /// The gateway presented something that is not a live gateway token. One text for all: whoever
@@ -22,12 +22,11 @@ pub fn recognise_gateway(
     credential: &PresentedCredential,
     now: Timestamp,
 ) -> Result<Option<AskingGateway>, GatewayRefusal> {
-    let hash = match credential {
-        PresentedCredential::Absent => return Ok(None),
-        PresentedCredential::Ambiguous | PresentedCredential::Malformed => return Err(GatewayRefusal),
-        PresentedCredential::Token(hash) => hash,
-    };
-    let token = snapshot.token(hash).ok_or(GatewayRefusal)?;
+    if *credential == PresentedCredential::Absent {
+        return Ok(None);
+    }
+    // A user's session is no gateway: its hash is that of no token.
+    let token = credential.token_hash().and_then(|hash| snapshot.token(hash)).ok_or(GatewayRefusal)?;
     if token.kind != TokenKind::Gateway || token.revoked || is_expired(token, now) {
         return Err(GatewayRefusal);
     }

@@ -4,7 +4,15 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use regorus::{Value, value::Object};
 
-use super::{Document, path::RequestPath, question::Question, snapshot::TokenRecord};
+use super::{
+    Document,
+    caller::{Caller, UserInput},
+    document::document,
+    path::RequestPath,
+    question::Question,
+    snapshot::TokenRecord,
+};
+use crate::types::Session;
 
 /// Objects of the input with all their keys and no values, made once for each worker. To copy one and
 /// put the values in, in the order of the keys, compares no key with another, which was most of the
@@ -14,6 +22,7 @@ pub(super) struct InputBuilder {
     input: Template<8>,
     request: Template<7>,
     token: Template<10>,
+    session: Template<11>,
     user: Template<3>,
     gateway: Template<1>,
     upstream: Template<3>,
@@ -34,6 +43,19 @@ impl Default for InputBuilder {
             request: Template::new(["headers", "host", "method", "path", "query", "raw_path", "source_ip"]),
             token: Template::new([
                 "allow_trigger",
+                "expires_at",
+                "id",
+                "kind",
+                "project_id",
+                "projects",
+                "scope_pull",
+                "scope_push",
+                "tenant",
+                "user_id",
+            ]),
+            session: Template::new([
+                "allow_trigger",
+                "claims",
                 "expires_at",
                 "id",
                 "kind",
@@ -92,9 +114,8 @@ pub(super) struct InputParts<'a> {
     pub question: &'a Question<'a>,
     pub method: &'a str,
     pub path: &'a RequestPath<'a>,
-    pub token: Option<&'a TokenRecord>,
-    /// The token's user: its id and its row.
-    pub user: Option<(&'a Arc<str>, &'a Document)>,
+    pub caller: Option<Caller<'a>>,
+    pub user: Option<UserInput<'a>>,
     pub upstream: Option<UpstreamInput<'a>>,
     pub now: i64,
 }
@@ -108,7 +129,11 @@ impl InputBuilder {
             self.mcp(question),
             parts.now.into(),
             self.request(parts),
-            parts.token.map_or(Value::Null, |token| self.token(token)),
+            match parts.caller {
+                None => Value::Null,
+                Some(Caller::Token(token)) => self.token(token),
+                Some(Caller::Session(session)) => self.session(session),
+            },
             parts.upstream.map_or(Value::Null, |upstream| self.upstream(upstream)),
             self.user(parts),
         ])
@@ -166,10 +191,33 @@ impl InputBuilder {
         ])
     }
 
+    /// A session has no scopes and no projects of its own: what it may do follows from its user.
+    fn session(&self, session: &Session) -> Value {
+        self.session.fill([
+            Value::Bool(false),
+            document(serde_json::Value::Object(session.claims.clone())),
+            session.expires_at.map_or(Value::Null, Value::from),
+            session.token_id.as_ref().map_or(Value::Null, shared),
+            "session".into(),
+            Value::Null,
+            Value::Null,
+            Value::Bool(false),
+            Value::Bool(false),
+            Value::String(session.tenant.shared()),
+            shared(&session.user_id),
+        ])
+    }
+
     fn user(&self, parts: &InputParts<'_>) -> Value {
-        let Some((id, Value::Object(row))) = parts.user else { return Value::Null };
-        let field = |key: &Value| row.get(key).cloned().unwrap_or(Value::Null);
-        self.user.fill([field(&self.user_disabled), shared(id), field(&self.user_role)])
+        let Some(UserInput { id, row, claimed }) = parts.user else { return Value::Null };
+        let field = |key: &Value| match row {
+            Some(Value::Object(row)) => row.get(key).cloned().unwrap_or(Value::Null),
+            _ => Value::Null,
+        };
+        // Whom the data does not know, it cannot have disabled.
+        let disabled = if row.is_none() { Value::Bool(false) } else { field(&self.user_disabled) };
+        let role = claimed.map_or_else(|| field(&self.user_role), |role| role.as_str().into());
+        self.user.fill([disabled, shared(id), role])
     }
 
     fn upstream(&self, upstream: UpstreamInput<'_>) -> Value {

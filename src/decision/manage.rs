@@ -7,7 +7,8 @@ use super::{
     Document,
     basis::Basis,
     bundle::Entrypoint,
-    decide::{DecisionRules, Draft, Moment, resolve, upper_case},
+    caller::{Caller, is_expired, resolve},
+    decide::{DecisionRules, Draft, Moment, upper_case},
     evaluator::Evaluator,
     input::InputParts,
     outcome::{Decision, Fault, Message, Subject},
@@ -17,14 +18,14 @@ use super::{
     snapshot::TokenRecord,
     verdict::Verdict,
 };
-use crate::types::{PresentedCredential, TokenKind};
+use crate::types::TokenKind;
 
 /// Decides about a call of the management API. Never fails: what goes wrong is a deny with its reason.
 ///
 /// The question is the call itself; an upstream or MCP message in it is not looked at. No path is public
 /// here, and nobody is anonymous.
 ///
-/// INVARIANT: only tokens of operators manage, whatever the bundle says.
+/// INVARIANT: only tokens of operators and sessions of users manage, whatever the bundle says.
 pub fn manage(
     evaluator: &mut Evaluator,
     basis: &Basis,
@@ -47,34 +48,40 @@ pub fn manage(
     if let Some(gateway) = gateway(basis, question, moment) {
         return Draft { subject: Some(gateway.into()), ..draft }.refuse(OwnReason::ManagementTokenKind);
     }
-    let token = match resolve(basis.snapshot(), question, moment.now) {
-        Ok(Some(token)) => token,
+    let caller = match resolve(basis.snapshot(), question, moment.now) {
+        Ok(Some(caller)) => caller,
         Ok(None) => return draft.refuse(OwnReason::TokenMissing),
-        Err((reason, token)) => return Draft { subject: token.map(Subject::from), ..draft }.refuse(reason),
+        Err((reason, caller)) => return Draft { subject: caller.map(Subject::from), ..draft }.refuse(reason),
     };
-    let draft = Draft { subject: Some(Subject::from(token)), ..draft };
-    if !may_manage(token.kind) {
+    let draft = Draft { subject: Some(Subject::from(caller)), ..draft };
+    if !may_manage(caller) {
         return draft.refuse(OwnReason::ManagementTokenKind);
     }
-    let tenant = basis.tenant(token.tenant.as_ref().unwrap_or(&rules.default_tenant));
-    let user = match &token.user_id {
-        None => None,
-        Some(id) => match tenant.user(id) {
-            Some(row) => Some((id, row)),
-            None => return draft.refuse(OwnReason::TokenUnknown),
-        },
+    let tenant = basis.tenant(caller.tenant().unwrap_or(&rules.default_tenant));
+    let user = match caller.user(tenant) {
+        Ok(user) => user,
+        Err(reason) => return draft.refuse(reason),
     };
     if !basis.bundle().has(Entrypoint::Management) {
-        // Nothing of the bundle's says that a disabled operator is none any more, so it is said here.
-        let disabled = user.is_some_and(|(_, row)| row["disabled"] != Document::from(false));
-        let decision =
-            draft.refuse(if disabled { OwnReason::NoRuleMatched } else { OwnReason::PolicyAllowed });
-        return Decision { allow: !disabled, ..decision };
+        // Such a bundle leaves management to admin tokens. Nothing of it says that a disabled operator is none
+        // any more, so it is said here.
+        let row = user.and_then(|user| user.row);
+        let disabled = row.is_some_and(|row| row["disabled"] != Document::from(false));
+        let allow = matches!(caller, Caller::Token(_)) && !disabled;
+        let decision = draft.refuse(if allow { OwnReason::PolicyAllowed } else { OwnReason::NoRuleMatched });
+        return Decision { allow, ..decision };
     }
     let method = upper_case(&question.request.method);
     let now = moment.now.unix_seconds();
-    let parts =
-        InputParts { question, method: &method, path: &path, token: Some(token), user, upstream: None, now };
+    let parts = InputParts {
+        question,
+        method: &method,
+        path: &path,
+        caller: Some(caller),
+        user,
+        upstream: None,
+        now,
+    };
     let input = evaluator.input.build(&parts);
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Management, tenant.document(), input);
     match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
@@ -84,19 +91,21 @@ pub fn manage(
     }
 }
 
-/// Which kinds the bundle is asked about at all. Users' sessions will be one.
-const fn may_manage(kind: TokenKind) -> bool {
-    match kind {
-        TokenKind::Admin => true,
-        TokenKind::Global | TokenKind::Project | TokenKind::Mcp | TokenKind::Gateway => false,
+/// Which callers the bundle is asked about at all.
+const fn may_manage(caller: Caller<'_>) -> bool {
+    match caller {
+        Caller::Session(_) => true,
+        Caller::Token(token) => match token.kind {
+            TokenKind::Admin => true,
+            TokenKind::Global | TokenKind::Project | TokenKind::Mcp | TokenKind::Gateway => false,
+        },
     }
 }
 
 /// The live gateway token that was presented. To everybody else it is unknown as a caller; here its holder
 /// is told that it is of the wrong kind.
 fn gateway<'a>(basis: &'a Basis, question: &Question<'_>, moment: Moment) -> Option<&'a TokenRecord> {
-    let PresentedCredential::Token(hash) = &question.credential else { return None };
-    let token = basis.snapshot().token(hash)?;
-    let live = !token.revoked && !super::decide::is_expired(token, moment.now);
+    let token = basis.snapshot().token(question.credential.token_hash()?)?;
+    let live = !token.revoked && !is_expired(token, moment.now);
     (token.kind == TokenKind::Gateway && live).then_some(token)
 }

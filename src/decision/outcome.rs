@@ -84,20 +84,39 @@ impl Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// The credential's kind.
-    pub kind: TokenKind,
-    /// The token.
-    pub token_id: Arc<str>,
+    pub kind: SubjectKind,
+    /// The token; of a session the claim `jti`, if it has one.
+    pub token_id: Option<Arc<str>>,
     /// Its user.
     pub user_id: Option<Arc<str>>,
     /// The tenant, which comes from the credential alone.
     pub tenant: Option<TenantId>,
 }
 
+/// What kind of credential a caller has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectKind {
+    /// A token of this kind.
+    Token(TokenKind),
+    /// A user's session, by JWT.
+    Session,
+}
+
+impl SubjectKind {
+    /// The name used on the wire and in Rego.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token(kind) => kind.as_str(),
+            Self::Session => "session",
+        }
+    }
+}
+
 impl From<&TokenRecord> for Subject {
     fn from(token: &TokenRecord) -> Self {
         Self {
-            kind: token.kind,
-            token_id: Arc::clone(&token.id),
+            kind: SubjectKind::Token(token.kind),
+            token_id: Some(Arc::clone(&token.id)),
             user_id: token.user_id.clone(),
             tenant: token.tenant.clone(),
         }

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::types::SessionRefusal;
+
 /// A reason code, given by regate or by the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -53,7 +55,7 @@ macro_rules! own_reasons {
                 match self { $(Self::$variant => $status),+ }
             }
 
-            /// What the caller may be told. The four answers to a dead credential are one text, so
+            /// What the caller may be told. The answers to a dead credential are one text, so
             /// that a caller cannot learn whether a key ever existed.
             pub const fn message(self) -> &'static str {
                 match self { $(Self::$variant => $message),+ }
@@ -79,6 +81,28 @@ own_reasons! {
     TokenRevoked = "token.revoked", 401, "the credential is not valid";
     /// Expired.
     TokenExpired = "token.expired", 401, "the credential is not valid";
+    /// A JWT that cannot be read.
+    SessionMalformed = "session.malformed", 401, "the credential is not valid";
+    /// A JWT of somebody who is no issuer of ours.
+    SessionIssuerUnknown = "session.issuer_unknown", 401, "the credential is not valid";
+    /// A JWT signed in a way that is not allowed, or not signed.
+    SessionAlgorithmNotAllowed = "session.algorithm_not_allowed", 401, "the credential is not valid";
+    /// A JWT signed with a key that its issuer does not publish.
+    SessionKeyUnknown = "session.key_unknown", 401, "the credential is not valid";
+    /// A JWT whose signature is wrong.
+    SessionSignatureInvalid = "session.signature_invalid", 401, "the credential is not valid";
+    /// A JWT that is for somebody else.
+    SessionWrongAudience = "session.wrong_audience", 401, "the credential is not valid";
+    /// A JWT whose time is over.
+    SessionExpired = "session.expired", 401, "the credential is not valid";
+    /// A JWT without an end, where one is required.
+    SessionExpiryMissing = "session.expiry_missing", 401, "the credential is not valid";
+    /// A JWT whose time has not come.
+    SessionNotYetValid = "session.not_yet_valid", 401, "the credential is not valid";
+    /// A JWT that does not say whose it is.
+    SessionClaimMissing = "session.claim_missing", 401, "the credential is not valid";
+    /// A JWT that nobody can check yet.
+    SessionKeysUnavailable = "session.keys_unavailable", 503, "the issuer's keys are not known; try again later";
     /// The policy allowed and gave no reason of its own.
     PolicyAllowed = "policy.allowed", 200, "the policy allows this";
     /// The policy denied and gave no reason of its own.
@@ -97,4 +121,22 @@ own_reasons! {
     UpstreamNotGranted = "upstream.not_granted", 403, "this token may not reach this upstream";
     /// The upstream needs a credential, and there is none to send on.
     CredentialMissing = "upstream.credential_missing", 403, "there is no usable credential for this upstream";
+}
+
+impl From<SessionRefusal> for OwnReason {
+    fn from(refusal: SessionRefusal) -> Self {
+        match refusal {
+            SessionRefusal::Malformed => Self::SessionMalformed,
+            SessionRefusal::IssuerUnknown => Self::SessionIssuerUnknown,
+            SessionRefusal::AlgorithmNotAllowed => Self::SessionAlgorithmNotAllowed,
+            SessionRefusal::KeyUnknown => Self::SessionKeyUnknown,
+            SessionRefusal::SignatureInvalid => Self::SessionSignatureInvalid,
+            SessionRefusal::WrongAudience => Self::SessionWrongAudience,
+            SessionRefusal::Expired => Self::SessionExpired,
+            SessionRefusal::ExpiryMissing => Self::SessionExpiryMissing,
+            SessionRefusal::NotYetValid => Self::SessionNotYetValid,
+            SessionRefusal::ClaimMissing => Self::SessionClaimMissing,
+            SessionRefusal::KeysUnavailable => Self::SessionKeysUnavailable,
+        }
+    }
 }

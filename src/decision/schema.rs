@@ -72,7 +72,8 @@ const TOKEN: Shape = Shape::Object(&[
     // Of sessions alone: the claims of the JWT.
     ("claims", Shape::Any),
     ("expires_at", Shape::Nullable(&Shape::Number)),
-    ("id", Shape::Text),
+    // Of a session its `jti`, which it may lack.
+    ("id", TEXT_OR_NULL),
     ("kind", TOKEN_KINDS),
     ("project_id", TEXT_OR_NULL),
     ("projects", Shape::Nullable(&Shape::Map(&Shape::Nullable(&Shape::Number)))),

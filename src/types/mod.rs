@@ -15,7 +15,9 @@ mod credential;
 mod id;
 mod json;
 mod revision;
+mod role;
 mod secret;
+mod session;
 mod tenant;
 mod token;
 
@@ -25,6 +27,8 @@ pub use credential::PresentedCredential;
 pub use id::{IdSource, RandomIds};
 pub use json::{JsonObject, json_objects, without_values};
 pub use revision::{DataRevision, PolicyRevision};
+pub use role::UserRole;
 pub use secret::SecretText;
+pub use session::{Session, SessionRefusal};
 pub use tenant::{InvalidTenantId, TenantId};
 pub use token::{InvalidTokenHash, TokenHash, TokenKind, UnknownTokenKind};

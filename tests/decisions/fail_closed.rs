@@ -83,7 +83,7 @@ fn a_credential_that_is_there_and_not_good_is_a_401_and_never_anonymous() {
         let bundle = compile(ALLOW_ALL, &CompileOptions::default()).unwrap();
         let mut world = World::new(bundle, facts);
         let mut asked = question(None, "/a");
-        asked.credential = credential;
+        asked.credential = credential.clone();
         let decision = world.ask(&asked);
         assert_eq!(gist(&decision), (false, status, vec![reason]));
         if status == 401 {
@@ -139,7 +139,7 @@ fn a_public_path_is_answered_before_any_credential_is_looked_at() {
     for credential in credentials {
         for method in ["GET", "HEAD", "get"] {
             let mut asked = question(None, "/health?x=1");
-            asked.credential = credential;
+            asked.credential = credential.clone();
             asked.request.method = method.into();
             let decision = world.ask(&asked);
             assert_eq!(gist(&decision), (true, 200, vec!["request.public_path"]));

@@ -8,7 +8,11 @@ use regate::decision::{
 
 use regate::{decision::CompileOptions, types::TokenKind};
 
-use super::{World, compile, question, tenant, token, user};
+use super::{
+    World, compile, question,
+    sessions::{as_session, session},
+    tenant, token, user,
+};
 
 #[test]
 fn everything_that_a_policy_sees() {
@@ -61,7 +65,15 @@ fn an_anonymous_caller_has_no_token_and_no_user() {
     assert_eq!(input["request"]["path"], serde_json::json!([]));
 }
 
-/// Each place of the input is one that the schema has, and the other way round but for `claims`.
+#[test]
+fn a_session_is_seen_with_its_claims_and_the_row_of_its_user() {
+    let mut world = World::with_policy("package regate\ndecision := true");
+    let asked = Question { explain: true, ..as_session(&session("u1"), "/") };
+    let input = serde_json::to_value(&world.ask(&asked).explanation.unwrap().input).unwrap();
+    insta::assert_json_snapshot!(serde_json::json!({"token": input["token"], "user": input["user"]}));
+}
+
+/// Each place of the input is one that the schema has, and the other way round but for `claims`, which only sessions have.
 #[test]
 fn the_input_has_the_shape_that_the_schema_says() {
     fn holds(value: &serde_json::Value, shape: &Shape, place: &str) {
@@ -99,6 +111,10 @@ fn the_input_has_the_shape_that_the_schema_says() {
     let decision = world.ask(&Question { explain: true, ..question(Some("t1"), "/a?b") });
     let mut data = serde_json::to_value(world.basis.document(&tenant("default"))).unwrap();
     holds(&serde_json::to_value(&decision.explanation.unwrap().input).unwrap(), &INPUT, "input");
+    let asked = Question { explain: true, ..as_session(&session("u1"), "/") };
+    let mut input = serde_json::to_value(&world.ask(&asked).explanation.unwrap().input).unwrap();
+    assert!(input["token"].as_object_mut().unwrap().remove("claims").unwrap().is_object());
+    holds(&input, &INPUT, "input");
     for (name, shape) in DOCUMENTS {
         holds(&data[name].take(), &shape, name);
     }

@@ -1,12 +1,19 @@
 //! Calls of the management API, as decisions.
 
 use regate::{
-    decision::{CompileOptions, Decision, DecisionRules, Evaluator, Moment, Question, facts::Fact, manage},
+    decision::{
+        CompileOptions, Decision, DecisionRules, Evaluator, Moment, Question, SubjectKind, facts::Fact,
+        manage,
+    },
     types::{PresentedCredential, Timestamp, TokenKind},
 };
 use uuid::Uuid;
 
-use super::{NOW, World, compile, gist, question, token, user};
+use super::{
+    NOW, World, compile, gist, question,
+    sessions::{as_session, session},
+    token, user,
+};
 
 fn ask(world: &World, question: &Question<'_>, data_is_stale: bool) -> Decision {
     let moment = Moment { now: Timestamp::from_unix_seconds(NOW), data_is_stale };
@@ -37,12 +44,24 @@ fn no_other_kind_than_admin_reaches_the_rule() {
         for kind in TokenKind::ALL {
             let decision = ask(&world, &question(Some(kind.as_str()), "/v1/policies"), false);
             assert_eq!(decision.allow, kind == TokenKind::Admin, "{rules} {kind}");
-            assert_eq!(decision.subject.as_ref().unwrap().kind, kind);
+            assert_eq!(decision.subject.as_ref().unwrap().kind, SubjectKind::Token(kind));
             if kind != TokenKind::Admin {
                 assert_eq!(gist(&decision), (false, 403, vec!["management.token_kind"]));
             }
         }
     }
+}
+
+#[test]
+fn a_session_manages_where_the_bundle_says_so_and_only_there() {
+    let ada = session("u1");
+    let asked = as_session(&ada, "/v1/policies");
+    assert_eq!(gist(&ask(&world(""), &asked, false)), (false, 403, vec!["policy.no_rule_matched"]));
+    let rule = "managing := {\"allow\": input.user.id == \"u1\", \"reasons\": [\"x\"]}";
+    assert_eq!(gist(&ask(&world(rule), &asked, false)), (true, 200, vec!["x"]));
+    let stranger = session("nobody");
+    let asked = as_session(&stranger, "/v1/policies");
+    assert_eq!(gist(&ask(&world(rule), &asked, false)), (false, 403, vec!["policy.error"]));
 }
 
 #[test]

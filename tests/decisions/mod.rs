@@ -8,6 +8,7 @@ mod generated;
 mod input;
 mod live;
 mod management;
+mod sessions;
 mod tenants;
 
 use std::{borrow::Cow, sync::Arc};

@@ -39,7 +39,7 @@ pub(super) struct Flip<'a> {
 #[derive(Serialize)]
 pub(super) struct FlipSubject<'a> {
     pub kind: &'static str,
-    pub token_id: &'a str,
+    pub token_id: Option<&'a str>,
     pub user_id: Option<&'a str>,
     pub tenant: Option<&'a str>,
 }
@@ -101,7 +101,7 @@ impl<'a> From<&'a Subject> for FlipSubject<'a> {
     fn from(subject: &'a Subject) -> Self {
         Self {
             kind: subject.kind.as_str(),
-            token_id: &subject.token_id,
+            token_id: subject.token_id.as_deref(),
             user_id: subject.user_id.as_deref(),
             tenant: subject.tenant.as_ref().map(|tenant| tenant.as_str()),
         }

@@ -20,7 +20,7 @@ pub(super) fn write_flip(output: &mut impl Write, flip: &Flip<'_>) -> io::Result
         || "anonymous".to_owned(),
         |subject| {
             let user = subject.user_id.unwrap_or("nobody");
-            format!("{} token {} of {user}", subject.kind, subject.token_id)
+            why::caller(subject.kind, subject.token_id, user)
         },
     );
     let id = flip.decision_id.map(|id| format!("  decision {id}")).unwrap_or_default();

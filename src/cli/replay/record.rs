@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::moment;
 use crate::{
     api::{HttpBounds, Problem, QuestionMessage, read_json},
-    decision::AskingGateway,
+    decision::{AskingGateway, SubjectKind},
     policy::replay::Recorded,
     types::{DataRevision, JsonObject, TenantId, Timestamp},
 };
@@ -57,6 +57,8 @@ struct DecisionMessage<'a> {
 #[derive(Deserialize)]
 struct SubjectMessage<'a> {
     #[serde(borrow, default)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default)]
     token_id: Option<Text<'a>>,
 }
 
@@ -100,11 +102,14 @@ pub(super) fn read<'a>(line: &'a [u8], bounds: &HttpBounds) -> Result<Record<'a>
 impl From<DecisionMessage<'_>> for Recorded {
     fn from(message: DecisionMessage<'_>) -> Self {
         let text = |text: Option<Text<'_>>| text.map(|Text(text)| text.into_owned());
+        let subject = message.subject.map(|JsonObject(subject)| subject);
+        let kind = subject.as_ref().and_then(|subject| subject.kind.as_ref());
         Self {
+            by_session: kind.is_some_and(|Text(kind)| kind == SubjectKind::Session.as_str()),
             allow: message.allow,
             reason: message.reason.into_owned(),
             message: text(message.message).unwrap_or_default(),
-            token_id: text(message.subject.and_then(|JsonObject(subject)| subject.token_id)),
+            token_id: text(subject.and_then(|subject| subject.token_id)),
             decision_id: text(message.decision_id),
             data_revision: message.data_revision,
         }

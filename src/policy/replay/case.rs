@@ -29,6 +29,8 @@ pub struct Recorded {
     pub message: String,
     /// The caller's token, if it had one that was known.
     pub token_id: Option<String>,
+    /// The caller was a user's session.
+    pub by_session: bool,
     /// The decision's id, if it had one.
     pub decision_id: Option<String>,
     /// The data that it was decided over.
@@ -148,6 +150,9 @@ pub enum Lack {
         /// Its id.
         id: String,
     },
+    /// The caller was a user's session, and what its JWT said is not in the record.
+    #[error("the record does not say what the user's session claimed")]
+    Session,
     /// There may have been a credential, and whose it was is not in the record.
     #[error("the record does not say whose credential it was ({reason})")]
     Credential {

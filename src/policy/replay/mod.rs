@@ -24,7 +24,7 @@ use crate::{
         Basis, Bundle, Decision, DecisionRules, Evaluator, Moment, OwnReason, Question, Reason, Snapshot,
         decide,
     },
-    types::{DataRevision, PolicyRevision, PresentedCredential, Timestamp, TokenHash},
+    types::{DataRevision, PolicyRevision, PresentedCredential, SessionRefusal, Timestamp, TokenHash},
 };
 
 /// The new bundle, the old one if there is one, and the data.
@@ -131,8 +131,12 @@ impl Replay {
     fn find_caller(&mut self, case: &mut Case<'_>) -> Result<bool, Lack> {
         let credential = &mut case.question.credential;
         let Some(recorded) = &case.recorded else { return Ok(true) };
-        if let PresentedCredential::Token(_) = credential {
+        if credential.token_hash().is_some() {
             return Ok(true);
+        }
+        // Its `jti` may be the id of a token, which it is not.
+        if recorded.by_session {
+            return Err(Lack::Session);
         }
         if let Some(id) = &recorded.token_id {
             // What the question may have in its place is what a log writes for a credential: it was a good one.
@@ -160,7 +164,8 @@ impl Replay {
                 OwnReason::DataStale,
                 OwnReason::TokenUnknown,
             ];
-            return Ok(!UNTOLD.iter().any(|untold| untold.code() == reason));
+            let refused_session = SessionRefusal::ALL.map(OwnReason::from);
+            return Ok(!UNTOLD.iter().chain(&refused_session).any(|untold| untold.code() == reason));
         }
         Ok(true)
     }
