@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     auth,
-    store::{NewToken, StoreError, TokenFilter, TokenRow},
+    store::{DEFAULT_LIVE_TOKENS, NewToken, StoreError, TokenFilter, TokenRow},
     types::{Clock, IdSource, RandomIds, SystemClock, TenantId, Timestamp, TokenKind},
 };
 
@@ -141,7 +141,14 @@ impl Mint {
 
     /// The store's refusal in the words of the flags.
     fn explain(&self, error: StoreError) -> CommandError {
-        let StoreError::UnknownReference { what } = error else { return error.into() };
+        let what = match error {
+            StoreError::UnknownReference { what } => what,
+            StoreError::TooMany { .. } => {
+                let because = Absent(format!("{error} (regate token list --user, regate token revoke)"));
+                return CommandError::Nothing { outcome: "no token was made", because };
+            }
+            other => return other.into(),
+        };
         let tenant = &self.tenant;
         let within = |flag: &Option<String>| {
             let id = flag.as_deref().unwrap_or_default();
@@ -182,7 +189,8 @@ impl Mint {
         };
         let revision = block_on(async {
             let store = self.store.open().await?;
-            let revision = store.mint_token(&token).await.map_err(|error| self.explain(error))?;
+            let minting = store.mint_token(&token, DEFAULT_LIVE_TOKENS);
+            let revision = minting.await.map_err(|error| self.explain(error))?;
             store.close().await;
             Ok(revision)
         })?;
@@ -254,7 +262,7 @@ impl List {
         };
         let rows = block_on(async {
             let store = self.store.open().await?;
-            let rows = store.list_tokens(&filter).await?;
+            let rows = store.list_tokens(&filter).await?.value;
             store.close().await;
             Ok(rows)
         })?;

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 
 use super::Reach;
 use crate::{
-    decision::facts::Fact,
+    decision::facts::{Collaborator, Fact, Project, User},
     store::{
-        ChangeFeed, NewToken, Revocation, Store, StoreError, TokenFilter, TokenRow,
+        AsOf, ChangeFeed, CollaboratorFilter, NewToken, ProjectFilter, Revocation, Store, StoreError,
+        TokenChange, TokenFilter, TokenRow, TokenUse, UserFilter, Written,
         import::{CheckedDocument, ImportError, ImportProgress, ImportReport},
     },
     types::{DataRevision, TenantId, Timestamp},
@@ -52,14 +53,115 @@ impl Store for LiveStore {
         Ok(report)
     }
 
-    async fn mint_token(&self, token: &NewToken) -> Result<DataRevision, StoreError> {
-        let revision = self.store.mint_token(token).await?;
+    async fn put_user(&self, user: &User) -> Result<Written, StoreError> {
+        let written = self.store.put_user(user).await?;
+        self.reach.catch_up(written.revision).await;
+        Ok(written)
+    }
+
+    async fn user(&self, tenant: &TenantId, id: &str) -> Result<AsOf<User>, StoreError> {
+        self.store.user(tenant, id).await
+    }
+
+    async fn list_users(&self, filter: &UserFilter) -> Result<AsOf<Vec<User>>, StoreError> {
+        self.store.list_users(filter).await
+    }
+
+    async fn remove_user(&self, tenant: &TenantId, id: &str) -> Result<DataRevision, StoreError> {
+        let revision = self.store.remove_user(tenant, id).await?;
         self.reach.catch_up(revision).await;
         Ok(revision)
     }
 
-    async fn list_tokens(&self, filter: &TokenFilter) -> Result<Vec<TokenRow>, StoreError> {
+    async fn put_project(&self, project: &Project) -> Result<Written, StoreError> {
+        let written = self.store.put_project(project).await?;
+        self.reach.catch_up(written.revision).await;
+        Ok(written)
+    }
+
+    async fn project(&self, tenant: &TenantId, id: &str) -> Result<AsOf<Project>, StoreError> {
+        self.store.project(tenant, id).await
+    }
+
+    async fn list_projects(&self, filter: &ProjectFilter) -> Result<AsOf<Vec<Project>>, StoreError> {
+        self.store.list_projects(filter).await
+    }
+
+    async fn remove_project(&self, tenant: &TenantId, id: &str) -> Result<DataRevision, StoreError> {
+        let revision = self.store.remove_project(tenant, id).await?;
+        self.reach.catch_up(revision).await;
+        Ok(revision)
+    }
+
+    async fn put_collaborator(&self, row: &Collaborator) -> Result<Written, StoreError> {
+        let written = self.store.put_collaborator(row).await?;
+        self.reach.catch_up(written.revision).await;
+        Ok(written)
+    }
+
+    async fn collaborator(
+        &self,
+        tenant: &TenantId,
+        project_id: &str,
+        user_id: &str,
+    ) -> Result<AsOf<Collaborator>, StoreError> {
+        self.store.collaborator(tenant, project_id, user_id).await
+    }
+
+    async fn list_collaborators(
+        &self,
+        filter: &CollaboratorFilter,
+    ) -> Result<AsOf<Vec<Collaborator>>, StoreError> {
+        self.store.list_collaborators(filter).await
+    }
+
+    async fn remove_collaborator(
+        &self,
+        tenant: &TenantId,
+        project_id: &str,
+        user_id: &str,
+    ) -> Result<DataRevision, StoreError> {
+        let revision = self.store.remove_collaborator(tenant, project_id, user_id).await?;
+        self.reach.catch_up(revision).await;
+        Ok(revision)
+    }
+
+    async fn mint_token(&self, token: &NewToken, most_live: u32) -> Result<DataRevision, StoreError> {
+        let revision = self.store.mint_token(token, most_live).await?;
+        self.reach.catch_up(revision).await;
+        Ok(revision)
+    }
+
+    async fn token(&self, id: &str, tenant: Option<&TenantId>) -> Result<AsOf<TokenRow>, StoreError> {
+        self.store.token(id, tenant).await
+    }
+
+    async fn list_tokens(&self, filter: &TokenFilter) -> Result<AsOf<Vec<TokenRow>>, StoreError> {
         self.store.list_tokens(filter).await
+    }
+
+    async fn change_token(
+        &self,
+        id: &str,
+        tenant: Option<&TenantId>,
+        change: &TokenChange,
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        let written = self.store.change_token(id, tenant, change, now).await?;
+        self.reach.catch_up(written.revision).await;
+        Ok(written)
+    }
+
+    async fn set_trigger(
+        &self,
+        id: &str,
+        tenant: Option<&TenantId>,
+        allowed: bool,
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        let written = self.store.set_trigger(id, tenant, allowed, now).await?;
+        self.reach.catch_up(written.revision).await;
+        Ok(written)
     }
 
     async fn revoke_token(
@@ -68,9 +170,14 @@ impl Store for LiveStore {
         tenant: Option<&TenantId>,
         now: Timestamp,
     ) -> Result<Revocation, StoreError> {
-        let revocation = self.store.revoke_token(id, tenant, now).await?;
-        self.reach.catch_up(revocation.revision).await;
-        Ok(revocation)
+        let written = self.store.revoke_token(id, tenant, now).await?;
+        self.reach.catch_up(written.revision).await;
+        Ok(written)
+    }
+
+    async fn note_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {
+        // Decisions see nothing of it.
+        self.store.note_uses(uses).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -1,12 +1,15 @@
 //! What a write would run into: references that lead nowhere, ids and hashes that are taken. The
 //! constraints refuse such a write as well; this says which row and why, before anything is written.
 
+use serde_json::json;
+
 use super::{
     StoreError,
     database::Transaction,
     dialect::Dialect,
     schema::{self, Column, Kind, Update},
 };
+use crate::types::TenantId;
 
 /// What a row can refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,6 +78,25 @@ pub(super) async fn missing(
     };
     let sql = format!("select r.i from {rows} where not exists (select 1 from {table} as t where {same})");
     transaction.places(&sql, parameter).await
+}
+
+/// Refuses the first of these references that leads nowhere within the tenant.
+///
+/// # Errors
+/// [`StoreError::UnknownReference`].
+pub(super) async fn refuse_missing(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+    tenant: &TenantId,
+    references: &[(Target, &str)],
+) -> Result<(), StoreError> {
+    for (target, id) in references {
+        let parameter = json!([{"tenant": tenant, "id": id}]).to_string();
+        if !missing(transaction, dialect, *target, &parameter).await?.is_empty() {
+            return Err(StoreError::UnknownReference { what: target.noun() });
+        }
+    }
+    Ok(())
 }
 
 /// Which of the tokens in `parameter` have an id that a token of another tenant has, by place.

@@ -136,6 +136,33 @@ impl Dialect {
         }
     }
 
+    /// What ends a query, so that the rows of its table `t` are nobody else's to write until the transaction
+    /// ends, and are as they were written last. Rows may still be made that refer to them.
+    pub(super) const fn hold(self) -> &'static str {
+        match self {
+            // A transaction that writes has the whole database to itself from its beginning.
+            Self::Sqlite => "",
+            Self::Postgres => " for no key update of t",
+        }
+    }
+
+    /// The same, passing over the rows that somebody else holds: it never waits.
+    pub(super) const fn hold_what_is_free(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " for no key update of t skip locked",
+        }
+    }
+
+    /// A column of times, so that it can be compared with a time of the parameter. NULL if it is none.
+    pub(super) fn moment(self, column: &str) -> String {
+        match self {
+            // The form of `time::to_text`: other programs write other offsets, and fewer digits.
+            Self::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%fZ', {column})"),
+            Self::Postgres => column.to_owned(),
+        }
+    }
+
     /// The present moment, for a column that says when its row was made.
     pub(super) const fn now(self) -> &'static str {
         match self {

@@ -47,6 +47,18 @@ pub enum StoreError {
         /// What does not exist, such as `user`.
         what: &'static str,
     },
+    /// The token can no longer be used, so nothing but its own end can be changed about it.
+    #[error("the token is {state}, and only a live one can be changed")]
+    NotLive {
+        /// `revoked` or `expired`.
+        state: &'static str,
+    },
+    /// The user has as many live tokens as a user may have.
+    #[error("the user has {limit} live tokens already; revoke one, or wait until one expires")]
+    TooMany {
+        /// The most that a user may have.
+        limit: u32,
+    },
     /// A constraint refused the row.
     #[error("the row breaks the rule {rule}")]
     Rejected {
@@ -88,6 +100,8 @@ impl StoreError {
             Self::NotFound { .. } => "not_found",
             Self::Duplicate { .. } => "duplicate",
             Self::UnknownReference { .. } => "unknown_reference",
+            Self::NotLive { .. } => "not_live",
+            Self::TooMany { .. } => "too_many",
             Self::Rejected { .. } => "rejected",
             Self::Locked(_) => "locked",
             Self::Conflict(_) => "conflict",
@@ -96,11 +110,20 @@ impl StoreError {
         }
     }
 
+    /// Whether the same work, done once more, may succeed, or fail with a better word: another write came in
+    /// between, which may also have removed what a row refers to after this was looked up.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::UnknownReference { what: SOME_ROW })
+    }
+
     /// A row of `table` that cannot be read, because of `reason`.
     pub(super) fn corrupt(table: &'static str, reason: impl fmt::Display) -> Self {
         Self::Corrupt { table, fault: DatabaseFault(reason.to_string()) }
     }
 }
+
+/// What a constraint misses, when it does not say which row that is.
+const SOME_ROW: &str = "row it refers to";
 
 /// What the database said, reduced to its message and code: the driver's error also carries the row
 /// that it refused, token hash and all.
@@ -137,9 +160,7 @@ impl From<sqlx::Error> for StoreError {
                 let code = database.code().unwrap_or_default();
                 match (database.kind(), code.as_ref()) {
                     (ErrorKind::UniqueViolation, _) => Self::Duplicate { what: "row's key" },
-                    (ErrorKind::ForeignKeyViolation, _) => {
-                        Self::UnknownReference { what: "row it refers to" }
-                    }
+                    (ErrorKind::ForeignKeyViolation, _) => Self::UnknownReference { what: SOME_ROW },
                     (ErrorKind::CheckViolation | ErrorKind::NotNullViolation, _) => {
                         let rule = database.constraint().or_else(|| after_colon(database.message()));
                         Self::Rejected { rule: rule.unwrap_or("of a column").to_owned() }

@@ -18,6 +18,13 @@ use crate::{
     types::{TenantId, Timestamp, TokenHash, TokenKind},
 };
 
+/// What a user is read from, of a table called `t`.
+pub(super) const USER_COLUMNS: &str = "t.tenant, t.id, t.role, t.disabled";
+/// What a project is read from, of a table called `t`.
+pub(super) const PROJECT_COLUMNS: &str = "t.tenant, t.id, t.name, t.public";
+/// What a collaborator is read from, of a table called `t`.
+pub(super) const COLLABORATOR_COLUMNS: &str = "t.tenant, t.project_id, t.user_id, t.role";
+
 /// A table whose rows are facts.
 pub(super) struct FactTable {
     /// Its name.
@@ -42,21 +49,21 @@ pub(super) const FACTS: [FactTable; 7] = [
     },
     FactTable {
         name: "users",
-        columns: "t.tenant, t.id, t.role, t.disabled",
+        columns: USER_COLUMNS,
         key: &[key("tenant"), key("id")],
-        read: user,
+        read: |row, tenants| Ok(Fact::User(user(row, tenants)?)),
     },
     FactTable {
         name: "projects",
-        columns: "t.tenant, t.id, t.name, t.public",
+        columns: PROJECT_COLUMNS,
         key: &[key("tenant"), key("id")],
-        read: project,
+        read: |row, tenants| Ok(Fact::Project(project(row, tenants)?)),
     },
     FactTable {
         name: "collaborators",
-        columns: "t.tenant, t.project_id, t.user_id, t.role",
+        columns: COLLABORATOR_COLUMNS,
         key: &[key("tenant"), key("project_id"), key("user_id")],
-        read: collaborator,
+        read: |row, tenants| Ok(Fact::Collaborator(collaborator(row, tenants)?)),
     },
     FactTable {
         name: "tokens",
@@ -163,33 +170,36 @@ pub(super) fn named<T>(
     value.ok_or_else(|| Unreadable(format!("the {what} of {id:?} is none that regate knows")))
 }
 
-fn user(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+/// The user in a row of [`USER_COLUMNS`].
+pub(super) fn user(row: &dyn Row, tenants: &mut Tenants) -> Result<User, Unreadable> {
     let id = text(row, 1)?;
-    Ok(Fact::User(User {
+    Ok(User {
         tenant: tenants.read(row, 0)?,
         role: named(row, 2, UserRole::from_name, "role", &id)?,
         disabled: row.flag(3)?,
         id,
-    }))
+    })
 }
 
-fn project(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
-    Ok(Fact::Project(Project {
+/// The project in a row of [`PROJECT_COLUMNS`].
+pub(super) fn project(row: &dyn Row, tenants: &mut Tenants) -> Result<Project, Unreadable> {
+    Ok(Project {
         tenant: tenants.read(row, 0)?,
         id: text(row, 1)?,
         name: text(row, 2)?,
         public: row.flag(3)?,
-    }))
+    })
 }
 
-fn collaborator(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+/// The collaborator in a row of [`COLLABORATOR_COLUMNS`].
+pub(super) fn collaborator(row: &dyn Row, tenants: &mut Tenants) -> Result<Collaborator, Unreadable> {
     let user_id = text(row, 2)?;
-    Ok(Fact::Collaborator(Collaborator {
+    Ok(Collaborator {
         tenant: tenants.read(row, 0)?,
         project_id: text(row, 1)?,
         role: named(row, 3, ProjectRole::from_name, "role", &user_id)?,
         user_id,
-    }))
+    })
 }
 
 fn token(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {

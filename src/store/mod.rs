@@ -18,7 +18,8 @@
 //! tenant in every key; (2) its columns in `schema`; (3) if decisions see it, a `Fact` and its query
 //! in `load`; if it can be imported, an entry in `import::document`, its rules in `import::check`;
 //! (4) tests in `tests/store/contract.rs`, which run on both databases. **To add an operation:** a
-//! method of [`Store`], its SQL in a file named after the table, one line in `sql_store`.
+//! method of [`Store`], its SQL in a file named after the table, one line in `sql_store`, and one in
+//! `feed::LiveStore`, which waits until decisions see it.
 //!
 //! INVARIANT: a write that changes what decisions see moves the data revision in its own transaction,
 //! whoever writes; a write that changes nothing of it does not. Triggers see to it, in `migrations/`.
@@ -27,6 +28,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+mod collaborators;
 mod conflicts;
 mod database;
 mod dialect;
@@ -36,21 +38,29 @@ pub mod import;
 mod load;
 mod migrations;
 mod postgres;
+mod projects;
 mod revision;
+mod row;
 mod schema;
 mod sql_store;
 mod sqlite;
 mod time;
 mod tokens;
+mod users;
 
+pub use collaborators::CollaboratorFilter;
 pub use error::{DatabaseFault, StoreError};
 pub use feed::{ChangeFeed, Hint, LostBecause, Since};
-pub use revision::DataPosition;
-pub use tokens::{NewToken, Revocation, TokenFilter, TokenRow, TokenState};
+pub use projects::ProjectFilter;
+pub use revision::{AsOf, DataPosition, Written};
+pub use tokens::{
+    DEFAULT_LIVE_TOKENS, NewToken, Revocation, TokenChange, TokenFilter, TokenRow, TokenState, TokenUse,
+};
+pub use users::UserFilter;
 
 use self::import::{CheckedDocument, ImportError, ImportProgress, ImportReport};
 use crate::{
-    decision::facts::Fact,
+    decision::facts::{Collaborator, Fact, Project, User},
     types::{DataRevision, SecretText, TenantId, Timestamp},
 };
 
@@ -109,6 +119,10 @@ pub async fn connect(url: &str, options: ConnectOptions) -> Result<Arc<dyn Store
 /// Every method fails with [`StoreError::Unavailable`] when the database does not answer, and with
 /// [`StoreError::NotMigrated`] (but for `migrate`, `ping`, `close`) when its tables are missing. A
 /// future that is dropped half-way leaves nothing half-written.
+///
+/// Every write fails with [`StoreError::Locked`] when another program's transaction holds what it needs for as long
+/// as [`ConnectOptions::acquire_timeout`], and with [`StoreError::Conflict`] when other writes came in between
+/// again and again. Reads that give [`AsOf`] see their revision and their rows at one moment.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Brings the tables up to date and gives the names of the migrations applied by this call, in
@@ -149,19 +163,137 @@ pub trait Store: Send + Sync {
         progress: &mut (dyn FnMut(ImportProgress) + Send),
     ) -> Result<ImportReport, ImportError>;
 
-    /// Stores a new token and gives the revision that has it.
+    /// Makes this user, or brings it to what it is to be. Its own tokens and collaborations stay.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] when the id or the hash is taken (by any tenant),
-    /// [`StoreError::UnknownReference`] when its tenant, user or project does not exist (in its
-    /// tenant), [`StoreError::Rejected`] when it breaks a rule of its kind.
-    async fn mint_token(&self, token: &NewToken) -> Result<DataRevision, StoreError>;
+    /// [`StoreError::UnknownReference`] when the tenant does not exist, [`StoreError::Rejected`] when the id is
+    /// empty or has more than 256 characters.
+    async fn put_user(&self, user: &User) -> Result<Written, StoreError>;
+
+    /// The user `id` of this tenant.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    async fn user(&self, tenant: &TenantId, id: &str) -> Result<AsOf<User>, StoreError>;
+
+    /// The users that pass `filter`, by id (in the order that the database gives to text), at most `filter.limit`.
+    async fn list_users(&self, filter: &UserFilter) -> Result<AsOf<Vec<User>>, StoreError>;
+
+    /// Removes the user with its tokens and its place on projects, for good.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none.
+    async fn remove_user(&self, tenant: &TenantId, id: &str) -> Result<DataRevision, StoreError>;
+
+    /// Makes this project, or brings it to what it is to be. Its collaborators and tokens stay.
+    ///
+    /// # Errors
+    /// As [`put_user`](Self::put_user).
+    async fn put_project(&self, project: &Project) -> Result<Written, StoreError>;
+
+    /// The project `id` of this tenant.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    async fn project(&self, tenant: &TenantId, id: &str) -> Result<AsOf<Project>, StoreError>;
+
+    /// The projects that pass `filter`, by id (in the order that the database gives to text), at most
+    /// `filter.limit`.
+    async fn list_projects(&self, filter: &ProjectFilter) -> Result<AsOf<Vec<Project>>, StoreError>;
+
+    /// Removes the project with its collaborators and its own tokens, for good. Lists of other tokens that name it
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none.
+    async fn remove_project(&self, tenant: &TenantId, id: &str) -> Result<DataRevision, StoreError>;
+
+    /// Gives the user this role on the project, instead of the one that it has, if any.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownReference`] when the tenant has no such project (`project`, which is looked for first)
+    /// or no such user (`user`).
+    async fn put_collaborator(&self, row: &Collaborator) -> Result<Written, StoreError>;
+
+    /// The role of the user on the project.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], whichever of the three is not there.
+    async fn collaborator(
+        &self,
+        tenant: &TenantId,
+        project_id: &str,
+        user_id: &str,
+    ) -> Result<AsOf<Collaborator>, StoreError>;
+
+    /// The collaborators of a project that pass `filter`, by user id (in the order that the database gives to text),
+    /// at most `filter.limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the tenant has no such project.
+    async fn list_collaborators(
+        &self,
+        filter: &CollaboratorFilter,
+    ) -> Result<AsOf<Vec<Collaborator>>, StoreError>;
+
+    /// Ends the user's place on the project.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it has none.
+    async fn remove_collaborator(
+        &self,
+        tenant: &TenantId,
+        project_id: &str,
+        user_id: &str,
+    ) -> Result<DataRevision, StoreError>;
+
+    /// Stores a new token and gives the revision that has it. Its user, if it has one, then has at most `most_live`
+    /// tokens that are neither revoked nor expired at `token.created_at`, however many mint at once.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMany`] when the user has as many already, [`StoreError::Duplicate`] when the id or the hash
+    /// is taken (by any tenant), [`StoreError::UnknownReference`] when its tenant, user or project does not exist
+    /// (in its tenant), [`StoreError::Rejected`] when it breaks a rule of its kind.
+    async fn mint_token(&self, token: &NewToken, most_live: u32) -> Result<DataRevision, StoreError>;
+
+    /// The token `id`; never its hash. With a `tenant`, only that tenant's own tokens are found; without, any.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown id and for another tenant's, indistinguishably.
+    async fn token(&self, id: &str, tenant: Option<&TenantId>) -> Result<AsOf<TokenRow>, StoreError>;
 
     /// The tokens that pass `filter`, oldest first, at most `filter.limit` of them; never a hash.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when `filter.after` names no token.
-    async fn list_tokens(&self, filter: &TokenFilter) -> Result<Vec<TokenRow>, StoreError>;
+    /// [`StoreError::NotFound`] when `filter.after` names no token of `filter.tenant`.
+    async fn list_tokens(&self, filter: &TokenFilter) -> Result<AsOf<Vec<TokenRow>>, StoreError>;
+
+    /// Changes a live token. Whether it was live is asked as of `now`; to change its expiry, also as of the newest
+    /// mint for its user, so that a token that was not counted any more does not come back.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] as [`token`](Self::token), [`StoreError::NotLive`],
+    /// [`StoreError::Rejected`] when the name has not 1 to 128 characters.
+    async fn change_token(
+        &self,
+        id: &str,
+        tenant: Option<&TenantId>,
+        change: &TokenChange,
+        now: Timestamp,
+    ) -> Result<Written, StoreError>;
+
+    /// Grants a token the right to trigger, or withdraws it. To withdraw is always possible.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] as [`token`](Self::token). To grant: [`StoreError::Rejected`] unless it is of the
+    /// kind `mcp`, [`StoreError::NotLive`] unless it is live at `now`.
+    async fn set_trigger(
+        &self,
+        id: &str,
+        tenant: Option<&TenantId>,
+        allowed: bool,
+        now: Timestamp,
+    ) -> Result<Written, StoreError>;
 
     /// Revokes the token `id`, as of `now`; the row stays. Repeating it changes nothing and gives the
     /// first moment again. With a `tenant`, only that tenant's own tokens are found (a gateway of all
@@ -175,6 +307,14 @@ pub trait Store: Send + Sync {
         tenant: Option<&TenantId>,
         now: Timestamp,
     ) -> Result<Revocation, StoreError>;
+
+    /// Notes when tokens were used: the last use of each only ever moves forward, and unknown ids are passed over.
+    /// It moves no revision, and holds nobody up for longer than a few hundred rows take. A token that somebody
+    /// else is writing is waited for after all others were noted.
+    ///
+    /// # Errors
+    /// Some may have been noted; to repeat all of them is harmless.
+    async fn note_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError>;
 
     /// Asks the database for one value, and nothing of its tables.
     async fn ping(&self) -> Result<(), StoreError>;

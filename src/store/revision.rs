@@ -7,6 +7,26 @@ use super::{
 };
 use crate::types::DataRevision;
 
+/// A value, and the revision of the moment at which it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AsOf<T> {
+    /// The revision. Whoever decides from it or a later one has seen what the value shows.
+    pub revision: DataRevision,
+    /// The value.
+    pub value: T,
+}
+
+/// What a write of one row did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The revision that has it: a new one, or the current one when nothing changed that decisions see.
+    pub revision: DataRevision,
+    /// The row was not there before.
+    pub created: bool,
+    /// The row was not there before, or was another.
+    pub changed: bool,
+}
+
 /// Where in the history of changes some data stands: a revision, and a mark that tells this history
 /// from another one in which the numbers are the same (an older dump that was put back, and written to).
 #[derive(Clone, Debug, PartialEq, Eq)]

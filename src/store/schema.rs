@@ -47,12 +47,18 @@ const fn column(name: &'static str, kind: Kind, update: Update) -> Column {
     Column { name, kind, update }
 }
 
+/// A column of times.
+pub(super) const fn time(name: &'static str) -> Column {
+    column(name, Kind::Time, Update::Replace)
+}
+
 /// A column of a key.
 pub(super) const fn key(name: &'static str) -> Column {
     column(name, Kind::Text, Update::Key)
 }
 
-const fn text(name: &'static str) -> Column {
+/// A column of text.
+pub(super) const fn text(name: &'static str) -> Column {
     column(name, Kind::Text, Update::Replace)
 }
 
@@ -163,6 +169,24 @@ impl Table {
         )
     }
 
+    /// Inserts those rows of `$1` that are missing.
+    pub(super) fn insert_missing(&self, dialect: Dialect) -> String {
+        format!("{} on conflict ({}) do nothing", self.insert(dialect), self.key_names())
+    }
+
+    /// Removes the rows of `$1`, by their keys.
+    pub(super) fn delete(&self, dialect: Dialect) -> String {
+        let columns = self.columns.iter().filter(|column| column.update == Update::Key);
+        let theirs: Vec<String> = self.keys().map(|name| format!("r.{name}")).collect();
+        format!(
+            "delete from {table} where ({keys}) in (select {theirs} from {rows})",
+            table = self.name,
+            keys = self.key_names(),
+            theirs = theirs.join(", "),
+            rows = dialect.rows(columns),
+        )
+    }
+
     /// Inserts the rows of `$1`, and brings those that exist up to date. The number of rows written
     /// leaves out those that were so already.
     pub(super) fn upsert(&self, dialect: Dialect) -> String {
@@ -183,14 +207,13 @@ impl Table {
             differences.push(format!("{table}.{name} is distinct from {value}"));
             assignments.push(format!("{name} = {value}"));
         }
-        let keys: Vec<&str> = self.keys().collect();
-        let insert = self.insert(dialect);
-        let keys = keys.join(", ");
         if assignments.is_empty() {
-            return format!("{insert} on conflict ({keys}) do nothing");
+            return self.insert_missing(dialect);
         }
         format!(
-            "{insert} on conflict ({keys}) do update set {} where {}",
+            "{} on conflict ({}) do update set {} where {}",
+            self.insert(dialect),
+            self.key_names(),
             assignments.join(", "),
             differences.join(" or "),
         )
@@ -206,6 +229,10 @@ impl Table {
             table = self.name,
             same = same.join(" and "),
         )
+    }
+
+    fn key_names(&self) -> String {
+        self.keys().collect::<Vec<_>>().join(", ")
     }
 
     fn keys(&self) -> impl Iterator<Item = &'static str> {

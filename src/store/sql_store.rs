@@ -3,15 +3,17 @@
 use async_trait::async_trait;
 
 use super::{
-    ChangeFeed, NewToken, Revocation, Store, StoreError, TokenFilter, TokenRow,
+    AsOf, ChangeFeed, CollaboratorFilter, NewToken, ProjectFilter, Revocation, Store, StoreError,
+    TokenChange, TokenFilter, TokenRow, TokenUse, UserFilter, Written, collaborators,
     database::{Database, Purpose, Transaction},
     feed::SqlFeed,
     import::{self, CheckedDocument, ImportError, ImportProgress, ImportReport},
-    load, revision,
-    tokens::{list, mint, revoke},
+    load, projects, revision,
+    tokens::{change, mint, read, revoke, trigger, uses},
+    users,
 };
 use crate::{
-    decision::facts::Fact,
+    decision::facts::{Collaborator, Fact, Project, User},
     types::{DataRevision, TenantId, Timestamp},
 };
 
@@ -34,6 +36,47 @@ impl<D: Database> SqlStore<D> {
         revision::begin(&mut *transaction, self.database.dialect()).await?;
         Ok(transaction)
     }
+}
+
+/// How often a write is tried that others come in between.
+///
+/// Most writes hold what they need in one order (the user before its tokens, all rows before the number of the
+/// revision) and cannot meet in a deadlock. Cascades and imports have orders of their own: removing a user and
+/// removing a project both take the tokens that belong to both, an import takes its rows in the order of the document.
+/// Then the database undoes one of the two, and that one is done again here.
+const ATTEMPTS: u32 = 4;
+
+/// Does some work in a transaction that is one revision, and again if another write came in between.
+macro_rules! in_one_revision {
+    ($store:ident, $work:path $(, $argument:expr)*) => {{
+        let mut attempt = 1;
+        loop {
+            let mut transaction = $store.begin_revision().await?;
+            let done = match $work(&mut *transaction, $store.database.dialect() $(, $argument)*).await {
+                Ok(done) => transaction.commit().await.map(|()| done),
+                Err(error) => {
+                    drop(transaction);
+                    Err(error)
+                }
+            };
+            match done {
+                Err(error) if error.may_be_repeated() && attempt < ATTEMPTS => attempt += 1,
+                done => break done,
+            }
+        }
+    }};
+}
+
+/// Reads something, and the revision of the same moment.
+macro_rules! as_of {
+    ($store:ident, $work:path $(, $argument:expr)*) => {{
+        let dialect = $store.database.dialect();
+        let mut transaction = $store.database.begin(Purpose::Read).await?;
+        let revision = revision::current(&mut *transaction, dialect).await?;
+        let value = $work(&mut *transaction, dialect $(, $argument)*).await?;
+        transaction.commit().await?;
+        Ok(AsOf { revision, value })
+    }};
 }
 
 #[async_trait]
@@ -67,18 +110,97 @@ impl<D: Database> Store for SqlStore<D> {
         Ok(report)
     }
 
-    async fn mint_token(&self, token: &NewToken) -> Result<DataRevision, StoreError> {
-        let mut transaction = self.begin_revision().await?;
-        let revision = mint::mint(&mut *transaction, self.database.dialect(), token).await?;
-        transaction.commit().await?;
-        Ok(revision)
+    async fn put_user(&self, user: &User) -> Result<Written, StoreError> {
+        in_one_revision!(self, users::put, user)
     }
 
-    async fn list_tokens(&self, filter: &TokenFilter) -> Result<Vec<TokenRow>, StoreError> {
-        let mut transaction = self.database.begin(Purpose::Read).await?;
-        let tokens = list::list(&mut *transaction, self.database.dialect(), filter).await?;
-        transaction.commit().await?;
-        Ok(tokens)
+    async fn user(&self, tenant: &TenantId, id: &str) -> Result<AsOf<User>, StoreError> {
+        as_of!(self, users::get, tenant, id)
+    }
+
+    async fn list_users(&self, filter: &UserFilter) -> Result<AsOf<Vec<User>>, StoreError> {
+        as_of!(self, users::list, filter)
+    }
+
+    async fn remove_user(&self, tenant: &TenantId, id: &str) -> Result<DataRevision, StoreError> {
+        in_one_revision!(self, users::remove, tenant, id)
+    }
+
+    async fn put_project(&self, project: &Project) -> Result<Written, StoreError> {
+        in_one_revision!(self, projects::put, project)
+    }
+
+    async fn project(&self, tenant: &TenantId, id: &str) -> Result<AsOf<Project>, StoreError> {
+        as_of!(self, projects::get, tenant, id)
+    }
+
+    async fn list_projects(&self, filter: &ProjectFilter) -> Result<AsOf<Vec<Project>>, StoreError> {
+        as_of!(self, projects::list, filter)
+    }
+
+    async fn remove_project(&self, tenant: &TenantId, id: &str) -> Result<DataRevision, StoreError> {
+        in_one_revision!(self, projects::remove, tenant, id)
+    }
+
+    async fn put_collaborator(&self, row: &Collaborator) -> Result<Written, StoreError> {
+        in_one_revision!(self, collaborators::put, row)
+    }
+
+    async fn collaborator(
+        &self,
+        tenant: &TenantId,
+        project_id: &str,
+        user_id: &str,
+    ) -> Result<AsOf<Collaborator>, StoreError> {
+        as_of!(self, collaborators::get, tenant, project_id, user_id)
+    }
+
+    async fn list_collaborators(
+        &self,
+        filter: &CollaboratorFilter,
+    ) -> Result<AsOf<Vec<Collaborator>>, StoreError> {
+        as_of!(self, collaborators::list, filter)
+    }
+
+    async fn remove_collaborator(
+        &self,
+        tenant: &TenantId,
+        project_id: &str,
+        user_id: &str,
+    ) -> Result<DataRevision, StoreError> {
+        in_one_revision!(self, collaborators::remove, tenant, project_id, user_id)
+    }
+
+    async fn mint_token(&self, token: &NewToken, most_live: u32) -> Result<DataRevision, StoreError> {
+        in_one_revision!(self, mint::mint, token, most_live)
+    }
+
+    async fn token(&self, id: &str, tenant: Option<&TenantId>) -> Result<AsOf<TokenRow>, StoreError> {
+        as_of!(self, read::one, id, tenant)
+    }
+
+    async fn list_tokens(&self, filter: &TokenFilter) -> Result<AsOf<Vec<TokenRow>>, StoreError> {
+        as_of!(self, read::list, filter)
+    }
+
+    async fn change_token(
+        &self,
+        id: &str,
+        tenant: Option<&TenantId>,
+        change: &TokenChange,
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        in_one_revision!(self, change::change, id, tenant, change, now)
+    }
+
+    async fn set_trigger(
+        &self,
+        id: &str,
+        tenant: Option<&TenantId>,
+        allowed: bool,
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        in_one_revision!(self, trigger::set, id, tenant, allowed, now)
     }
 
     async fn revoke_token(
@@ -87,10 +209,27 @@ impl<D: Database> Store for SqlStore<D> {
         tenant: Option<&TenantId>,
         now: Timestamp,
     ) -> Result<Revocation, StoreError> {
-        let mut transaction = self.begin_revision().await?;
-        let revocation = revoke::revoke(&mut *transaction, self.database.dialect(), id, tenant, now).await?;
-        transaction.commit().await?;
-        Ok(revocation)
+        in_one_revision!(self, revoke::revoke, id, tenant, now)
+    }
+
+    async fn note_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {
+        let dialect = self.database.dialect();
+        let mut uses = uses::last_of_each(uses);
+        // Ends: each time round, the first of those that were not free is noted.
+        loop {
+            let mut busy = Vec::new();
+            for chunk in uses.chunks(uses::CHUNK) {
+                let mut transaction = self.database.begin(Purpose::Write).await?;
+                let left = uses::note_what_is_free(&mut *transaction, dialect, chunk).await?;
+                transaction.commit().await?;
+                busy.extend(left.into_iter().filter_map(|place| chunk.get(place)).cloned());
+            }
+            let Some((first, others)) = busy.split_first() else { return Ok(()) };
+            let mut transaction = self.database.begin(Purpose::Write).await?;
+            uses::note_one(&mut *transaction, dialect, first).await?;
+            transaction.commit().await?;
+            uses = others.to_vec();
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -82,7 +82,7 @@ async fn a_write_through_this_process_decides_before_it_returns(database: TestDa
     for number in 0..60 {
         let id = format!("t{number}");
         assert_eq!(ask(&id).1, "token.unknown");
-        let minted = store.mint_token(&new_token(&id)).await.unwrap();
+        let minted = store.mint_token(&new_token(&id), 20).await.unwrap();
         assert_eq!(ask(&id), (true, "policy.allowed".to_owned(), minted));
         let revoked = store.revoke_token(&id, None, Timestamp::from_unix_seconds(2)).await.unwrap();
         assert_eq!(ask(&id), (false, "token.revoked".to_owned(), revoked.revision));

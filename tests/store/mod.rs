@@ -4,5 +4,7 @@ mod contract;
 pub mod database;
 mod feed;
 mod import;
+mod live_tokens;
 mod refusals;
+mod rows;
 mod tokens;

@@ -59,9 +59,9 @@ async fn a_minted_token_is_listed_without_its_hash_and_loaded_with_it(database: 
         expires_at: Some(expiry),
         ..token(1)
     };
-    assert_eq!(database.store.mint_token(&minted).await.unwrap(), DataRevision(2));
+    assert_eq!(database.store.mint_token(&minted, 20).await.unwrap(), DataRevision(2));
 
-    let listed = database.store.list_tokens(&TokenFilter::default()).await.unwrap();
+    let listed = database.store.list_tokens(&TokenFilter::default()).await.unwrap().value;
     let [row] = listed.as_slice() else { panic!("{listed:?}") };
     let projects = BTreeMap::from([("p".to_owned(), Some(1_800_000_000)), ("q".to_owned(), None)]);
     assert_eq!((row.id.as_str(), &row.tenant, row.kind), ("t1", &minted.tenant, TokenKind::Mcp));
@@ -90,8 +90,8 @@ async fn a_token_that_collides_or_refers_nowhere_is_refused_and_says_which(datab
     database
         .import(r#"{"tenants": [{"id": "a"}], "users": [{"id": "ua", "tenant": "a"}], "projects": [{"id": "pa", "tenant": "a"}]}"#)
         .await;
-    database.store.mint_token(&NewToken { tenant: tenant("a"), ..token(1) }).await.unwrap();
-    let mint = async |token: NewToken| database.store.mint_token(&token).await.unwrap_err();
+    database.store.mint_token(&NewToken { tenant: tenant("a"), ..token(1) }, 20).await.unwrap();
+    let mint = async |token: NewToken| database.store.mint_token(&token, 20).await.unwrap_err();
 
     let same_id = mint(NewToken { id: "t1".into(), ..token(2) }).await;
     assert!(matches!(same_id, StoreError::Duplicate { what: "token id" }), "{same_id:?}");
@@ -117,18 +117,18 @@ async fn a_token_that_collides_or_refers_nowhere_is_refused_and_says_which(datab
     }
     assert_eq!(database.revision().await, 2);
     let gateway = NewToken { kind: TokenKind::Gateway, tenant: None, ..token(2) };
-    assert_eq!(database.store.mint_token(&gateway).await.unwrap(), DataRevision(3));
+    assert_eq!(database.store.mint_token(&gateway, 20).await.unwrap(), DataRevision(3));
 }
 
 async fn a_list_is_oldest_first_to_the_millisecond(database: TestDatabase) {
     for (number, millis) in [(1, 178), (2, 170), (3, 17), (4, 1_000), (5, 100)] {
         let created_at = Timestamp::from_unix_millis(1_700_000_000_000 + millis);
         let token = NewToken { created_at, kind: TokenKind::Admin, ..token(number) };
-        database.store.mint_token(&token).await.unwrap();
+        database.store.mint_token(&token, 20).await.unwrap();
     }
     let list = async |after: Option<&str>| {
         let filter = TokenFilter { after: after.map(str::to_owned), ..TokenFilter::default() };
-        let rows = database.store.list_tokens(&filter).await.unwrap();
+        let rows = database.store.list_tokens(&filter).await.unwrap().value;
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     assert_eq!(list(None).await, ["t3", "t5", "t2", "t1", "t4"]);
@@ -140,21 +140,25 @@ async fn a_list_is_filtered_and_paged(database: TestDatabase) {
     // Oldest first; the ids of those made at the same moment decide among them.
     let made = |seconds: i64| Timestamp::from_unix_seconds(1_700_000_000 + seconds);
     for (number, seconds) in [(5, 0), (3, 1), (4, 1), (1, 2), (2, 3)] {
-        database.store.mint_token(&NewToken { created_at: made(seconds), ..token(number) }).await.unwrap();
+        database
+            .store
+            .mint_token(&NewToken { created_at: made(seconds), ..token(number) }, 20)
+            .await
+            .unwrap();
     }
     let other = NewToken { tenant: tenant("a"), kind: TokenKind::Admin, created_at: made(9), ..token(6) };
-    database.store.mint_token(&other).await.unwrap();
+    database.store.mint_token(&other, 20).await.unwrap();
     let own = NewToken {
         user_id: Some("u".into()),
         project_id: Some("p".into()),
         created_at: made(10),
         ..token(7)
     };
-    database.store.mint_token(&own).await.unwrap();
+    database.store.mint_token(&own, 20).await.unwrap();
     database.store.revoke_token("t4", None, made(20)).await.unwrap();
 
     let list = async |filter: TokenFilter| {
-        let rows = database.store.list_tokens(&filter).await.unwrap();
+        let rows = database.store.list_tokens(&filter).await.unwrap().value;
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     let all = TokenFilter::default();
@@ -187,7 +191,7 @@ async fn a_list_is_filtered_and_paged(database: TestDatabase) {
 }
 
 async fn revoking_is_soft_and_harmless_when_repeated(database: TestDatabase) {
-    database.store.mint_token(&token(1)).await.unwrap();
+    database.store.mint_token(&token(1), 20).await.unwrap();
     let first = database.store.revoke_token("t1", None, Timestamp::from_unix_seconds(1_000)).await.unwrap();
     assert!(first.changed);
     assert_eq!((first.revision, first.revoked_at), (DataRevision(2), Timestamp::from_unix_seconds(1_000)));
@@ -195,7 +199,7 @@ async fn revoking_is_soft_and_harmless_when_repeated(database: TestDatabase) {
     assert!(!second.changed);
     assert_eq!((second.revision, second.revoked_at), (first.revision, first.revoked_at));
 
-    let row = &database.store.list_tokens(&TokenFilter::default()).await.unwrap()[0];
+    let row = &database.store.list_tokens(&TokenFilter::default()).await.unwrap().value[0];
     assert_eq!(row.revoked_at, Some(first.revoked_at));
     assert_eq!(row.state(Timestamp::from_unix_seconds(0)), TokenState::Revoked);
     let (facts, _) = database.facts().await;
@@ -204,9 +208,9 @@ async fn revoking_is_soft_and_harmless_when_repeated(database: TestDatabase) {
 
 async fn another_tenants_token_is_not_found(database: TestDatabase) {
     database.import(r#"{"tenants": [{"id": "a"}, {"id": "b"}]}"#).await;
-    database.store.mint_token(&NewToken { tenant: tenant("a"), ..token(1) }).await.unwrap();
+    database.store.mint_token(&NewToken { tenant: tenant("a"), ..token(1) }, 20).await.unwrap();
     let gateway = NewToken { tenant: None, kind: TokenKind::Gateway, ..token(2) };
-    database.store.mint_token(&gateway).await.unwrap();
+    database.store.mint_token(&gateway, 20).await.unwrap();
     for (id, of) in [("t1", tenant("b")), ("t2", tenant("b")), ("t404", tenant("b")), ("t404", None)] {
         let error = database.store.revoke_token(id, of.as_ref(), MINTED).await.unwrap_err();
         assert!(matches!(error, StoreError::NotFound { what: "token" }), "{error:?}");
@@ -223,8 +227,8 @@ async fn the_revision_moves_only_when_something_changed(database: TestDatabase) 
     assert_eq!(database.import(r#"{"tenants": [{"id": "default"}]}"#).await.revision, DataRevision(0));
     assert_eq!(database.import(r#"{"users": [{"id": "u"}]}"#).await.revision, DataRevision(1));
     assert_eq!(database.import(r#"{"users": [{"id": "u"}]}"#).await.revision, DataRevision(1));
-    assert_eq!(database.store.mint_token(&token(1)).await.unwrap(), DataRevision(2));
-    assert!(database.store.mint_token(&token(1)).await.is_err());
+    assert_eq!(database.store.mint_token(&token(1), 20).await.unwrap(), DataRevision(2));
+    assert!(database.store.mint_token(&token(1), 20).await.is_err());
     assert!(database.store.revoke_token("t404", None, MINTED).await.is_err());
     assert_eq!(database.revision().await, 2);
 }
@@ -233,7 +237,7 @@ async fn minting_at_once_loses_no_revision(database: TestDatabase) {
     let mut tasks = Vec::new();
     for number in 0..40 {
         let store = database.store.clone();
-        tasks.push(tokio::spawn(async move { store.mint_token(&token(number)).await.unwrap().0 }));
+        tasks.push(tokio::spawn(async move { store.mint_token(&token(number), 20).await.unwrap().0 }));
     }
     let mut revisions = BTreeSet::new();
     for task in tasks {
@@ -249,12 +253,12 @@ async fn a_database_in_memory_is_one_for_all_callers_and_gone_afterwards() {
     let mut tasks = Vec::new();
     for number in 0..20 {
         let store = store.clone();
-        tasks.push(tokio::spawn(async move { store.mint_token(&token(number)).await.unwrap() }));
+        tasks.push(tokio::spawn(async move { store.mint_token(&token(number), 20).await.unwrap() }));
     }
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(store.list_tokens(&TokenFilter::default()).await.unwrap().len(), 20);
+    assert_eq!(store.list_tokens(&TokenFilter::default()).await.unwrap().value.len(), 20);
     let other = regate::store::connect("sqlite::memory:", ConnectOptions::default()).await.unwrap();
     assert!(matches!(other.list_tokens(&TokenFilter::default()).await, Err(StoreError::NotMigrated(_))));
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::NewToken;
+use super::{NewToken, live};
 use crate::{
     store::{
         StoreError,
@@ -75,20 +75,19 @@ pub(in crate::store) async fn mint(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
     token: &NewToken,
+    most_live: u32,
 ) -> Result<DataRevision, StoreError> {
     // Constraints say the same, but not always which of them it was.
-    let tenant = token.tenant.as_ref().map(TenantId::as_str);
-    let references = [
-        (Target::Tenant, tenant),
-        (Target::User, token.user_id.as_deref()),
-        (Target::Project, token.project_id.as_deref()),
-    ];
-    for (target, id) in references {
-        let (Some(tenant), Some(id)) = (tenant, id) else { continue };
-        let parameter = json!([{"tenant": tenant, "id": id}]).to_string();
-        if !conflicts::missing(transaction, dialect, target, &parameter).await?.is_empty() {
-            return Err(StoreError::UnknownReference { what: target.noun() });
-        }
+    if let Some(tenant) = &token.tenant {
+        let references: Vec<(Target, &str)> = [
+            (Target::Tenant, Some(tenant.as_str())),
+            (Target::User, token.user_id.as_deref()),
+            (Target::Project, token.project_id.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(target, id)| Some((target, id?)))
+        .collect();
+        conflicts::refuse_missing(transaction, dialect, tenant, &references).await?;
     }
     let parameter = json_rows(&[TokenRecord::from(token)])?;
     if transaction.number(&schema::TOKENS.count_existing(dialect), &parameter).await? > 0 {
@@ -97,6 +96,52 @@ pub(in crate::store) async fn mint(
     if !conflicts::taken_hashes(transaction, dialect, &parameter).await?.is_empty() {
         return Err(StoreError::Duplicate { what: "token hash" });
     }
+    if let (Some(tenant), Some(user)) = (&token.tenant, &token.user_id) {
+        refuse_too_many(transaction, dialect, tenant, user, token.created_at, most_live).await?;
+    }
     transaction.execute(&schema::TOKENS.insert(dialect), Some(&parameter)).await?;
     revision::end(transaction, dialect).await
+}
+
+/// Refuses another token of a user that has `most_live` live ones at `now`.
+///
+/// INVARIANT: nobody mints for the same user between the count and the end of the transaction: the user's row is
+/// held from before the count, and each statement sees what was committed before it began. (A process that
+/// waited for the row counts what the one before it has made.)
+async fn refuse_too_many(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+    tenant: &TenantId,
+    user: &str,
+    now: Timestamp,
+    most_live: u32,
+) -> Result<(), StoreError> {
+    let hold = format!(
+        "select 0 from {} join users as t on t.tenant = r.tenant and t.id = r.id{}",
+        dialect.rows(schema::USERS.columns),
+        dialect.hold()
+    );
+    let parameter = json!([{"tenant": tenant, "id": user}]).to_string();
+    let mut held = false;
+    transaction
+        .query(&hold, Some(&parameter), &mut |_| {
+            held = true;
+            Ok(())
+        })
+        .await?;
+    if !held {
+        // Removed since it was looked up.
+        return Err(StoreError::UnknownReference { what: Target::User.noun() });
+    }
+    let count = format!(
+        "select count(*) from {} join tokens as t on t.tenant = r.tenant and t.user_id = r.user_id where {}",
+        dialect.rows(schema::TOKENS.columns),
+        live::is_live(dialect),
+    );
+    let parameter =
+        json!([{"tenant": tenant, "user_id": user, "expires_at": live::first_expiry_after(now)}]).to_string();
+    if transaction.number(&count, &parameter).await? >= i64::from(most_live) {
+        return Err(StoreError::TooMany { limit: most_live });
+    }
+    Ok(())
 }

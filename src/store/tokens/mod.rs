@@ -1,12 +1,22 @@
-//! Tokens one at a time: made, listed, revoked.
+//! Tokens one at a time: made, read, changed, revoked; and when they were last used.
 
 use std::collections::BTreeMap;
 
 use crate::types::{DataRevision, TenantId, Timestamp, TokenHash, TokenKind};
 
-pub(super) mod list;
+pub(super) mod change;
+mod live;
 pub(super) mod mint;
+pub(super) mod read;
 pub(super) mod revoke;
+pub(super) mod trigger;
+pub(super) mod uses;
+
+pub use change::TokenChange;
+pub use uses::TokenUse;
+
+/// The live tokens that a user may have, where nothing else is configured.
+pub const DEFAULT_LIVE_TOKENS: u32 = 20;
 
 /// A token to be stored. The raw token stays with the caller. The right to trigger is not here: it
 /// is granted by a call of its own, never at minting.
@@ -55,7 +65,13 @@ pub struct TokenFilter {
     pub project_id: Option<String>,
     /// Revoked ones too.
     pub include_revoked: bool,
-    /// The id of the last token of the page before.
+    /// Only those in this state at `now`; one of [`Revoked`](TokenState::Revoked) contradicts leaving those out.
+    pub state: Option<TokenState>,
+    /// The moment of `state`.
+    pub now: Timestamp,
+    /// Only those that were never used, or last before this moment, as far as is known.
+    pub unused_since: Option<Timestamp>,
+    /// The id of the last token of the page before. It must be the id of a token of `tenant`.
     pub after: Option<String>,
     /// The most rows to give.
     pub limit: u32,
@@ -69,6 +85,9 @@ impl Default for TokenFilter {
             user_id: None,
             project_id: None,
             include_revoked: true,
+            state: None,
+            now: Timestamp::from_unix_seconds(0),
+            unused_since: None,
             after: None,
             limit: 100,
         }
@@ -132,18 +151,23 @@ impl TokenState {
             Self::Revoked => "revoked",
         }
     }
+
+    /// Of a token that is revoked, or not, and expires then, if ever.
+    fn of(revoked: bool, expires_at: Option<Timestamp>, now: Timestamp) -> Self {
+        if revoked {
+            Self::Revoked
+        } else if expires_at.is_some_and(|expiry| expiry.unix_seconds() <= now.unix_seconds()) {
+            Self::Expired
+        } else {
+            Self::Live
+        }
+    }
 }
 
 impl TokenRow {
     /// Its state at `now`; by whole seconds, as decisions see it.
     pub fn state(&self, now: Timestamp) -> TokenState {
-        if self.revoked_at.is_some() {
-            TokenState::Revoked
-        } else if self.expires_at.is_some_and(|expiry| expiry.unix_seconds() <= now.unix_seconds()) {
-            TokenState::Expired
-        } else {
-            TokenState::Live
-        }
+        TokenState::of(self.revoked_at.is_some(), self.expires_at, now)
     }
 }
 
