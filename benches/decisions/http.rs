@@ -51,6 +51,7 @@ pub fn serve_decisions(rows: usize) {
         bounds: Arc::new(HttpBounds::default()),
         feed: None,
         policies: None,
+        management: None,
     }));
 }
 

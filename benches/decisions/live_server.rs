@@ -80,8 +80,14 @@ pub fn serve(database: &str) {
         let serving = Serving::start(database).await;
         let bounds = Arc::new(HttpBounds::default());
         let feed = Some(serving.feed.reach().clone());
-        http::serve_until_told(api::router(Shared { point: serving.point, bounds, feed, policies: None }))
-            .await;
+        http::serve_until_told(api::router(Shared {
+            point: serving.point,
+            bounds,
+            feed,
+            policies: None,
+            management: None,
+        }))
+        .await;
     });
 }
 

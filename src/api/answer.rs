@@ -1,33 +1,49 @@
 //! The answer as it is on the wire.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use serde::{Serialize, Serializer, ser::SerializeSeq};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::decision::{Decision, Document, HeaderChanges, Reasons, Why};
 
 /// An answer, borrowed from the decision. See section 3 of the contract for its fields.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Answer<'a> {
+    /// Whether the request may go on.
     allow: bool,
+    /// What the gateway should answer to its client when `allow` is false; 200 when it is true.
     status: u16,
     reason: &'a str,
+    /// Stable codes, the one that decided first.
     #[serde(serialize_with = "codes")]
+    #[schema(value_type = Vec<String>)]
     reasons: &'a Reasons,
+    /// May be shown to the caller.
     message: &'a str,
+    #[schema(value_type = String)]
     decision_id: Uuid,
+    /// Whose request it is; null for an anonymous caller and for a credential that is nobody's.
     subject: Option<SubjectMessage<'a>>,
+    /// What the gateway must change about the request's headers: first remove, then set.
     #[serde(serialize_with = "header_changes")]
+    #[schema(value_type = HeaderChangesMessage)]
     headers: &'a HeaderChanges,
+    #[schema(value_type = Option<String>)]
     connection_key: Option<()>,
+    #[schema(value_type = Option<serde_json::Value>)]
     rate_limit: Option<()>,
+    /// The value of the `WWW-Authenticate` header to send back, on a 401.
     challenge: Option<&'static str>,
     policy_revision: &'a str,
     data_revision: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     explanation: Option<ExplanationMessage<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SubjectMessage<'a> {
     kind: &'static str,
     token_id: Option<&'a str>,
@@ -59,12 +75,14 @@ fn codes<S: Serializer>(reasons: &&Reasons, serializer: S) -> Result<S::Ok, S::E
 }
 
 fn header_changes<S: Serializer>(changes: &&HeaderChanges, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Changes<'a> {
-        set: &'a std::collections::BTreeMap<String, String>,
-        remove: &'a [std::borrow::Cow<'static, str>],
-    }
-    Changes { set: &changes.set, remove: &changes.remove }.serialize(serializer)
+    HeaderChangesMessage { set: &changes.set, remove: &changes.remove }.serialize(serializer)
+}
+
+#[derive(Serialize, ToSchema)]
+struct HeaderChangesMessage<'a> {
+    set: &'a BTreeMap<String, String>,
+    #[schema(value_type = Vec<String>)]
+    remove: &'a [Cow<'static, str>],
 }
 
 impl<'a> From<&'a Decision> for Answer<'a> {

@@ -6,12 +6,14 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Shared,
     answer::Answer,
     call,
-    management::Operator,
+    management::{Caller, Operation},
+    openapi::{DecisionProblems, ManagementProblems},
     problem::Problem,
     question::{BatchMessage, QuestionMessage, read},
 };
@@ -20,7 +22,14 @@ use crate::{
     types::{DataRevision, PresentedCredential},
 };
 
-/// `POST /v1/decide`
+/// May this caller do this?
+///
+/// Every well-formed question is answered with 200; `allow` says what was decided.
+#[utoipa::path(
+    post, path = "/v1/decide", operation_id = "decide", tag = "decisions", request_body = QuestionMessage,
+    responses((status = 200, description = "The decision", body = Answer), DecisionProblems),
+    security((), ("bearer" = [])),
+)]
 pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
     let Received { credential, body } = receive(&shared, request).await?;
     let message = QuestionMessage::read(&body, &shared.bounds)?;
@@ -32,17 +41,22 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     Ok(call::json(&Answer::from(&decision)))
 }
 
-/// `POST /v1/explain`: the decision about a question of the operator's own tenant, and why.
+/// The decision about a question of the caller's own tenant, and why
+#[utoipa::path(
+    post, path = "/v1/explain", operation_id = "explain", tag = "decisions", request_body = QuestionMessage,
+    responses((status = 200, description = "The decision, explained", body = Answer), ManagementProblems),
+)]
 pub(super) async fn explain(
-    operator: Operator,
+    caller: Caller,
     State(shared): State<Shared>,
     request: Request,
 ) -> Result<Response, Problem> {
     let body = call::body(request, &shared.bounds).await?;
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
+    let operator = caller.may(Operation::Explain)?;
     // As a gateway of that tenant would ask: another's tokens are unknown to it.
-    let Subject { token_id, user_id, tenant, .. } = operator.0;
+    let Subject { token_id, user_id, tenant, .. } = operator.subject().clone();
     let asking = AskingGateway { id: token_id.or(user_id).unwrap_or_default(), tenant };
     let mut question = message.into_question(Some(&asking), &shared.bounds)?;
     question.explain = true;
@@ -50,12 +64,13 @@ pub(super) async fn explain(
     Ok(call::json(&Answer::from(&decision)))
 }
 
-/// `POST /v1/decide/batch`
+/// Several questions, answered from one policy and one state of the data
+#[utoipa::path(
+    post, path = "/v1/decide/batch", operation_id = "decide_batch", tag = "decisions", request_body = BatchMessage,
+    responses((status = 200, description = "The decisions, in the same order", body = Answers), DecisionProblems),
+    security((), ("bearer" = [])),
+)]
 pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Answers<'a> {
-        decisions: Vec<Answer<'a>>,
-    }
     let Received { credential, body } = receive(&shared, request).await?;
     let BatchMessage { requests } = read(&body, &shared.bounds)?;
     let limit = shared.bounds.batch_length;
@@ -89,6 +104,12 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         tokio::task::consume_budget().await;
     }
     Ok(call::json(&Answers { decisions: decisions.iter().map(Answer::from).collect() }))
+}
+
+/// The decisions, in the order of the questions.
+#[derive(Serialize, ToSchema)]
+struct Answers<'a> {
+    decisions: Vec<Answer<'a>>,
 }
 
 /// What a gateway sent.

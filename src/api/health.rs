@@ -15,13 +15,25 @@ use crate::{feed::Reach, telemetry::Metrics};
 const JSON: [(header::HeaderName, HeaderValue); 1] =
     [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
 
-/// `GET /health`: the process is alive.
+/// The process is alive
+#[utoipa::path(
+    get, path = "/health", operation_id = "health", tag = "process", security(()),
+    responses((status = 200, description = "It is", body = serde_json::Value)),
+)]
 pub(super) async fn health() -> Response {
     (JSON, "{\"alive\":true}").into_response()
 }
 
-/// `GET /ready`: the process can decide. 200 with the state of its data, or 503 while everything is still
-/// being loaded, and while the data is stale.
+/// The process can decide
+///
+/// 200 with the state of its data, or 503 while everything is still being loaded, and while the data is stale.
+#[utoipa::path(
+    get, path = "/ready", operation_id = "ready", tag = "process", security(()),
+    responses(
+        (status = 200, description = "It can", body = serde_json::Value),
+        (status = 503, description = "It cannot yet, or not any more", body = serde_json::Value),
+    ),
+)]
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     #[derive(Serialize)]
     struct Ready<'a> {

@@ -17,27 +17,31 @@ mod decide;
 mod health;
 mod management;
 mod nesting;
+mod openapi;
 mod point;
 mod policies;
 mod problem;
 mod question;
 mod server;
+mod uses;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::{Router, routing::get};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::management::{collaborators, import, projects, tokens, users};
 use crate::{feed::Reach, policy::Reloader, telemetry::Metrics};
 
 pub use answer::Answer;
 pub use bounds::HttpBounds;
+pub use management::Management;
 pub use point::{DataState, DecisionPoint, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
 pub use question::{QuestionMessage, read as read_json};
 pub use server::{Server, ServerError};
+pub use uses::TokenUses;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -50,21 +54,45 @@ pub struct Shared {
     pub feed: Option<Reach>,
     /// The policy that decides, if it can be reloaded.
     pub policies: Option<Reloader>,
+    /// What tokens and people are managed with, if they are.
+    pub management: Option<Arc<Management>>,
 }
 
-/// All routes.
+/// All routes, and their description.
+fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .routes(routes!(decide::one))
+        .routes(routes!(decide::batch))
+        .routes(routes!(decide::explain))
+        .routes(routes!(policies::show))
+        .routes(routes!(policies::reload))
+        .routes(routes!(tokens::mint, tokens::list))
+        .routes(routes!(tokens::read, tokens::change, tokens::revoke))
+        .routes(routes!(tokens::grant_trigger, tokens::withdraw_trigger))
+        .routes(routes!(users::list))
+        .routes(routes!(users::read, users::put, users::remove))
+        .routes(routes!(projects::list))
+        .routes(routes!(projects::read, projects::put, projects::remove))
+        .routes(routes!(collaborators::list))
+        .routes(routes!(collaborators::read, collaborators::put, collaborators::remove))
+        .routes(routes!(import::import))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::document))
+}
+
+/// The service of all routes.
 pub fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/v1/decide", post(decide::one))
-        .route("/v1/decide/batch", post(decide::batch))
-        .route("/v1/explain", post(decide::explain))
-        .route("/v1/policies", get(policies::show))
-        .route("/v1/policies/reload", post(policies::reload))
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
+    let router: Router<Shared> = routes().into();
+    router
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(shared)
+}
+
+/// The OpenAPI document, as it is served at `/openapi.json`.
+pub fn openapi_document() -> &'static str {
+    openapi::text()
 }
 
 /// The routes of the listener for metrics.

@@ -12,14 +12,14 @@ use uuid::Uuid;
 
 use tokio::sync::Semaphore;
 
-use super::problem::Problem;
+use super::{problem::Problem, uses::TokenUses};
 use crate::{
     decision::{
-        AskingGateway, Basis, Decision, DecisionRules, Evaluator, GatewayRefusal, Moment, Question, decide,
-        manage, recognise_gateway,
+        AskingGateway, Decision, DecisionRules, Evaluator, GatewayRefusal, ManagementCall, Moment, OwnReason,
+        Question, Reason, Subject, SubjectKind, decide, manage, recognise_gateway, recognise_operator,
     },
     policy::{Live, LiveBasis},
-    types::{Clock, ClockReading, IdSource, PresentedCredential},
+    types::{Clock, ClockReading, IdSource, PresentedCredential, Timestamp},
 };
 
 /// Makes the source of decision ids of one worker.
@@ -44,6 +44,7 @@ pub struct DecisionPoint {
     authentication: GatewayAuthentication,
     max_staleness: Duration,
     explaining: Semaphore,
+    uses: Option<Arc<TokenUses>>,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
@@ -77,20 +78,18 @@ impl fmt::Debug for DecisionPoint {
 
 /// What a thread that decides keeps to itself.
 struct Worker {
+    number: usize,
     evaluator: Evaluator,
     ids: Option<Box<dyn IdSource>>,
 }
-
-/// One of the ways from a question to a decision.
-type DecideBy = fn(&mut Evaluator, &Basis, &DecisionRules, &Question<'_>, Uuid, Moment) -> Decision;
 
 /// Numbers the threads, so that each takes a program of its own out of a bundle.
 static WORKERS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static WORKER: RefCell<Worker> = RefCell::new(Worker {
-        evaluator: Evaluator::new(WORKERS.fetch_add(1, Ordering::Relaxed)),
-        ids: None,
+    static WORKER: RefCell<Worker> = RefCell::new({
+        let number = WORKERS.fetch_add(1, Ordering::Relaxed);
+        Worker { number, evaluator: Evaluator::new(number), ids: None }
     });
 }
 
@@ -112,7 +111,13 @@ impl DecisionPoint {
             authentication,
             max_staleness,
             explaining: Semaphore::new(EXPLANATIONS),
+            uses: None,
         }
+    }
+
+    /// Also notes when each token was last used.
+    pub fn noting(self, uses: Arc<TokenUses>) -> Self {
+        Self { uses: Some(uses), ..self }
     }
 
     /// The live policy and data.
@@ -153,7 +158,12 @@ impl DecisionPoint {
         };
         match (recognised, self.authentication) {
             (Ok(None), GatewayAuthentication::Required) => Err(Problem::Gateway(GatewayRefusal)),
-            (Ok(gateway), _) => Ok(gateway),
+            (Ok(gateway), _) => {
+                if let (Some(uses), Some(gateway)) = (&self.uses, &gateway) {
+                    uses.note(WORKER.with_borrow(|worker| worker.number), &gateway.id, self.clock.now());
+                }
+                Ok(gateway)
+            }
             // It may have been minted since.
             (Err(_), _) if matches!(self.data_state(), DataState::Stale(_)) => Err(Problem::Stale),
             (Err(refusal), _) => Err(Problem::Gateway(refusal)),
@@ -188,35 +198,63 @@ impl DecisionPoint {
     }
 
     fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
-        self.on_worker(taken, question, reading, decide)
+        self.on_worker(taken, reading, |evaluator, id, moment| {
+            decide(evaluator, &taken.basis, &self.rules, question, id, moment)
+        })
     }
 
     /// Decides whether a call of regate's own management API may be made.
-    pub fn manage(&self, call: &Question<'_>) -> Decision {
+    pub fn manage(&self, call: &ManagementCall<'_>) -> Decision {
         let taken = self.take();
-        self.on_worker(&taken, call, taken.when, manage)
+        self.on_worker(&taken, taken.when, |evaluator, id, moment| {
+            manage(evaluator, &taken.basis, &self.rules, call, id, moment)
+        })
+    }
+
+    /// Who makes a call of the management API, if they may make any, see [`recognise_operator`].
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn recognise_operator(&self, question: &Question<'_>) -> Result<Subject, OwnReason> {
+        let taken = self.take();
+        let moment = self.moment(&taken, taken.when);
+        recognise_operator(&taken.basis, &self.rules, question, moment)
+    }
+
+    fn moment(&self, taken: &Taken, reading: ClockReading) -> Moment {
+        let age = taken.age.map(|age| age.saturating_add(reading.since(taken.when)));
+        Moment { now: reading.now, data_is_stale: age.is_none_or(|age| age > self.max_staleness) }
     }
 
     fn on_worker(
         &self,
         taken: &Taken,
-        question: &Question<'_>,
         reading: ClockReading,
-        decide: DecideBy,
+        decide: impl FnOnce(&mut Evaluator, Uuid, Moment) -> Decision,
     ) -> Decision {
         let decision = WORKER.with_borrow_mut(|worker| {
-            let now = reading.now;
-            let data_is_stale = taken
-                .age
-                .is_none_or(|age| age.saturating_add(reading.since(taken.when)) > self.max_staleness);
+            let moment = self.moment(taken, reading);
             let ids = worker.ids.get_or_insert_with(|| (self.new_ids)());
-            let id = ids.next_id(now);
-            let moment = Moment { now, data_is_stale };
-            decide(&mut worker.evaluator, &taken.basis, &self.rules, question, id, moment)
+            let id = ids.next_id(moment.now);
+            let decision = decide(&mut worker.evaluator, id, moment);
+            self.note_use(worker.number, &decision, moment.now);
+            decision
         });
         if let Some(fault) = &decision.fault {
             tracing::warn!(decision_id = %decision.id, reason = %decision.reasons.first, %fault, "the policy gave no usable result: denied");
         }
         decision
+    }
+
+    /// A token that was good was used, whatever came of it.
+    fn note_use(&self, worker: usize, decision: &Decision, now: Timestamp) {
+        let Some(uses) = &self.uses else { return };
+        let Some(Subject { kind: SubjectKind::Token(_), token_id: Some(id), .. }) = &decision.subject else {
+            return;
+        };
+        let dead = matches!(decision.reasons.first, Reason::Own(own) if own.status() == 401);
+        if !dead {
+            uses.note(worker, id, now);
+        }
     }
 }

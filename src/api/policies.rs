@@ -4,18 +4,36 @@ use std::collections::BTreeMap;
 
 use axum::{extract::State, response::Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Shared, call, management::Operator, problem::Problem};
+use super::{
+    Shared, call,
+    management::{Caller, Operation},
+    openapi::ManagementProblems,
+    problem::Problem,
+};
 use crate::policy::{ActivePolicy, FailedActivation, PolicyState, Reloader};
 
-/// `GET /v1/policies`
-pub(super) async fn show(_: Operator, State(shared): State<Shared>) -> Result<Response, Problem> {
+/// What decides, and what was refused last
+#[utoipa::path(
+    get, path = "/v1/policies", operation_id = "read_policies", tag = "policies",
+    responses((status = 200, description = "The policy", body = StateMessage), ManagementProblems),
+)]
+pub(super) async fn show(caller: Caller, State(shared): State<Shared>) -> Result<Response, Problem> {
+    caller.may(Operation::ReadPolicies)?;
     let state = reloader(&shared)?.state();
     Ok(call::json(&StateMessage::from(&*state)))
 }
 
-/// `POST /v1/policies/reload`: the same once the files were read and tried, or why they do not decide.
-pub(super) async fn reload(_: Operator, State(shared): State<Shared>) -> Result<Response, Problem> {
+/// Read the policy files and try them now
+///
+/// The same once they decide, or why they do not.
+#[utoipa::path(
+    post, path = "/v1/policies/reload", operation_id = "reload_policies", tag = "policies",
+    responses((status = 200, description = "The files decide", body = StateMessage), ManagementProblems),
+)]
+pub(super) async fn reload(caller: Caller, State(shared): State<Shared>) -> Result<Response, Problem> {
+    caller.may(Operation::ReloadPolicies)?;
     let state = reloader(&shared)?.reload().await.ok_or(Problem::Ending)?;
     match &state.failure {
         None => Ok(call::json(&StateMessage::from(&*state))),
@@ -28,7 +46,7 @@ fn reloader(shared: &Shared) -> Result<&Reloader, Problem> {
     shared.policies.as_ref().ok_or(Problem::NotFound)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StateMessage<'a> {
     active: ActiveMessage<'a>,
     failure: Option<FailureMessage<'a>>,
@@ -37,7 +55,7 @@ struct StateMessage<'a> {
     watching: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ActiveMessage<'a> {
     revision: &'a str,
     since: String,
@@ -51,19 +69,19 @@ struct ActiveMessage<'a> {
     tests: Option<TestsMessage>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct FileMessage<'a> {
     name: &'a str,
     sha256: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct EntrypointMessage<'a> {
     path: &'a str,
     present: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TestsMessage {
     passed: usize,
     failed: usize,
@@ -71,7 +89,7 @@ struct TestsMessage {
     questions_asked_of_both_engines: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct FailureMessage<'a> {
     at: String,
     stage: &'static str,

@@ -13,6 +13,8 @@ use thiserror::Error;
 use crate::{
     decision::GatewayRefusal,
     policy::{ActivationFailure, RevisionTimeout},
+    store::{InvalidField, StoreError, import::Problems},
+    types::causes,
 };
 
 /// Why a call was not answered with a decision.
@@ -78,6 +80,39 @@ pub enum Problem {
         /// The policy's words.
         message: String,
     },
+    /// A management call is not as it should be: its path, its query or its body.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such row in the caller's tenant, or none that the caller may see.
+    #[error("there is no such {0}")]
+    NoSuch(&'static str),
+    /// The token is revoked or has expired: it does not change any more.
+    #[error("the token is {state}: it cannot be changed; mint a new one")]
+    NotLive {
+        /// `revoked` or `expired`.
+        state: &'static str,
+    },
+    /// The user has as many live tokens as a user may have.
+    #[error("the user has {limit} live tokens, which is the most: revoke one that is not used")]
+    TooManyTokens {
+        /// The limit.
+        limit: u32,
+    },
+    /// Something of the document is refused, and nothing was written.
+    #[error("nothing was written: {} thing(s) of the document are refused", .0.count())]
+    ImportRefused(Box<Problems>),
+    /// What was sent breaks a rule that the database holds.
+    #[error("the store refuses it: the rule {0}")]
+    Rejected(String),
+    /// The database does not answer.
+    #[error("the store cannot be reached; nothing was changed")]
+    StoreUnavailable,
+    /// Another write came in between.
+    #[error("another write came in between; nothing was changed")]
+    StoreBusy,
+    /// The database answered something that it should not have.
+    #[error("the store failed; the log says how")]
+    StoreFailed,
     /// The files that are there now were not activated.
     #[error("the last good policy keeps deciding: {}", .0.without_lines())]
     NotActivated(Box<ActivationFailure>),
@@ -132,6 +167,19 @@ impl Problem {
             Self::ManagementDenied { .. } => {
                 ("management.denied", StatusCode::FORBIDDEN, "The caller may not make this call")
             }
+            Self::Invalid(_) => ("request.invalid", StatusCode::BAD_REQUEST, "Not a valid call"),
+            Self::NoSuch(_) => ("resource.not_found", StatusCode::NOT_FOUND, "There is no such thing"),
+            Self::NotLive { .. } => ("token.not_live", StatusCode::CONFLICT, "The token is dead"),
+            Self::TooManyTokens { .. } => ("token.too_many", StatusCode::CONFLICT, "Too many live tokens"),
+            Self::ImportRefused(_) => ("import.refused", StatusCode::BAD_REQUEST, "The import was refused"),
+            Self::Rejected(_) => ("request.invalid", StatusCode::BAD_REQUEST, "Not a valid call"),
+            Self::StoreUnavailable => {
+                ("store.unavailable", StatusCode::SERVICE_UNAVAILABLE, "The store cannot be reached")
+            }
+            Self::StoreBusy => {
+                ("store.busy", StatusCode::SERVICE_UNAVAILABLE, "Another write came in between")
+            }
+            Self::StoreFailed => ("store.failed", StatusCode::INTERNAL_SERVER_ERROR, "The store failed"),
             Self::NotActivated(_) => {
                 ("policy.not_activated", StatusCode::CONFLICT, "The policy was not activated")
             }
@@ -143,6 +191,34 @@ impl Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The data revision has not been reached",
             ),
+        }
+    }
+}
+
+impl From<InvalidField> for Problem {
+    fn from(invalid: InvalidField) -> Self {
+        Self::Invalid(invalid.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// What went wrong in the store, without its words: they are the database's, and go to the log.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what } => Self::NoSuch(what),
+            StoreError::UnknownReference { what } => Self::Invalid(format!("there is no such {what}")),
+            StoreError::NotLive { state } => Self::NotLive { state },
+            StoreError::TooMany { limit } => Self::TooManyTokens { limit },
+            StoreError::Rejected { rule } => Self::Rejected(rule),
+            StoreError::Locked(_) | StoreError::Conflict(_) | StoreError::Duplicate { .. } => Self::StoreBusy,
+            StoreError::Unavailable(_) => {
+                tracing::warn!(error = causes(&error).join(": "), "the store cannot be reached");
+                Self::StoreUnavailable
+            }
+            error => {
+                tracing::error!(error = causes(&error).join(": "), "the store failed");
+                Self::StoreFailed
+            }
         }
     }
 }
@@ -172,6 +248,15 @@ struct More<'a> {
     line: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Refused<'a>>,
+}
+
+/// A place in an import document, and what is wrong there.
+#[derive(Serialize)]
+struct Refused<'a> {
+    place: &'a str,
+    problem: &'a str,
 }
 
 impl<'a> From<&'a Problem> for More<'a> {
@@ -184,6 +269,15 @@ impl<'a> From<&'a Problem> for More<'a> {
                 file: failure.place.as_ref().map(|place| place.file.as_str()),
                 line: failure.place.as_ref().and_then(|place| place.line),
                 column: failure.place.as_ref().and_then(|place| place.column),
+                problems: Vec::new(),
+            },
+            Problem::ImportRefused(problems) => Self {
+                problems: problems
+                    .shown()
+                    .iter()
+                    .map(|problem| Refused { place: &problem.place, problem: &problem.text })
+                    .collect(),
+                ..Self::default()
             },
             _ => Self::default(),
         }
@@ -211,7 +305,13 @@ impl IntoResponse for Problem {
             Self::Gateway(_) | Self::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Revision(_) | Self::NotLoaded | Self::Stale | Self::KeysUnavailable | Self::Ending => {
+            Self::Revision(_)
+            | Self::NotLoaded
+            | Self::Stale
+            | Self::KeysUnavailable
+            | Self::Ending
+            | Self::StoreUnavailable
+            | Self::StoreBusy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the message may still be on its way: nothing after it can be understood.
@@ -225,6 +325,13 @@ impl IntoResponse for Problem {
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::ManagementDenied { .. }
+            | Self::Invalid(_)
+            | Self::NoSuch(_)
+            | Self::NotLive { .. }
+            | Self::TooManyTokens { .. }
+            | Self::ImportRefused(_)
+            | Self::Rejected(_)
+            | Self::StoreFailed
             | Self::NotActivated(_) => {}
         }
         response

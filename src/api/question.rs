@@ -9,6 +9,8 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
+use utoipa::ToSchema;
+
 use super::{bounds::HttpBounds, nesting, problem::Problem};
 use crate::{
     auth,
@@ -23,51 +25,71 @@ use crate::{
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A question, off the wire. See section 3 of the contract for its fields.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuestionMessage<'a> {
+    /// The caller's bare credential; or leave it out and send `request.headers.authorization`.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
     token: Option<Text<'a>>,
     #[serde(borrow)]
+    #[schema(value_type = RequestMessage)]
     request: JsonObject<RequestMessage<'a>>,
+    /// The id of the upstream that the request would go to.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
     upstream: Option<Text<'a>>,
     #[serde(borrow, default)]
+    #[schema(value_type = Option<McpMessage>)]
     mcp: Option<JsonObject<McpMessage<'a>>>,
+    /// Anything. It comes from the gateway: untrusted.
     #[serde(default)]
     context: Option<serde_json::Value>,
+    /// Wait until this process has that data revision.
     #[serde(default)]
+    #[schema(value_type = Option<u64>)]
     min_revision: Option<DataRevision>,
+    /// Also answer what the rules saw and gave, and why.
     #[serde(default)]
     explain: bool,
 }
 
-#[derive(Deserialize)]
+/// The request to decide about, as the client sent it.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RequestMessage<'a> {
     #[serde(borrow)]
+    #[schema(value_type = String)]
     method: Cow<'a, str>,
+    /// Undecoded, with its query.
     #[serde(borrow)]
+    #[schema(value_type = String)]
     path: Cow<'a, str>,
     #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
     host: Option<Text<'a>>,
+    /// Name to value, or to a list of values.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, serde_json::Value>>)]
     headers: HeaderFields<'a>,
     #[serde(borrow, default)]
+    #[schema(value_type = Option<String>)]
     source_ip: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+/// An MCP message in the request's body.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct McpMessage<'a> {
     #[serde(borrow)]
+    #[schema(value_type = String)]
     method: Cow<'a, str>,
     #[serde(default)]
     params: Option<serde_json::Value>,
 }
 
 /// Several questions.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BatchMessage<'a> {
     #[serde(borrow, deserialize_with = "json_objects")]

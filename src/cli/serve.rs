@@ -3,6 +3,7 @@
 use std::{io::Write, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use clap::Args;
+use rand::{SeedableRng, rngs::StdRng};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -17,9 +18,9 @@ use super::{
     store::{self, StoreArguments},
 };
 use crate::{
-    api::{self, DecisionPoint, Server, Shared},
+    api::{self, DecisionPoint, Management, Server, Shared, TokenUses},
     decision::SnapshotBuilder,
-    feed::Feed,
+    feed::{Feed, LiveStore},
     policy::{FirstBundle, Live},
     telemetry,
     types::{Clock, DataRevision, RandomIds, SystemClock},
@@ -60,6 +61,9 @@ pub(super) struct Serve {
     #[arg(long)]
     demo: bool,
 }
+
+/// How long the end waits for what was noted of tokens to be written.
+const LAST_WRITE_TIME: Duration = Duration::from_secs(2);
 
 impl Serve {
     fn configuration(&self) -> Result<Configuration, CommandError> {
@@ -128,8 +132,16 @@ impl Serve {
             Feed::start(Arc::clone(&store), Arc::clone(&live), Arc::clone(&clock), options, documents)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
         let staleness = options.max_staleness;
-        let point = DecisionPoint::new(live, rules, clock, new_ids, authentication, staleness);
-        let point = Arc::new(point);
+        let uses = Arc::new(TokenUses::default());
+        let point = DecisionPoint::new(
+            live,
+            rules,
+            Arc::clone(&clock),
+            Arc::clone(&new_ids),
+            authentication,
+            staleness,
+        );
+        let point = Arc::new(point.noting(Arc::clone(&uses)));
 
         let bounds = Arc::new(configuration.bounds());
         let server = Server::bind(&configuration.http.listen, Arc::clone(&bounds)).await?;
@@ -144,7 +156,22 @@ impl Serve {
         }
         let feed_reach = Some(feed.reach().clone());
         let reloader = Some(policies.reloader().clone());
-        let router = api::router(Shared { point, bounds, feed: feed_reach, policies: reloader });
+        let random = StdRng::try_from_rng(&mut rand::rngs::SysRng)
+            .map_err(|error| CommandError::Refused(format!("no randomness to make tokens from: {error}")))?;
+        let live_store = Arc::new(LiveStore::new(Arc::clone(&store), feed.reach().clone()));
+        let limits = configuration.token_limits();
+        let management = Management::new(live_store, clock, new_ids, random, limits);
+        let router = api::router(Shared {
+            point,
+            bounds,
+            feed: feed_reach,
+            policies: reloader,
+            management: Some(Arc::new(management)),
+        });
+        let interval = configuration.tokens.last_used_interval;
+        let writing = uses.write_behind(Arc::clone(&store), interval, until(stopped.clone()));
+        let writing = tokio::spawn(writing);
+
         servers.spawn(server.serve(router, until(stopped)));
         tracing::info!(%address, "listening; loading the decision data");
         let ready = tokio::select! {
@@ -165,6 +192,8 @@ impl Serve {
         drop(policies);
         stop.send_replace(true);
         while servers.join_next().await.is_some() {}
+        // What was noted until the end is written, unless the database takes too long for it.
+        let _ = tokio::time::timeout(LAST_WRITE_TIME, writing).await;
         feed.stop();
         store.close().await;
         tracing::info!("stopped");

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     auth,
-    store::{DEFAULT_LIVE_TOKENS, NewToken, StoreError, TokenFilter, TokenRow},
+    store::{NewToken, StoreError, TokenFilter, TokenRow},
     types::{Clock, IdSource, RandomIds, SystemClock, TenantId, Timestamp, TokenKind},
 };
 
@@ -189,7 +189,7 @@ impl Mint {
         };
         let revision = block_on(async {
             let store = self.store.open().await?;
-            let minting = store.mint_token(&token, DEFAULT_LIVE_TOKENS);
+            let minting = store.mint_token(&token, self.store.configuration()?.token_limits().live_tokens);
             let revision = minting.await.map_err(|error| self.explain(error))?;
             store.close().await;
             Ok(revision)

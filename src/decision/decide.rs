@@ -116,7 +116,8 @@ pub fn decide(
         Err(reason) => return draft.refuse(reason),
     };
     let now = now.unix_seconds();
-    let parts = InputParts { question, method: &method, path: &path, caller, user, upstream, now };
+    let parts =
+        InputParts { question, method: &method, path: &path, caller, user, upstream, management: None, now };
     let input = evaluator.input.build(&parts);
     let seen = question.explain.then(|| input.clone());
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, tenant.document(), input);

@@ -144,6 +144,9 @@ pub enum CredentialMode {
 macro_rules! names {
     ($type:ty: $($variant:ident = $name:literal),+) => {
         impl $type {
+            /// Every value, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// The name used on the wire, in the store and in Rego.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }

@@ -8,6 +8,7 @@ use super::{
     Document,
     caller::{Caller, UserInput},
     document::document,
+    manage::ManagementCall,
     path::RequestPath,
     question::Question,
     snapshot::TokenRecord,
@@ -20,6 +21,9 @@ use crate::types::Session;
 #[derive(Debug)]
 pub(super) struct InputBuilder {
     input: Template<8>,
+    managing: Template<9>,
+    management: Template<3>,
+    managed_token: Template<4>,
     request: Template<7>,
     token: Template<10>,
     session: Template<11>,
@@ -40,6 +44,19 @@ impl Default for InputBuilder {
             input: Template::new([
                 "context", "gateway", "mcp", "now", "request", "token", "upstream", "user",
             ]),
+            managing: Template::new([
+                "context",
+                "gateway",
+                "management",
+                "mcp",
+                "now",
+                "request",
+                "token",
+                "upstream",
+                "user",
+            ]),
+            management: Template::new(["body", "operation", "token"]),
+            managed_token: Template::new(["id", "kind", "project_id", "user_id"]),
             request: Template::new(["headers", "host", "method", "path", "query", "raw_path", "source_ip"]),
             token: Template::new([
                 "allow_trigger",
@@ -117,26 +134,45 @@ pub(super) struct InputParts<'a> {
     pub caller: Option<Caller<'a>>,
     pub user: Option<UserInput<'a>>,
     pub upstream: Option<UpstreamInput<'a>>,
+    /// The call of the management API that it is about, if it is about one.
+    pub management: Option<&'a ManagementCall<'a>>,
     pub now: i64,
 }
 
 impl InputBuilder {
     pub(super) fn build(&self, parts: &InputParts<'_>) -> Document {
         let question = parts.question;
-        self.input.fill([
-            question.context.clone(),
-            question.gateway.map_or(Value::Null, |gateway| self.gateway.fill([shared(&gateway.id)])),
-            self.mcp(question),
-            parts.now.into(),
-            self.request(parts),
-            match parts.caller {
-                None => Value::Null,
-                Some(Caller::Token(token)) => self.token(token),
-                Some(Caller::Session(session)) => self.session(session),
-            },
-            parts.upstream.map_or(Value::Null, |upstream| self.upstream(upstream)),
-            self.user(parts),
-        ])
+        let context = question.context.clone();
+        let gateway =
+            question.gateway.map_or(Value::Null, |gateway| self.gateway.fill([shared(&gateway.id)]));
+        let mcp = self.mcp(question);
+        let now = parts.now.into();
+        let request = self.request(parts);
+        let token = match parts.caller {
+            None => Value::Null,
+            Some(Caller::Token(token)) => self.token(token),
+            Some(Caller::Session(session)) => self.session(session),
+        };
+        let upstream = parts.upstream.map_or(Value::Null, |upstream| self.upstream(upstream));
+        let user = self.user(parts);
+        match parts.management {
+            None => self.input.fill([context, gateway, mcp, now, request, token, upstream, user]),
+            Some(call) => {
+                let management = self.management(call);
+                self.managing.fill([context, gateway, management, mcp, now, request, token, upstream, user])
+            }
+        }
+    }
+
+    fn management(&self, call: &ManagementCall<'_>) -> Value {
+        let optional = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+        let token = call.token.map_or(Value::Null, |token| {
+            let kind = token.kind.as_str().into();
+            let (id, project, user) =
+                (optional(token.id), optional(token.project_id), optional(token.user_id));
+            self.managed_token.fill([id, kind, project, user])
+        });
+        self.management.fill([call.body.clone(), call.operation.into(), token])
     }
 
     fn request(&self, parts: &InputParts<'_>) -> Value {

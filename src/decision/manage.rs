@@ -7,7 +7,7 @@ use super::{
     Document,
     basis::Basis,
     bundle::Entrypoint,
-    caller::{Caller, is_expired, resolve},
+    caller::{Caller, UserInput, is_expired, resolve},
     decide::{DecisionRules, Draft, Moment, upper_case},
     evaluator::Evaluator,
     input::InputParts,
@@ -15,25 +15,68 @@ use super::{
     path::RequestPath,
     question::Question,
     reason::OwnReason,
-    snapshot::TokenRecord,
+    snapshot::{TenantData, TokenRecord},
     verdict::Verdict,
 };
 use crate::types::TokenKind;
 
+/// A call of the management API.
+#[derive(Debug)]
+pub struct ManagementCall<'a> {
+    /// The call itself: its credential, method and path. An upstream or an MCP message in it is not looked at.
+    pub question: Question<'a>,
+    /// Its name, such as `tokens.mint`; rules see it as `input.management.operation`.
+    pub operation: &'static str,
+    /// The token that it is about, as it is or as it would be made: `input.management.token`.
+    pub token: Option<ManagedToken<'a>>,
+    /// What was sent: `input.management.body`. `null` where nothing is sent, or where it is not for rules.
+    pub body: Document,
+}
+
+/// What rules see of a token that is managed.
+#[derive(Clone, Copy, Debug)]
+pub struct ManagedToken<'a> {
+    /// Its id; `None` while it has none.
+    pub id: Option<&'a str>,
+    /// Its kind.
+    pub kind: TokenKind,
+    /// Its user.
+    pub user_id: Option<&'a str>,
+    /// The one project of a project token.
+    pub project_id: Option<&'a str>,
+}
+
+/// Who presented a live credential of a kind that may manage at all. For refusing before more is
+/// read of a call: who may make it is for [`manage`] to say, and it looks at the credential again.
+///
+/// # Errors
+/// Why not.
+pub fn recognise_operator(
+    basis: &Basis,
+    rules: &DecisionRules,
+    question: &Question<'_>,
+    moment: Moment,
+) -> Result<Subject, OwnReason> {
+    match operator(basis, rules, question, moment) {
+        Ok(operator) => Ok(operator.caller.into()),
+        Err((reason, _)) => Err(reason),
+    }
+}
+
 /// Decides about a call of the management API. Never fails: what goes wrong is a deny with its reason.
 ///
-/// The question is the call itself; an upstream or MCP message in it is not looked at. No path is public
-/// here, and nobody is anonymous.
+/// No path is public here, and nobody is anonymous.
 ///
 /// INVARIANT: only tokens of operators and sessions of users manage, whatever the bundle says.
 pub fn manage(
     evaluator: &mut Evaluator,
     basis: &Basis,
     rules: &DecisionRules,
-    question: &Question<'_>,
+    call: &ManagementCall<'_>,
     id: Uuid,
     moment: Moment,
 ) -> Decision {
+    let question = &call.question;
     let draft = Draft { basis, id, subject: None };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
@@ -42,26 +85,11 @@ pub fn manage(
             return Decision { message, ..draft.refuse(OwnReason::AmbiguousPath) };
         }
     };
-    if moment.data_is_stale {
-        return draft.refuse(OwnReason::DataStale);
-    }
-    if let Some(gateway) = gateway(basis, question, moment) {
-        return Draft { subject: Some(gateway.into()), ..draft }.refuse(OwnReason::ManagementTokenKind);
-    }
-    let caller = match resolve(basis.snapshot(), question, moment.now) {
-        Ok(Some(caller)) => caller,
-        Ok(None) => return draft.refuse(OwnReason::TokenMissing),
-        Err((reason, caller)) => return Draft { subject: caller.map(Subject::from), ..draft }.refuse(reason),
+    let Operator { caller, tenant, user } = match operator(basis, rules, question, moment) {
+        Ok(operator) => operator,
+        Err((reason, subject)) => return Draft { subject, ..draft }.refuse(reason),
     };
     let draft = Draft { subject: Some(Subject::from(caller)), ..draft };
-    if !may_manage(caller) {
-        return draft.refuse(OwnReason::ManagementTokenKind);
-    }
-    let tenant = basis.tenant(caller.tenant().unwrap_or(&rules.default_tenant));
-    let user = match caller.user(tenant) {
-        Ok(user) => user,
-        Err(reason) => return draft.refuse(reason),
-    };
     if !basis.bundle().has(Entrypoint::Management) {
         // Such a bundle leaves management to admin tokens. Nothing of it says that a disabled operator is none
         // any more, so it is said here.
@@ -80,6 +108,7 @@ pub fn manage(
         caller: Some(caller),
         user,
         upstream: None,
+        management: Some(call),
         now,
     };
     let input = evaluator.input.build(&parts);
@@ -89,6 +118,39 @@ pub fn manage(
         Ok(verdict) => draft.deny(verdict, false),
         Err(fault) => draft.fail(fault),
     }
+}
+
+/// Somebody who may manage, if the bundle says so.
+struct Operator<'a> {
+    caller: Caller<'a>,
+    tenant: &'a TenantData,
+    user: Option<UserInput<'a>>,
+}
+
+fn operator<'a>(
+    basis: &'a Basis,
+    rules: &DecisionRules,
+    question: &'a Question<'_>,
+    moment: Moment,
+) -> Result<Operator<'a>, (OwnReason, Option<Subject>)> {
+    if moment.data_is_stale {
+        return Err((OwnReason::DataStale, None));
+    }
+    if let Some(gateway) = gateway(basis, question, moment) {
+        return Err((OwnReason::ManagementTokenKind, Some(gateway.into())));
+    }
+    let caller = match resolve(basis.snapshot(), question, moment.now) {
+        Ok(Some(caller)) => caller,
+        Ok(None) => return Err((OwnReason::TokenMissing, None)),
+        Err((reason, caller)) => return Err((reason, caller.map(Subject::from))),
+    };
+    let refuse = |reason| (reason, Some(Subject::from(caller)));
+    if !may_manage(caller) {
+        return Err(refuse(OwnReason::ManagementTokenKind));
+    }
+    let tenant = basis.tenant(caller.tenant().unwrap_or(&rules.default_tenant));
+    let user = caller.user(tenant).map_err(refuse)?;
+    Ok(Operator { caller, tenant, user })
 }
 
 /// Which callers the bundle is asked about at all.

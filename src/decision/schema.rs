@@ -47,12 +47,28 @@ const TEXT_OR_NULL: Shape = Shape::Nullable(&Shape::Text);
 pub const INPUT: Shape = Shape::Object(&[
     ("context", Shape::Any),
     ("gateway", Shape::Nullable(&Shape::Object(&[("id", Shape::Text)]))),
+    ("management", MANAGEMENT),
     ("mcp", Shape::Nullable(&MCP)),
     ("now", Shape::Number),
     ("request", REQUEST),
     ("token", Shape::Nullable(&TOKEN)),
     ("upstream", Shape::Nullable(&UPSTREAM)),
     ("user", Shape::Nullable(&USER)),
+]);
+
+// Of management calls alone.
+const MANAGEMENT: Shape = Shape::Object(&[
+    ("body", Shape::Any),
+    ("operation", Shape::Text),
+    (
+        "token",
+        Shape::Nullable(&Shape::Object(&[
+            ("id", TEXT_OR_NULL),
+            ("kind", TOKEN_KINDS),
+            ("project_id", TEXT_OR_NULL),
+            ("user_id", TEXT_OR_NULL),
+        ])),
+    ),
 ]);
 
 const MCP: Shape = Shape::Object(&[("method", Shape::Text), ("params", Shape::Any), ("tool", TEXT_OR_NULL)]);

@@ -8,8 +8,8 @@ use super::Reach;
 use crate::{
     decision::facts::{Collaborator, Fact, Project, User},
     store::{
-        AsOf, ChangeFeed, CollaboratorFilter, NewToken, ProjectFilter, Revocation, Store, StoreError,
-        TokenChange, TokenFilter, TokenRow, TokenUse, UserFilter, Written,
+        AsOf, ChangeFeed, CollaboratorFilter, NewToken, ProjectChange, ProjectFilter, Revocation, Store,
+        StoreError, TokenChange, TokenFilter, TokenRow, TokenUse, UserChange, UserFilter, Written,
         import::{CheckedDocument, ImportError, ImportProgress, ImportReport},
     },
     types::{DataRevision, TenantId, Timestamp},
@@ -53,8 +53,13 @@ impl Store for LiveStore {
         Ok(report)
     }
 
-    async fn put_user(&self, user: &User) -> Result<Written, StoreError> {
-        let written = self.store.put_user(user).await?;
+    async fn put_user(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        change: &UserChange,
+    ) -> Result<Written, StoreError> {
+        let written = self.store.put_user(tenant, id, change).await?;
         self.reach.catch_up(written.revision).await;
         Ok(written)
     }
@@ -73,8 +78,13 @@ impl Store for LiveStore {
         Ok(revision)
     }
 
-    async fn put_project(&self, project: &Project) -> Result<Written, StoreError> {
-        let written = self.store.put_project(project).await?;
+    async fn put_project(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        change: &ProjectChange,
+    ) -> Result<Written, StoreError> {
+        let written = self.store.put_project(tenant, id, change).await?;
         self.reach.catch_up(written.revision).await;
         Ok(written)
     }
@@ -173,6 +183,10 @@ impl Store for LiveStore {
         let written = self.store.revoke_token(id, tenant, now).await?;
         self.reach.catch_up(written.revision).await;
         Ok(written)
+    }
+
+    async fn remove_unshown_token(&self, id: &str) -> Result<bool, StoreError> {
+        self.store.remove_unshown_token(id).await
     }
 
     async fn note_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {

@@ -51,12 +51,13 @@ mod users;
 pub use collaborators::CollaboratorFilter;
 pub use error::{DatabaseFault, StoreError};
 pub use feed::{ChangeFeed, Hint, LostBecause, Since};
-pub use projects::ProjectFilter;
+pub use projects::{ProjectChange, ProjectFilter};
 pub use revision::{AsOf, DataPosition, Written};
 pub use tokens::{
-    DEFAULT_LIVE_TOKENS, NewToken, Revocation, TokenChange, TokenFilter, TokenRow, TokenState, TokenUse,
+    InvalidField, NewToken, Revocation, TokenChange, TokenFilter, TokenLimits, TokenRow, TokenSpecification,
+    TokenState, TokenUse, token_expiry, token_name, token_projects, token_tools,
 };
-pub use users::UserFilter;
+pub use users::{UserChange, UserFilter};
 
 use self::import::{CheckedDocument, ImportError, ImportProgress, ImportReport};
 use crate::{
@@ -163,12 +164,13 @@ pub trait Store: Send + Sync {
         progress: &mut (dyn FnMut(ImportProgress) + Send),
     ) -> Result<ImportReport, ImportError>;
 
-    /// Makes this user, or brings it to what it is to be. Its own tokens and collaborations stay.
+    /// Makes the user `id`, or brings it to what it is to be. Its own tokens and collaborations stay.
     ///
     /// # Errors
     /// [`StoreError::UnknownReference`] when the tenant does not exist, [`StoreError::Rejected`] when the id is
     /// empty or has more than 256 characters.
-    async fn put_user(&self, user: &User) -> Result<Written, StoreError>;
+    async fn put_user(&self, tenant: &TenantId, id: &str, change: &UserChange)
+    -> Result<Written, StoreError>;
 
     /// The user `id` of this tenant.
     ///
@@ -189,7 +191,12 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// As [`put_user`](Self::put_user).
-    async fn put_project(&self, project: &Project) -> Result<Written, StoreError>;
+    async fn put_project(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        change: &ProjectChange,
+    ) -> Result<Written, StoreError>;
 
     /// The project `id` of this tenant.
     ///
@@ -307,6 +314,10 @@ pub trait Store: Send + Sync {
         tenant: Option<&TenantId>,
         now: Timestamp,
     ) -> Result<Revocation, StoreError>;
+
+    /// Removes a token that nobody was shown, because whoever asked for it was told that it was not made. Gives
+    /// whether it was there.
+    async fn remove_unshown_token(&self, id: &str) -> Result<bool, StoreError>;
 
     /// Notes when tokens were used: the last use of each only ever moves forward, and unknown ids are passed over.
     /// It moves no revision, and holds nobody up for longer than a few hundred rows take. A token that somebody

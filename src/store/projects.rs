@@ -30,14 +30,25 @@ pub struct ProjectFilter {
     pub limit: u32,
 }
 
+/// What a project is to be. `None` keeps what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProjectChange {
+    /// For people; empty for a new project.
+    pub name: Option<String>,
+    /// Whether anyone may read it; not a new project.
+    pub public: Option<bool>,
+}
+
 /// See [`Store::put_project`](super::Store::put_project).
 pub(super) async fn put(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
-    project: &Project,
+    tenant: &TenantId,
+    id: &str,
+    change: &ProjectChange,
 ) -> Result<Written, StoreError> {
-    let Project { tenant, id, name, public } = project;
     conflicts::refuse_missing(transaction, dialect, tenant, &[(Target::Tenant, tenant.as_str())]).await?;
+    let ProjectChange { name, public } = change;
     let row = json!({"tenant": tenant, "id": id, "name": name, "public": public});
     row::put(transaction, dialect, &PROJECTS, row).await
 }

@@ -12,13 +12,15 @@ use super::{
 };
 use crate::types::DataRevision;
 
-/// Makes the row, or brings it to what it is to be.
+/// Makes the row, or brings it to what it is to be. What is null in it keeps what it has, or is the column's default.
 pub(super) async fn put(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
-    table: &Table,
+    table: &Table<'_>,
     row: Value,
 ) -> Result<Written, StoreError> {
+    let columns = table.given(&row);
+    let table = Table { name: table.name, columns: &columns };
     let parameter = one(row);
     // First the insert: of two at once, the second waits for the first, and is told that it did not make the row.
     let created = transaction.execute(&table.insert_missing(dialect), Some(&parameter)).await? > 0;
@@ -31,7 +33,7 @@ pub(super) async fn put(
 pub(super) async fn remove(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
-    table: &Table,
+    table: &Table<'_>,
     key: Value,
     what: &'static str,
 ) -> Result<DataRevision, StoreError> {

@@ -69,36 +69,36 @@ const fn boolean(name: &'static str) -> Column {
 /// A table and those of its columns that a statement names; the others keep what they have, or
 /// their default.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Table {
+pub(super) struct Table<'a> {
     /// Its name, which is also its list's name in an import document.
     pub name: &'static str,
     /// The columns.
-    pub columns: &'static [Column],
+    pub columns: &'a [Column],
 }
 
 /// Tenants.
-pub(super) const TENANTS: Table = Table { name: "tenants", columns: &[key("id")] };
+pub(super) const TENANTS: Table<'static> = Table { name: "tenants", columns: &[key("id")] };
 
 /// Users.
-pub(super) const USERS: Table =
+pub(super) const USERS: Table<'static> =
     Table { name: "users", columns: &[key("tenant"), key("id"), text("role"), boolean("disabled")] };
 
 /// Users, leaving alone whether they are disabled.
-pub(super) const USERS_WITHOUT_DISABLED: Table =
+pub(super) const USERS_WITHOUT_DISABLED: Table<'static> =
     Table { name: "users", columns: &[key("tenant"), key("id"), text("role")] };
 
 /// Projects.
-pub(super) const PROJECTS: Table =
+pub(super) const PROJECTS: Table<'static> =
     Table { name: "projects", columns: &[key("tenant"), key("id"), text("name"), boolean("public")] };
 
 /// Collaborators.
-pub(super) const COLLABORATORS: Table = Table {
+pub(super) const COLLABORATORS: Table<'static> = Table {
     name: "collaborators",
     columns: &[key("tenant"), key("project_id"), key("user_id"), text("role")],
 };
 
 /// Tokens.
-pub(super) const TOKENS: Table = Table {
+pub(super) const TOKENS: Table<'static> = Table {
     name: "tokens",
     columns: &[
         key("id"),
@@ -125,7 +125,7 @@ pub(super) const TOKENS: Table = Table {
 };
 
 /// Upstreams.
-pub(super) const UPSTREAMS: Table = Table {
+pub(super) const UPSTREAMS: Table<'static> = Table {
     name: "upstreams",
     columns: &[
         key("tenant"),
@@ -139,10 +139,10 @@ pub(super) const UPSTREAMS: Table = Table {
 };
 
 /// Grants.
-pub(super) const GRANTS: Table =
+pub(super) const GRANTS: Table<'static> =
     Table { name: "grants", columns: &[key("tenant"), key("token_id"), key("upstream_id")] };
 
-impl Table {
+impl Table<'_> {
     /// Inserts the rows of `$1`.
     pub(super) fn insert(&self, dialect: Dialect) -> String {
         let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
@@ -229,6 +229,11 @@ impl Table {
             table = self.name,
             same = same.join(" and "),
         )
+    }
+
+    /// Its columns but those that the row leaves out: they keep what they have, or their default.
+    pub(super) fn given(&self, row: &serde_json::Value) -> Vec<Column> {
+        self.columns.iter().filter(|column| !row[column.name].is_null()).copied().collect()
     }
 
     fn key_names(&self) -> String {

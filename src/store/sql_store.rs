@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 
 use super::{
-    AsOf, ChangeFeed, CollaboratorFilter, NewToken, ProjectFilter, Revocation, Store, StoreError,
-    TokenChange, TokenFilter, TokenRow, TokenUse, UserFilter, Written, collaborators,
+    AsOf, ChangeFeed, CollaboratorFilter, NewToken, ProjectChange, ProjectFilter, Revocation, Store,
+    StoreError, TokenChange, TokenFilter, TokenRow, TokenUse, UserChange, UserFilter, Written, collaborators,
     database::{Database, Purpose, Transaction},
     feed::SqlFeed,
     import::{self, CheckedDocument, ImportError, ImportProgress, ImportReport},
     load, projects, revision,
-    tokens::{change, mint, read, revoke, trigger, uses},
+    tokens::{change, mint, read, revoke, trigger, unshown, uses},
     users,
 };
 use crate::{
@@ -110,8 +110,13 @@ impl<D: Database> Store for SqlStore<D> {
         Ok(report)
     }
 
-    async fn put_user(&self, user: &User) -> Result<Written, StoreError> {
-        in_one_revision!(self, users::put, user)
+    async fn put_user(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        change: &UserChange,
+    ) -> Result<Written, StoreError> {
+        in_one_revision!(self, users::put, tenant, id, change)
     }
 
     async fn user(&self, tenant: &TenantId, id: &str) -> Result<AsOf<User>, StoreError> {
@@ -126,8 +131,13 @@ impl<D: Database> Store for SqlStore<D> {
         in_one_revision!(self, users::remove, tenant, id)
     }
 
-    async fn put_project(&self, project: &Project) -> Result<Written, StoreError> {
-        in_one_revision!(self, projects::put, project)
+    async fn put_project(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        change: &ProjectChange,
+    ) -> Result<Written, StoreError> {
+        in_one_revision!(self, projects::put, tenant, id, change)
     }
 
     async fn project(&self, tenant: &TenantId, id: &str) -> Result<AsOf<Project>, StoreError> {
@@ -210,6 +220,10 @@ impl<D: Database> Store for SqlStore<D> {
         now: Timestamp,
     ) -> Result<Revocation, StoreError> {
         in_one_revision!(self, revoke::revoke, id, tenant, now)
+    }
+
+    async fn remove_unshown_token(&self, id: &str) -> Result<bool, StoreError> {
+        in_one_revision!(self, unshown::remove, id)
     }
 
     async fn note_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {

@@ -30,15 +30,25 @@ pub struct UserFilter {
     pub limit: u32,
 }
 
+/// What a user is to be. `None` keeps what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserChange {
+    /// Its role; `user` for a new user.
+    pub role: Option<UserRole>,
+    /// Whether it is disabled; a new user is not.
+    pub disabled: Option<bool>,
+}
+
 /// See [`Store::put_user`](super::Store::put_user).
 pub(super) async fn put(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
-    user: &User,
+    tenant: &TenantId,
+    id: &str,
+    change: &UserChange,
 ) -> Result<Written, StoreError> {
-    conflicts::refuse_missing(transaction, dialect, &user.tenant, &[(Target::Tenant, user.tenant.as_str())])
-        .await?;
-    let User { tenant, id, role, disabled } = user;
+    conflicts::refuse_missing(transaction, dialect, tenant, &[(Target::Tenant, tenant.as_str())]).await?;
+    let UserChange { role, disabled } = change;
     let row = json!({"tenant": tenant, "id": id, "role": role, "disabled": disabled});
     row::put(transaction, dialect, &USERS, row).await
 }

@@ -16,6 +16,9 @@ pub enum UserRole {
 }
 
 impl UserRole {
+    /// Every role, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::User, Self::Viewer, Self::Admin];
+
     /// The name used on the wire, in the store and in Rego.
     pub const fn as_str(self) -> &'static str {
         match self {

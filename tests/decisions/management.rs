@@ -2,8 +2,8 @@
 
 use regate::{
     decision::{
-        CompileOptions, Decision, DecisionRules, Evaluator, Moment, Question, SubjectKind, facts::Fact,
-        manage,
+        CompileOptions, Decision, DecisionRules, Document, Evaluator, ManagementCall, Moment, Question,
+        SubjectKind, facts::Fact, manage,
     },
     types::{PresentedCredential, Timestamp, TokenKind},
 };
@@ -18,7 +18,13 @@ use super::{
 fn ask(world: &World, question: &Question<'_>, data_is_stale: bool) -> Decision {
     let moment = Moment { now: Timestamp::from_unix_seconds(NOW), data_is_stale };
     let mut evaluator = Evaluator::new(0);
-    manage(&mut evaluator, &world.basis, &DecisionRules::default(), question, Uuid::nil(), moment)
+    let call = ManagementCall {
+        question: question.clone(),
+        operation: "tokens.list",
+        token: None,
+        body: Document::Null,
+    };
+    manage(&mut evaluator, &world.basis, &DecisionRules::default(), &call, Uuid::nil(), moment)
 }
 
 fn world(rules: &str) -> World {

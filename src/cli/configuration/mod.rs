@@ -16,13 +16,14 @@ use crate::{
     decision::{CompileOptions, DecisionRules, EntrypointPaths, EvaluationBudget, PathRules},
     feed::{FeedOptions, OwnDocument},
     policy::{BundleLimits, PolicySettings, PolicySource, WatchOptions},
+    store::TokenLimits,
     types::{SecretText, without_values},
 };
 
 pub(super) use sections::parse_duration;
 pub use sections::{
     Authentication, DataSection, DatabaseSection, DocumentSection, EncodedSlash, GatewaySection, HttpSection,
-    LogSection, MetricsSection, PolicySection, RequestSection,
+    LogSection, MetricsSection, PolicySection, RequestSection, TokenSection,
 };
 
 /// All sections.
@@ -43,6 +44,8 @@ pub struct Configuration {
     pub policy: PolicySection,
     /// How questions are read.
     pub requests: RequestSection,
+    /// `[tokens]`
+    pub tokens: TokenSection,
     /// The log.
     pub log: LogSection,
     /// The metrics.
@@ -161,6 +164,11 @@ impl Configuration {
     pub fn feed_options(&self) -> FeedOptions {
         let DataSection { max_staleness, poll_interval, answer_time } = self.data;
         FeedOptions { poll_interval, answer_time, max_staleness }
+    }
+
+    /// How many tokens, and for how long.
+    pub fn token_limits(&self) -> TokenLimits {
+        TokenLimits { live_tokens: self.tokens.max_live_per_user, days: self.tokens.max_days }
     }
 
     /// The bounds of the HTTP listener.

@@ -11,6 +11,7 @@ use crate::{
     decision::{EngineChoice, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
     policy::{BundleLimits, PolicySettings, WatchOptions},
+    store::TokenLimits,
     telemetry::LogFormat,
     types::{SecretText, TenantId},
 };
@@ -244,6 +245,26 @@ impl Default for PolicySection {
             max_instructions: budget.instructions,
             max_time: budget.time,
         }
+    }
+}
+
+/// `[tokens]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenSection {
+    /// Live tokens that one user may have.
+    pub max_live_per_user: u32,
+    /// Days that a token may live.
+    pub max_days: u16,
+    /// How often is written when tokens were last used.
+    #[serde(deserialize_with = "duration")]
+    pub last_used_interval: Duration,
+}
+
+impl Default for TokenSection {
+    fn default() -> Self {
+        let TokenLimits { live_tokens, days } = TokenLimits::default();
+        Self { max_live_per_user: live_tokens, max_days: days, last_used_interval: Duration::from_secs(10) }
     }
 }
 

@@ -164,7 +164,7 @@ impl Writing<'_> {
         self.tables.push(TableReport { table: table.name, inserted: 0, updated: 0, unchanged: 0 });
     }
 
-    async fn table<T: Serialize + Sync>(&mut self, table: &Table, rows: &[T]) -> Result<(), StoreError> {
+    async fn table<T: Serialize + Sync>(&mut self, table: &Table<'_>, rows: &[T]) -> Result<(), StoreError> {
         self.begin(table);
         self.rows(table, rows, rows.len()).await
     }
@@ -172,7 +172,7 @@ impl Writing<'_> {
     /// Writes rows of the table that was begun last, which has `total` of them in all.
     async fn rows<T: Serialize + Sync>(
         &mut self,
-        table: &Table,
+        table: &Table<'_>,
         rows: &[T],
         total: usize,
     ) -> Result<(), StoreError> {

@@ -9,14 +9,16 @@ mod live;
 pub(super) mod mint;
 pub(super) mod read;
 pub(super) mod revoke;
+mod specification;
 pub(super) mod trigger;
+pub(super) mod unshown;
 pub(super) mod uses;
 
 pub use change::TokenChange;
+pub use specification::{
+    InvalidField, TokenLimits, TokenSpecification, token_expiry, token_name, token_projects, token_tools,
+};
 pub use uses::TokenUse;
-
-/// The live tokens that a user may have, where nothing else is configured.
-pub const DEFAULT_LIVE_TOKENS: u32 = 20;
 
 /// A token to be stored. The raw token stays with the caller. The right to trigger is not here: it
 /// is granted by a call of its own, never at minting.
@@ -143,6 +145,9 @@ pub enum TokenState {
 }
 
 impl TokenState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Live, Self::Expired, Self::Revoked];
+
     /// The name shown in lists.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,92 @@
+//! What management messages have in common: how bodies are read, what rules see of them, times and lists.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+
+use super::super::{bounds::HttpBounds, call, problem::Problem, question::read};
+use crate::{
+    decision::{Document, document},
+    store::Written,
+    types::{DataRevision, Timestamp},
+};
+
+/// A body: the message, and the same as rules see it.
+pub(super) struct Sent<T> {
+    pub message: T,
+    pub document: Document,
+}
+
+/// Reads the JSON object of a call.
+///
+/// # Errors
+/// The bounds' problems, and [`Problem::Invalid`] with the place.
+pub(super) async fn sent<T: DeserializeOwned>(
+    request: Request,
+    bounds: &HttpBounds,
+) -> Result<Sent<T>, Problem> {
+    let body = call::body(request, bounds).await?;
+    let message = read(&body, bounds).map_err(in_words_of_calls)?;
+    let value: serde_json::Value = read(&body, bounds).map_err(in_words_of_calls)?;
+    Ok(Sent { message, document: document(value) })
+}
+
+/// A message that is no question is not called one.
+pub(super) fn in_words_of_calls(problem: Problem) -> Problem {
+    match problem {
+        Problem::Malformed(detail) => Problem::Invalid(detail),
+        other => other,
+    }
+}
+
+/// Tells `null` from a field that was left out: `#[serde(default, deserialize_with = "given")]`.
+///
+/// # Errors
+/// Those of reading a `T`.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// RFC 3339 in UTC.
+pub(super) fn time(moment: Timestamp) -> String {
+    moment.to_string()
+}
+
+/// A list of projects as it is answered: each with its expiry, or null.
+pub(super) fn projects(list: &BTreeMap<String, Option<i64>>) -> BTreeMap<String, Option<String>> {
+    let text = |expiry: &Option<i64>| expiry.map(|seconds| time(Timestamp::from_unix_seconds(seconds)));
+    list.iter().map(|(project, expiry)| (project.clone(), text(expiry))).collect()
+}
+
+/// An answer that no cache may keep: rights change.
+pub(super) fn answer(status: StatusCode, message: &impl Serialize) -> Response {
+    let mut response = call::json(message);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.into_response()
+}
+
+/// What a removal answers.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Removed {
+    /// The revision that has it.
+    #[schema(value_type = u64)]
+    revision: DataRevision,
+}
+
+/// The answer to a removal.
+pub(super) fn removed(revision: DataRevision) -> Response {
+    answer(StatusCode::OK, &Removed { revision })
+}
+
+/// 201 for what is new.
+pub(super) fn written_status(written: &Written) -> StatusCode {
+    if written.created { StatusCode::CREATED } else { StatusCode::OK }
+}

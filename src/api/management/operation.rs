@@ -1,0 +1,65 @@
+//! The names of the management calls, as rules see them.
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
+        /// A call of the management API: `input.management.operation`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(in crate::api) enum Operation { $($(#[$doc])* $variant),+ }
+
+        impl Operation {
+            /// The name.
+            pub(in crate::api) const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+operations! {
+    /// `POST /v1/tokens`
+    MintToken = "tokens.mint";
+    /// `GET /v1/tokens`
+    ListTokens = "tokens.list";
+    /// `GET /v1/tokens/{id}`
+    ReadToken = "tokens.read";
+    /// `PATCH /v1/tokens/{id}`
+    ChangeToken = "tokens.change";
+    /// `DELETE /v1/tokens/{id}`
+    RevokeToken = "tokens.revoke";
+    /// `PUT /v1/tokens/{id}/trigger`
+    GrantTrigger = "tokens.grant_trigger";
+    /// `DELETE /v1/tokens/{id}/trigger`
+    WithdrawTrigger = "tokens.withdraw_trigger";
+    /// `GET /v1/users`
+    ListUsers = "users.list";
+    /// `GET /v1/users/{id}`
+    ReadUser = "users.read";
+    /// `PUT /v1/users/{id}`
+    PutUser = "users.put";
+    /// `DELETE /v1/users/{id}`
+    RemoveUser = "users.remove";
+    /// `GET /v1/projects`
+    ListProjects = "projects.list";
+    /// `GET /v1/projects/{id}`
+    ReadProject = "projects.read";
+    /// `PUT /v1/projects/{id}`
+    PutProject = "projects.put";
+    /// `DELETE /v1/projects/{id}`
+    RemoveProject = "projects.remove";
+    /// `GET /v1/projects/{id}/collaborators`
+    ListCollaborators = "collaborators.list";
+    /// `GET /v1/projects/{id}/collaborators/{user_id}`
+    ReadCollaborator = "collaborators.read";
+    /// `PUT /v1/projects/{id}/collaborators/{user_id}`
+    PutCollaborator = "collaborators.put";
+    /// `DELETE /v1/projects/{id}/collaborators/{user_id}`
+    RemoveCollaborator = "collaborators.remove";
+    /// `POST /v1/import`
+    Import = "import";
+    /// `GET /v1/policies`
+    ReadPolicies = "policies.read";
+    /// `POST /v1/policies/reload`
+    ReloadPolicies = "policies.reload";
+    /// `POST /v1/explain`
+    Explain = "explain";
+}

@@ -1,0 +1,50 @@
+//! Pages: how long they are, where they go on.
+
+use axum::{extract::Query, http::Uri};
+use serde::de::DeserializeOwned;
+
+use super::super::problem::Problem;
+
+/// Rows of a page when nobody says.
+const USUAL: u32 = 100;
+/// Rows of a page at most.
+const MOST: u32 = 1_000;
+/// Characters of a problem that is told.
+const LONGEST_PROBLEM: usize = 200;
+
+/// Reads the parameters of a query; one that is not known is an error, and one that comes twice.
+///
+/// # Errors
+/// [`Problem::Invalid`].
+pub(super) fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    Query::try_from_uri(uri).map(|Query(parameters)| parameters).map_err(|rejection| {
+        let text: String = rejection.body_text().chars().take(LONGEST_PROBLEM).collect();
+        Problem::Invalid(text)
+    })
+}
+
+/// How many rows a page has at most.
+///
+/// # Errors
+/// [`Problem::Invalid`]: never a silent other number.
+pub(super) fn length(limit: Option<u32>) -> Result<u32, Problem> {
+    match limit.unwrap_or(USUAL) {
+        limit @ 1..=MOST => Ok(limit),
+        _ => Err(Problem::Invalid(format!("limit: it must be 1 to {MOST}"))),
+    }
+}
+
+/// A page of the rows that were read, one more than it holds, and where the next begins.
+pub(super) struct Page<T> {
+    pub rows: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// Cuts the row that only says that there are more.
+pub(super) fn cut<T>(mut rows: Vec<T>, length: u32, cursor: impl Fn(&T) -> &str) -> Page<T> {
+    let length = length as usize;
+    let more = rows.len() > length;
+    rows.truncate(length);
+    let next = rows.last().filter(|_| more).map(|row| cursor(row).to_owned());
+    Page { rows, next }
+}

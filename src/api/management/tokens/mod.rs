@@ -1,0 +1,235 @@
+//! `/v1/tokens`: made, shown once, listed, changed, given the right to trigger, revoked.
+
+mod message;
+mod unshown;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+
+use self::message::{
+    ChangeMessage, MintMessage, MintedMessage, TokenAnswer, TokenList, TokenListQuery, WrittenToken,
+};
+use super::{
+    super::{Shared, openapi::ManagementProblems, problem::Problem},
+    Caller, Operation, Operator,
+    message::{Sent, answer, sent},
+    page::{self, Page},
+    path::Named,
+};
+use crate::{
+    auth,
+    decision::{Document, ManagedToken},
+    store::{AsOf, StoreError, TokenFilter, TokenRow},
+    types::{DataRevision, TokenKind},
+};
+
+/// What rules see of a row.
+fn managed(row: &TokenRow) -> ManagedToken<'_> {
+    ManagedToken {
+        id: Some(&row.id),
+        kind: row.kind,
+        user_id: row.user_id.as_deref(),
+        project_id: row.project_id.as_deref(),
+    }
+}
+
+/// Make a token and show it, this once
+///
+/// Only its SHA-256 is stored. A session's token of kind `global` or `mcp` is its own user's unless `user_id` says
+/// otherwise. The right to trigger is never given here.
+#[utoipa::path(
+    post, path = "/v1/tokens", operation_id = "mint_token", tag = "tokens", request_body = MintMessage,
+    responses((status = 201, description = "The token, which is not shown again", body = MintedMessage), ManagementProblems),
+)]
+pub(in crate::api) async fn mint(
+    caller: Caller,
+    State(shared): State<Shared>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Sent { message, document } = sent::<MintMessage>(request, &shared.bounds).await?;
+    let specification = message.specification(caller.subject());
+    let about = ManagedToken {
+        id: None,
+        kind: specification.kind,
+        user_id: specification.user_id.as_deref(),
+        project_id: specification.project_id.as_deref(),
+    };
+    let operator = caller.may_with(Operation::MintToken, Some(about), document)?;
+    let management = operator.management()?;
+    let minted = management.with_random(|random| auth::mint(specification.kind, random));
+    let (id, now) = (management.new_id(), management.now());
+    let token = specification.into_new_token(id, minted.sha256, minted.prefix, management.limits, now)?;
+    let revision = match management.store.mint_token(&token, management.limits.live_tokens).await {
+        Ok(revision) => revision,
+        Err(StoreError::UnknownReference { what }) => {
+            return Err(Problem::Invalid(format!("{what}_id: there is no such {what}")));
+        }
+        Err(error) => {
+            if matches!(error, StoreError::Unavailable(_)) {
+                unshown::remove(management, token.id);
+            }
+            return Err(error.into());
+        }
+    };
+    let message = MintedMessage::new(&token, minted.token.expose(), revision);
+    let mut response = answer(StatusCode::CREATED, &message);
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/tokens/{}", token.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// List tokens, oldest first; never a secret, never a hash
+///
+/// A session sees its own user's, unless `user_id` or `project_id` asks for others'. What the caller could not read one
+/// by one is left out, so that a page may be shorter than `limit` while `next` says that there is more.
+#[utoipa::path(
+    get, path = "/v1/tokens", operation_id = "list_tokens", tag = "tokens", params(TokenListQuery),
+    responses((status = 200, description = "A page", body = TokenList), ManagementProblems),
+)]
+pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
+    let operator = caller.may(Operation::ListTokens)?;
+    let management = operator.management()?;
+    let query: TokenListQuery = page::parameters(caller.uri())?;
+    let length = page::length(query.limit)?;
+    let now = management.now();
+    let filter =
+        TokenFilter { limit: length + 1, ..query.filter(operator.subject(), operator.tenant(), now)? };
+    let AsOf { revision, value } = management.store.list_tokens(&filter).await.map_err(cursor)?;
+    let Page { mut rows, next } = page::cut(value, length, |row| &row.id);
+    rows.retain(|row| operator.sees(managed(row)));
+    let tokens = rows.iter().map(|row| TokenAnswer::new(row, now)).collect();
+    Ok(answer(StatusCode::OK, &TokenList { tokens, next, revision }))
+}
+
+/// Where a page cannot go on, the cursor is wrong.
+fn cursor(error: StoreError) -> Problem {
+    match error {
+        StoreError::NotFound { .. } => Problem::Invalid("after: there is no such token".to_owned()),
+        error => error.into(),
+    }
+}
+
+/// Show one token
+#[utoipa::path(
+    get, path = "/v1/tokens/{id}", operation_id = "read_token", tag = "tokens",
+    params(("id" = String, Path, description = "The token's id")),
+    responses((status = 200, description = "The token without its secret", body = WrittenToken), ManagementProblems),
+)]
+pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
+    let operator = caller.may(Operation::ReadToken)?;
+    let found = find(&operator, &id).await?;
+    operator.may_on(Operation::ReadToken, managed(&found.value), Document::Null)?;
+    show(&operator, &found.value, false, found.revision)
+}
+
+/// Change a live token's name, lists or expiry
+///
+/// What is left out stays; `null` takes a list or an expiry away.
+#[utoipa::path(
+    patch, path = "/v1/tokens/{id}", operation_id = "change_token", tag = "tokens", request_body = ChangeMessage,
+    params(("id" = String, Path, description = "The token's id")),
+    responses((status = 200, description = "The token as it is now", body = WrittenToken), ManagementProblems),
+)]
+pub(in crate::api) async fn change(
+    caller: Caller,
+    Named(id): Named<String>,
+    State(shared): State<Shared>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Sent { message, document } = sent::<ChangeMessage>(request, &shared.bounds).await?;
+    let operator = caller.may_with(Operation::ChangeToken, None, document.clone())?;
+    let found = find(&operator, &id).await?;
+    operator.may_on(Operation::ChangeToken, managed(&found.value), document)?;
+    let management = operator.management()?;
+    let now = management.now();
+    let change = message.change(found.value.kind, management.limits, now)?;
+    let written = management.store.change_token(&id, Some(operator.tenant()), &change, now).await?;
+    show_again(&operator, &id, written.changed, written.revision).await
+}
+
+/// Revoke a token; harmless when repeated
+#[utoipa::path(
+    delete, path = "/v1/tokens/{id}", operation_id = "revoke_token", tag = "tokens",
+    params(("id" = String, Path, description = "The token's id")),
+    responses((status = 200, description = "The token, revoked", body = WrittenToken), ManagementProblems),
+)]
+pub(in crate::api) async fn revoke(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
+    let operator = caller.may(Operation::RevokeToken)?;
+    let found = find(&operator, &id).await?;
+    operator.may_on(Operation::RevokeToken, managed(&found.value), Document::Null)?;
+    let management = operator.management()?;
+    let revoked = management.store.revoke_token(&id, Some(operator.tenant()), management.now()).await?;
+    show_again(&operator, &id, revoked.changed, revoked.revision).await
+}
+
+/// Grant an MCP token the right to trigger; harmless when repeated
+#[utoipa::path(
+    put, path = "/v1/tokens/{id}/trigger", operation_id = "grant_trigger", tag = "tokens",
+    params(("id" = String, Path, description = "The token's id")),
+    responses((status = 200, description = "The token as it is now", body = WrittenToken), ManagementProblems),
+)]
+pub(in crate::api) async fn grant_trigger(
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Response, Problem> {
+    set_trigger(caller, id, Operation::GrantTrigger, true).await
+}
+
+/// Withdraw the right to trigger; harmless when repeated
+#[utoipa::path(
+    delete, path = "/v1/tokens/{id}/trigger", operation_id = "withdraw_trigger", tag = "tokens",
+    params(("id" = String, Path, description = "The token's id")),
+    responses((status = 200, description = "The token as it is now", body = WrittenToken), ManagementProblems),
+)]
+pub(in crate::api) async fn withdraw_trigger(
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Result<Response, Problem> {
+    set_trigger(caller, id, Operation::WithdrawTrigger, false).await
+}
+
+async fn set_trigger(
+    caller: Caller,
+    id: String,
+    operation: Operation,
+    allowed: bool,
+) -> Result<Response, Problem> {
+    let operator = caller.may(operation)?;
+    let found = find(&operator, &id).await?;
+    operator.may_on(operation, managed(&found.value), Document::Null)?;
+    let management = operator.management()?;
+    if allowed && found.value.kind != TokenKind::Mcp {
+        return Err(Problem::Invalid("the right to trigger is for tokens of kind mcp".to_owned()));
+    }
+    let written =
+        management.store.set_trigger(&id, Some(operator.tenant()), allowed, management.now()).await?;
+    show_again(&operator, &id, written.changed, written.revision).await
+}
+
+async fn find(operator: &Operator, id: &str) -> Result<AsOf<TokenRow>, Problem> {
+    Ok(operator.management()?.store.token(id, Some(operator.tenant())).await?)
+}
+
+/// The token as it is after a write.
+async fn show_again(
+    operator: &Operator,
+    id: &str,
+    changed: bool,
+    revision: DataRevision,
+) -> Result<Response, Problem> {
+    show(operator, &find(operator, id).await?.value, changed, revision)
+}
+
+fn show(
+    operator: &Operator,
+    row: &TokenRow,
+    changed: bool,
+    revision: DataRevision,
+) -> Result<Response, Problem> {
+    let token = TokenAnswer::new(row, operator.management()?.now());
+    Ok(answer(StatusCode::OK, &WrittenToken { token, changed, revision }))
+}
