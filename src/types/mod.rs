@@ -17,6 +17,7 @@ mod json;
 mod revision;
 mod secret;
 mod tenant;
+mod text;
 mod token;
 
 pub use causes::causes;
@@ -27,4 +28,5 @@ pub use json::{JsonObject, json_objects, without_values};
 pub use revision::{DataRevision, PolicyRevision};
 pub use secret::SecretText;
 pub use tenant::{InvalidTenantId, TenantId};
+pub use text::{InvalidName, InvalidText, check_id, check_name, check_text};
 pub use token::{InvalidTokenHash, TokenHash, TokenKind, UnknownTokenKind};
