@@ -74,7 +74,19 @@ fn a_token_that_cannot_be_is_not_minted() {
         (&["--kind", "global", "--name", "x"], 64, "user"),
         (&["--kind", "global", "--name", "x", "--user", "nobody"], 1, "user"),
         (&["--kind", "project", "--name", "x"], 64, "project"),
-        (&["--kind", "mcp", "--name", ""], 64, "name"),
+        (&["--kind", "mcp", "--name", ""], 64, "--name: it must have 1 to 128 characters"),
+        (&["--kind", "mcp", "--name", "a\tb"], 64, "--name: it must not hold control characters"),
+        (&["--kind", "mcp", "--name", "a\u{202e}b"], 64, "direction of writing"),
+        (
+            &["--kind", "mcp", "--name", "x", "--user", "a\nb"],
+            64,
+            "--user: it must not hold control characters",
+        ),
+        (
+            &["--kind", "mcp", "--name", "x", "--only-project", ""],
+            64,
+            "--only-project: it must have 1 to 256",
+        ),
         (&["--kind", "mcp", "--name", "x", "--tenant", "_x"], 64, "tenant id"),
         (&["--kind", "mcp", "--name", "x", "--tenant", "nobody"], 1, "tenant"),
         (&["--kind", "mcp", "--name", "x", "--all-tenants"], 64, "gateway"),
@@ -88,6 +100,21 @@ fn a_token_that_cannot_be_is_not_minted() {
         assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
         assert_eq!(stdout(&output), "");
     }
+}
+
+#[test]
+fn a_user_with_as_many_live_tokens_as_may_be_gets_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = |n: u32| json!({"id": format!("t{n}"), "kind": "mcp", "name": "n", "user_id": "u", "sha256": format!("{n:064x}")});
+    let document = json!({"users": [{"id": "u"}], "tokens": (0..20).map(token).collect::<Vec<_>>()});
+    write(folder.path(), "data.json", &document.to_string());
+    assert!(run(folder.path(), &with_url(&["import", "data.json"]), "").status.success());
+    let mint = ["token", "mint", "--kind", "mcp", "--name", "n", "--user", "u"];
+    let refused = run(folder.path(), &with_url(&mint), "");
+    assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
+    assert!(stderr(&refused).contains("20 live tokens already; revoke one"), "{}", stderr(&refused));
+    assert!(run(folder.path(), &with_url(&["token", "revoke", "t7"]), "").status.success());
+    assert!(run(folder.path(), &with_url(&mint), "").status.success());
 }
 
 #[test]

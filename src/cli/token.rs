@@ -17,7 +17,7 @@ use super::{
 use crate::{
     auth,
     store::{NewToken, StoreError, TokenFilter, TokenRow},
-    types::{Clock, IdSource, RandomIds, SystemClock, TenantId, Timestamp, TokenKind},
+    types::{Clock, IdSource, RandomIds, SystemClock, TenantId, Timestamp, TokenKind, check_id, check_name},
 };
 
 /// Mint, list and revoke tokens
@@ -127,16 +127,21 @@ impl Mint {
                 is(&[TokenKind::Project]) && !self.scope_pull && !self.scope_push,
                 "a project token needs --scope-pull, --scope-push or both".to_owned(),
             ),
-            (!(1..=128).contains(&self.name.chars().count()), "--name: 1 to 128 characters".to_owned()),
             (
                 self.store.database_url.as_deref().is_some_and(|url| url.contains(":memory:")),
                 "sqlite::memory: keeps nothing: the token would be gone; name a file".to_owned(),
             ),
         ];
-        match wrong.into_iter().find(|(wrong, _)| *wrong) {
-            Some((_, problem)) => Err(CommandError::Usage(problem)),
-            None => Ok(()),
+        if let Some((_, problem)) = wrong.into_iter().find(|(wrong, _)| *wrong) {
+            return Err(CommandError::Usage(problem));
         }
+        check_name(&self.name).map_err(|error| CommandError::Usage(format!("--name: {error}")))?;
+        let ids = self.user.iter().map(|id| ("--user", id));
+        let ids = ids.chain(self.project.iter().map(|id| ("--project", id)));
+        for (flag, id) in ids.chain(self.only_projects.iter().map(|id| ("--only-project", id))) {
+            check_id(id).map_err(|error| CommandError::Usage(format!("{flag}: {error}")))?;
+        }
+        Ok(())
     }
 
     /// The store's refusal in the words of the flags.

@@ -26,6 +26,8 @@ pub(super) enum Update {
     ReplaceUnlessNull,
     /// The old value stays, unless it is NULL.
     Keep,
+    /// It never changes, and a row that has another is not touched at all.
+    Fixed,
     /// It is set when the row is made (NULL means now), and never again.
     MadeAt,
     /// The new value replaces the old, unless the row is revoked.
@@ -102,8 +104,9 @@ pub(super) const TOKENS: Table<'static> = Table {
     name: "tokens",
     columns: &[
         key("id"),
-        // A token never moves to another tenant: an import that says so is refused before it writes.
-        column("tenant", Kind::Text, Update::Keep),
+        // INVARIANT: nobody writes another tenant's token by naming its id, and none moves to another tenant. An
+        // import that says so is refused before it writes, and this holds also for what came in between.
+        column("tenant", Kind::Text, Update::Fixed),
         text("kind"),
         text("name"),
         // INVARIANT: a revoked token keeps its hash, so that the credential it stood for stays dead:
@@ -155,7 +158,8 @@ impl Table<'_> {
                 | Update::Replace
                 | Update::ReplaceUnlessNull
                 | Update::ReplaceUnlessRevoked
-                | Update::Keep => {
+                | Update::Keep
+                | Update::Fixed => {
                     format!("r.{name}")
                 }
             })
@@ -193,10 +197,16 @@ impl Table<'_> {
         let table = self.name;
         let mut assignments = Vec::new();
         let mut differences = Vec::new();
+        let mut untouchable = String::new();
         for Column { name, update, .. } in self.columns {
             // Written in terms of the row as it is when it is locked, not as it was read earlier.
             let value = match update {
                 Update::Key | Update::MadeAt => continue,
+                Update::Fixed => {
+                    untouchable
+                        .push_str(&format!("{table}.{name} is not distinct from excluded.{name} and "));
+                    continue;
+                }
                 Update::Replace => format!("excluded.{name}"),
                 Update::ReplaceUnlessNull => format!("coalesce(excluded.{name}, {table}.{name})"),
                 Update::Keep => format!("coalesce({table}.{name}, excluded.{name})"),
@@ -211,7 +221,7 @@ impl Table<'_> {
             return self.insert_missing(dialect);
         }
         format!(
-            "{} on conflict ({}) do update set {} where {}",
+            "{} on conflict ({}) do update set {} where {untouchable}({})",
             self.insert(dialect),
             self.key_names(),
             assignments.join(", "),

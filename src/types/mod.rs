@@ -19,7 +19,7 @@ mod role;
 mod secret;
 mod session;
 mod tenant;
-mod texts_tmp;
+mod text;
 mod token;
 
 pub use causes::causes;
@@ -32,5 +32,5 @@ pub use role::UserRole;
 pub use secret::SecretText;
 pub use session::{Session, SessionRefusal};
 pub use tenant::{InvalidTenantId, TenantId};
-pub use texts_tmp::{check_id, check_label, check_name};
+pub use text::{InvalidName, InvalidText, check_id, check_label, check_name, check_text};
 pub use token::{InvalidTokenHash, TokenHash, TokenKind, UnknownTokenKind};

@@ -4,6 +4,7 @@ mod contract;
 pub mod database;
 mod feed;
 mod import;
+mod import_within;
 mod live_tokens;
 mod refusals;
 mod rows;

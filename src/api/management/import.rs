@@ -69,7 +69,7 @@ pub(in crate::api) async fn import(
     let management = operator.management()?;
     let refused = |problems| Problem::ImportRefused(Box::new(problems));
     let document = import::parse(&body).map_err(refused)?;
-    let checked = import::check(&document).map_err(refused)?;
+    let checked = import::check_within(document, operator.tenant()).map_err(refused)?;
     let report = match management.store.import(&checked, &mut |_| {}).await {
         Ok(report) => report,
         Err(ImportError::Invalid(problems)) => return Err(refused(problems)),

@@ -18,8 +18,9 @@ const LONGEST_PROBLEM: usize = 200;
 /// [`Problem::Invalid`].
 pub(super) fn parameters<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     Query::try_from_uri(uri).map(|Query(parameters)| parameters).map_err(|rejection| {
-        let text: String = rejection.body_text().chars().take(LONGEST_PROBLEM).collect();
-        Problem::Invalid(text)
+        let text = rejection.body_text();
+        let text = text.split_once(": ").map_or(text.as_str(), |(_, text)| text);
+        Problem::Invalid(format!("the query: {}", text.chars().take(LONGEST_PROBLEM).collect::<String>()))
     })
 }
 

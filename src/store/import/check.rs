@@ -9,6 +9,7 @@ use super::{
     },
     problems::Problems,
     rules::{Looking, Place},
+    within,
 };
 use crate::{
     store::{conflicts::Target, tokens::mint::TokenRecord},
@@ -27,6 +28,8 @@ pub struct CheckedDocument {
     pub(super) upstreams: Vec<UpstreamRecord>,
     pub(super) grants: Vec<GrantRecord>,
     pub(super) references: Vec<Reference>,
+    /// Whoever imports sees one tenant, and is to learn nothing of others.
+    pub(super) within_one_tenant: bool,
 }
 
 impl CheckedDocument {
@@ -57,7 +60,22 @@ pub(super) struct Reference {
 /// # Errors
 /// All problems, the first [`Problems::SHOWN`] of them in full.
 pub fn check(document: &ImportDocument) -> Result<CheckedDocument, Problems> {
+    check_after(document, Problems::default())
+}
+
+/// The same for a document of one tenant's operator: rows that leave the tenant out are of `tenant`, and a row of
+/// another tenant, or of all, is a problem. What the store finds later says nothing of other tenants' rows.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_within(mut document: ImportDocument, tenant: &TenantId) -> Result<CheckedDocument, Problems> {
     let mut problems = Problems::default();
+    within::confine(&mut document, tenant, &mut problems);
+    Ok(CheckedDocument { within_one_tenant: true, ..check_after(&document, problems)? })
+}
+
+/// Checks a document of which these problems are known already.
+fn check_after(document: &ImportDocument, mut problems: Problems) -> Result<CheckedDocument, Problems> {
     let known = duplicates(document, &mut problems);
     let references = references(document, &known);
     let found = &mut problems;
@@ -70,6 +88,7 @@ pub fn check(document: &ImportDocument) -> Result<CheckedDocument, Problems> {
         upstreams: rows("upstreams", &document.upstreams, entries::upstream, found),
         grants: rows("grants", &document.grants, entries::grant, found),
         references,
+        within_one_tenant: false,
     };
     if problems.is_empty() { Ok(checked) } else { Err(problems) }
 }

@@ -115,7 +115,7 @@ pub(super) fn token(entry: &TokenEntry, at: &mut Looking<'_>) -> Option<TokenRec
     };
     let id = at.id("id", &entry.id);
     let kind = at.name("kind", entry.kind.parse().ok(), "global, project, mcp, admin, gateway");
-    let name = at.text("name", &entry.name, 128);
+    let name = at.token_name(&entry.name);
     let sha256 = at.hash("sha256", &entry.sha256);
     let prefix = entry.prefix.as_deref().map_or(Some(None), |text| at.text("prefix", text, 12).map(Some));
     let user_id = at.optional_id("user_id", entry.user_id.as_deref());

@@ -1,6 +1,7 @@
 //! One JSON document that is written whole or not at all.
 //!
-//! **For:** [`parse`] reads it, [`check`] finds every problem that the document alone shows,
+//! **For:** [`parse`] reads it, [`check`] finds every problem that the document alone shows
+//! ([`check_within`] the same for a document that must stay within one tenant),
 //! [`Store::import`](super::Store::import) finds those that only the store shows (references, taken
 //! ids and hashes), then writes it in one transaction. Problems name their place, such as
 //! `tokens[3].expires_at`, and never repeat a token's hash.
@@ -13,9 +14,10 @@ mod document;
 mod entries;
 mod problems;
 mod rules;
+mod within;
 pub(super) mod write;
 
-pub use check::{CheckedDocument, check};
+pub use check::{CheckedDocument, check, check_within};
 pub use document::{
     CollaboratorEntry, GrantEntry, HashText, ImportDocument, ProjectEntry, ProjectList, TenantChoice,
     TenantEntry, TokenEntry, UpstreamEntry, UserEntry,

@@ -6,7 +6,7 @@ use std::fmt;
 use super::{document::HashText, problems::Problems};
 use crate::{
     store::time,
-    types::{TenantId, TokenHash},
+    types::{InvalidText, TenantId, TokenHash, check_id, check_name, check_text},
 };
 
 /// A place in the document: a row of a list, and a field of it.
@@ -49,9 +49,9 @@ impl Looking<'_> {
         }
     }
 
-    /// An id: 1 to 256 characters, none of them a control character.
+    /// An id, see [`check_id`].
     pub(super) fn id(&mut self, field: &str, id: &str) -> Option<String> {
-        self.text(field, id, 256)
+        self.checked(field, id, check_id(id))
     }
 
     /// An id that may be left out.
@@ -59,17 +59,24 @@ impl Looking<'_> {
         id.map_or(Some(None), |id| self.id(field, id).map(Some))
     }
 
+    /// The name of a token, see [`check_name`].
+    pub(super) fn token_name(&mut self, name: &str) -> Option<String> {
+        self.checked("name", name, check_name(name))
+    }
+
     /// A text of 1 to `longest` characters, none of them a control character.
     pub(super) fn text(&mut self, field: &str, text: &str, longest: usize) -> Option<String> {
-        let length = text.chars().count();
-        if text.chars().any(char::is_control) {
-            self.refuse(field, "it must not hold control characters");
-        } else if length == 0 || length > longest {
-            self.refuse(field, &format!("it must have 1 to {longest} characters; it has {length}"));
-        } else {
-            return Some(text.to_owned());
+        self.checked(field, text, check_text(text, longest))
+    }
+
+    fn checked(&mut self, field: &str, text: &str, outcome: Result<(), InvalidText>) -> Option<String> {
+        match outcome {
+            Ok(()) => Some(text.to_owned()),
+            Err(error) => {
+                self.refuse(field, &error.to_string());
+                None
+            }
         }
-        None
     }
 
     /// One of several names.

@@ -93,6 +93,12 @@ pub(in crate::store) async fn all(
     writing.table(&schema::PROJECTS, &document.projects).await?;
     writing.table(&schema::COLLABORATORS, &document.collaborators).await?;
     writing.table(&schema::TOKENS, &document.tokens).await?;
+    // Another tenant may have made a token of this id since it was looked for. Its row was left as it is.
+    let mut problems = Problems::default();
+    taken_tokens(writing.transaction, dialect, document, &mut problems).await?;
+    if !problems.is_empty() {
+        return Err(ImportError::Invalid(problems));
+    }
     writing.table(&schema::UPSTREAMS, &document.upstreams).await?;
     writing.table(&schema::GRANTS, &document.grants).await?;
 
@@ -133,23 +139,40 @@ async fn problems_with_store(
             }
         }
     }
+    taken_tokens(transaction, dialect, document, &mut problems).await?;
+    Ok(problems)
+}
+
+/// Ids that another tenant's token has, hashes that another token has.
+async fn taken_tokens(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+    document: &CheckedDocument,
+    problems: &mut Problems,
+) -> Result<(), StoreError> {
+    // Within one tenant it is not said whose the other token is, nor that it has another id.
+    let (id_is_taken, hash_is_taken) = if document.within_one_tenant {
+        (
+            "this id is taken; choose another",
+            "this hash is taken; use the id that the token has, or another token",
+        )
+    } else {
+        (
+            "another tenant has a token with this id; choose another",
+            "the store has this token under another id; use that id",
+        )
+    };
     for (number, chunk) in document.tokens.chunks(CHUNK).enumerate() {
         let parameter = json_rows(chunk)?;
         let first = number * CHUNK;
         for place in conflicts::of_another_tenant(transaction, dialect, &parameter).await? {
-            problems.add(
-                || format!("tokens[{}].id", first + place),
-                || "another tenant has a token with this id; choose another".to_owned(),
-            );
+            problems.add(|| format!("tokens[{}].id", first + place), || id_is_taken.to_owned());
         }
         for place in conflicts::taken_hashes(transaction, dialect, &parameter).await? {
-            problems.add(
-                || format!("tokens[{}].sha256", first + place),
-                || "the store has this token under another id; use that id".to_owned(),
-            );
+            problems.add(|| format!("tokens[{}].sha256", first + place), || hash_is_taken.to_owned());
         }
     }
-    Ok(problems)
+    Ok(())
 }
 
 struct Writing<'a> {

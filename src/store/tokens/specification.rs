@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::NewToken;
 use crate::{
     store::{import::ProjectList, time},
-    types::{TenantId, Timestamp, TokenHash, TokenKind, check_id, check_name},
+    types::{TenantId, Timestamp, TokenHash, TokenKind, check_id, check_name, check_text},
 };
 
 /// How many live tokens a user may have, and how long a token may live.
@@ -226,9 +226,8 @@ pub fn token_tools(tools: &[String], kind: TokenKind) -> Result<(), InvalidField
         return Err(InvalidField::new("tools", format!("at most {LONGEST_LIST} tools are taken")));
     }
     for (place, tool) in tools.iter().enumerate() {
-        if tool.is_empty() || tool.chars().count() > LONGEST_TOOL || tool.chars().any(char::is_control) {
-            let problem =
-                format!("a tool's name has 1 to {LONGEST_TOOL} characters and no control characters");
+        if let Err(error) = check_text(tool, LONGEST_TOOL) {
+            let problem = error.to_string();
             return Err(InvalidField { field: format!("tools[{place}]").into(), problem });
         }
     }
