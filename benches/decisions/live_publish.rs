@@ -116,6 +116,7 @@ fn token(number: usize) -> Change {
         scope_push: false,
         allow_trigger: false,
         projects: None,
+        tools: None,
         expires_at: None,
         revoked: true,
     }))

@@ -42,6 +42,7 @@ fn token(kind: TokenKind, index: usize) -> Token {
         scope_push: false,
         allow_trigger: false,
         projects: None,
+        tools: None,
         expires_at: None,
         revoked: false,
     }

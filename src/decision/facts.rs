@@ -225,6 +225,9 @@ pub struct Token {
     /// `None` is not limited to a list. Else project id → expiry in unix seconds, or `None` for no
     /// expiry. An expiry that could not be read is given as 0: long past.
     pub projects: Option<BTreeMap<String, Option<i64>>>,
+    /// `None` is not limited to a list of tools. Else the tools that it may call; a list that could not be read
+    /// is given as empty.
+    pub tools: Option<Vec<String>>,
     /// Unix seconds; at that second it has expired.
     pub expires_at: Option<i64>,
     /// Revoked tokens stay in the data, so that an answer can say so.

@@ -37,9 +37,6 @@ pub(super) struct FactTable {
 }
 
 /// Written so that a referred-to row comes before the one that refers to it.
-///
-/// A token that is limited to a list of tools is handed over as revoked: decisions do not look at the
-/// list yet, and to pass over a limit would be to fail open.
 pub(super) const FACTS: [FactTable; 7] = [
     FactTable {
         name: "tenants",
@@ -68,8 +65,8 @@ pub(super) const FACTS: [FactTable; 7] = [
     FactTable {
         name: "tokens",
         columns: "t.tenant, t.id, t.kind, t.sha256, t.user_id, t.project_id, t.scope_pull, t.scope_push, \
-                  t.allow_trigger, cast(t.projects as text), t.expires_at, \
-                  (t.revoked_at is not null or t.tools is not null)",
+                  t.allow_trigger, cast(t.projects as text), t.expires_at, t.revoked_at is not null, \
+                  cast(t.tools as text)",
         key: &[key("sha256")],
         read: token,
     },
@@ -216,6 +213,7 @@ fn token(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
         projects: row.text(9)?.map(project_list),
         expires_at: row.time(10)?.map(Timestamp::unix_seconds),
         revoked: row.flag(11)?,
+        tools: row.text(12)?.map(tool_list),
         id,
     }))
 }
@@ -271,9 +269,28 @@ pub(super) fn project_list(json: &str) -> BTreeMap<String, Option<i64>> {
     }
 }
 
+/// A token's list of tools, whoever wrote it.
+///
+/// INVARIANT: what cannot be read is the narrower right: a list of another shape, or of anything but names, allows no
+/// tool.
+pub(super) fn tool_list(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::project_list;
+    use super::{project_list, tool_list};
+
+    #[test]
+    fn a_list_of_tools_is_read_in_the_narrower_direction() {
+        assert_eq!(tool_list(r#"["b","a"]"#), ["b", "a"]);
+        let deep = "[".repeat(100_000);
+        for none in
+            ["[]", "{}", r#"{"a":null}"#, "null", r#""a""#, "5", r#"["a",5]"#, r#"[["a"]]"#, "", "[", &deep]
+        {
+            assert_eq!(tool_list(none), [""; 0]);
+        }
+    }
 
     #[test]
     fn a_project_list_is_read_in_the_narrower_direction() {

@@ -138,7 +138,7 @@ pub trait Store: Send + Sync {
     /// collaborators, tokens, upstreams, grants; within a table there is none.
     ///
     /// What another program wrote and cannot be read is read as the narrower right: a project list
-    /// of a wrong shape is an empty list, an expiry that is no time has passed.
+    /// or a list of tools of a wrong shape is an empty list, an expiry that is no time has passed.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when a row breaks a rule that the constraints hold. `sink` has had

@@ -51,6 +51,7 @@ pub fn token(tenant_id: &str, id: &str, kind: TokenKind) -> Token {
         scope_push: false,
         allow_trigger: false,
         projects: None,
+        tools: None,
         expires_at: None,
         revoked: false,
     }

@@ -23,7 +23,7 @@ on_both_databases![
     an_import_with_a_problem_writes_nothing,
     an_import_never_revives_a_revoked_token,
     a_revoked_token_keeps_its_hash_so_that_nobody_else_can_take_it,
-    a_token_with_a_list_of_tools_is_as_good_as_revoked,
+    a_list_of_tools_is_loaded_and_an_unreadable_one_is_empty,
     a_disabled_user_stays_so_unless_the_document_says_otherwise,
     load_sees_one_moment,
     unreadable_data_is_read_in_the_narrower_direction,
@@ -130,6 +130,7 @@ async fn load_gives_what_import_wrote_in_order(database: TestDatabase) {
         scope_push: false,
         allow_trigger: false,
         projects: None,
+        tools: None,
         expires_at: None,
         revoked: false,
     };
@@ -297,14 +298,35 @@ async fn a_revoked_token_keeps_its_hash_so_that_nobody_else_can_take_it(database
     assert_eq!(database.import(&token("t3", 4, "null")).await.changed(), 1);
 }
 
-async fn a_token_with_a_list_of_tools_is_as_good_as_revoked(database: TestDatabase) {
-    let document = format!(
-        r#"{{"tokens": [{{"id": "t", "kind": "mcp", "name": "n", "sha256": "{}", "tools": ["search"]}}]}}"#,
-        hash(1)
-    );
-    database.import(&document).await;
-    let tokens = database.facts().await.0;
-    assert!(tokens.iter().any(|fact| matches!(fact, Fact::Token(token) if token.revoked)), "{tokens:?}");
+async fn a_list_of_tools_is_loaded_and_an_unreadable_one_is_empty(database: TestDatabase) {
+    let token = |id: &str, number, tools: &str| {
+        format!(
+            r#"{{"id": "{id}", "kind": "mcp", "name": "n", "sha256": "{}", "tools": {tools}}}"#,
+            hash(number)
+        )
+    };
+    let tokens = [
+        token("t1", 1, "null"),
+        token("t2", 2, r#"["search", "read"]"#),
+        token("t3", 3, "[]"),
+        token("t4", 4, "[]"),
+    ];
+    database.import(&format!(r#"{{"tokens": [{}]}}"#, tokens.join(","))).await;
+    database.execute(r#"update tokens set tools = '["search", 5]' where id = 't4'"#).await.unwrap();
+    let mut loaded: Vec<_> = database
+        .facts()
+        .await
+        .0
+        .into_iter()
+        .filter_map(|fact| match fact {
+            Fact::Token(token) => Some((token.id, token.tools, token.revoked)),
+            _ => None,
+        })
+        .collect();
+    loaded.sort();
+    let list = |tools: &[&str]| Some(tools.iter().map(|tool| (*tool).to_owned()).collect());
+    let expected = [("t1", None), ("t2", list(&["search", "read"])), ("t3", list(&[])), ("t4", list(&[]))];
+    assert_eq!(loaded, expected.map(|(id, tools)| (id.to_owned(), tools, false)));
 }
 
 async fn an_import_never_revives_a_revoked_token(database: TestDatabase) {

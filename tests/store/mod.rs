@@ -6,6 +6,7 @@ mod feed;
 mod import;
 mod import_within;
 mod live_tokens;
+mod mint_cut;
 mod refusals;
 mod rows;
 mod tokens;

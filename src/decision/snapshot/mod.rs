@@ -124,6 +124,9 @@ pub struct TokenRecord {
     pub revoked: bool,
     /// Unix seconds.
     pub expires_at: Option<i64>,
+    /// `None` is not limited to a list of tools. Else the tools that it may call, in the order of their bytes and
+    /// without doubles; tokens that list the same tool share its text.
+    pub tools: Option<Arc<[Arc<str>]>>,
     /// The project list as Rego sees it: null, or an object.
     pub(super) projects: Document,
 }

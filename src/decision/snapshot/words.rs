@@ -1,7 +1,7 @@
 //! Rows as Rego sees them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -72,7 +72,7 @@ impl From<&Upstream> for UpstreamRecord {
 }
 
 impl TokenRecord {
-    /// Packs a token; `text` gives the shared text of an id.
+    /// Packs a token; `text` gives the shared text of an id or a tool.
     pub(super) fn new(token: &Token, mut text: impl FnMut(&str) -> Arc<str>) -> Self {
         let projects = match &token.projects {
             None => Value::Null,
@@ -84,6 +84,10 @@ impl TokenRecord {
                 .collect::<BTreeMap<_, _>>()
                 .into(),
         };
+        let tools = token.tools.as_ref().map(|list| {
+            let list: BTreeSet<&str> = list.iter().map(String::as_str).collect();
+            list.into_iter().map(&mut text).collect()
+        });
         Self {
             id: token.id.as_str().into(),
             tenant: token.tenant.clone(),
@@ -95,6 +99,7 @@ impl TokenRecord {
             allow_trigger: token.allow_trigger,
             revoked: token.revoked,
             expires_at: token.expires_at,
+            tools,
             projects,
         }
     }

@@ -102,8 +102,7 @@ fn read(row: &dyn Row, tenants: &mut Tenants) -> Result<TokenRow, Unreadable> {
         scope_push: row.flag(8)?,
         allow_trigger: row.flag(9)?,
         projects: row.text(10)?.map(load::project_list),
-        // An array of something else than names names no tool.
-        tools: row.text(11)?.map(|json| serde_json::from_str(json).unwrap_or_default()),
+        tools: row.text(11)?.map(load::tool_list),
         created_at: row.time(12)?.unwrap_or(Timestamp::from_unix_seconds(0)),
         expires_at: row.time(13)?,
         revoked_at: row.time(14)?,
