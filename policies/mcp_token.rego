@@ -10,7 +10,10 @@
 package regate.mcp_token
 
 # Paths below /api/v1/mcp/, most likely.
-decision := below_api if input.request.path[2] == "mcp"
+decision := below_api if {
+	input.request.path[2] == "mcp"
+	not limited_to_tools
+}
 
 # The MCP endpoint itself speaks JSON-RPC: a POST there is a message, not a change.
 else := {"allow": true, "reasons": ["mcp_token.mcp"]} if {
@@ -27,7 +30,25 @@ else := {
 	not "mcp" in input.request.path
 }
 
+# A token that is limited to tools calls them at the MCP endpoint. (That it calls no others, regate itself sees to.)
+else := {
+	"allow": false,
+	"reasons": ["mcp_token.tools_only"],
+	"message": "this token is limited to tools, and calls them at the MCP endpoint",
+} if {
+	limited_to_tools
+	beside_the_endpoint
+}
+
 else := further
+
+# The token has a list of tools.
+limited_to_tools if is_array(input.token.tools)
+
+# Paths that are no MCP endpoint: those below /api/v1/mcp/, and those of projects.
+beside_the_endpoint if input.request.path[2] == "mcp"
+
+else if data.regate.request.mcp_project
 
 # The usual questions first: a collaborator reads a project, as a whole or an ordinary part of it.
 below_api := {"allow": true, "reasons": ["mcp_token.project_read"]} if {

@@ -55,6 +55,7 @@ token(kind, user_id) := {
 	"scope_push": false,
 	"allow_trigger": false,
 	"projects": null,
+	"tools": null,
 	"expires_at": null,
 }
 

@@ -192,3 +192,17 @@ test_triggers_elsewhere_are_outside if {
 		fixtures.denies(trigger("dev"), "POST", path, "mcp_token.outside_mcp")
 	}
 }
+
+test_a_token_limited_to_tools_calls_them_at_the_endpoint if {
+	caller := fixtures.token_with("mcp", "dev", {"tools": ["search"], "allow_trigger": true})
+	every path in ["/mcp", "/mcp/github"] {
+		fixtures.allows(caller, "POST", path, "mcp_token.mcp")
+	}
+	every path in ["/api/v1/mcp/projects/p1/builds", "/api/v1/mcp/builds", "/mcp/projects/p1/builds", "/mcp/Projects/p1"] {
+		fixtures.denies(caller, "GET", path, "mcp_token.tools_only")
+		fixtures.denies(caller, "POST", path, "mcp_token.tools_only")
+	}
+	none := fixtures.token_with("mcp", "dev", {"tools": []})
+	fixtures.denies(none, "GET", "/api/v1/mcp/projects/p1/builds", "mcp_token.tools_only")
+	fixtures.denies(caller, "GET", "/api/v1/projects/p1", "mcp_token.outside_mcp")
+}

@@ -17,6 +17,7 @@ mod harness;
 mod http;
 mod invariants;
 mod live;
+mod management;
 mod policies;
 mod policy_runner;
 mod reload;

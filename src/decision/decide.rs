@@ -18,6 +18,7 @@ use super::{
     question::Question,
     reason::{OwnReason, Reason},
     snapshot::TenantData,
+    tools,
     verdict::Verdict,
 };
 use crate::types::{TenantId, Timestamp};
@@ -127,7 +128,7 @@ pub fn decide(
     });
     let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
     let decision = match verdict {
-        Ok(verdict) if verdict.allow => match refusal_after_allow(upstream) {
+        Ok(verdict) if verdict.allow => match refusal_after_allow(&method, caller, question, upstream) {
             Some(reason) => draft.refuse(reason),
             None => draft.allow(verdict),
         },
@@ -163,8 +164,16 @@ fn find_upstream<'a>(
     Ok(Some(UpstreamInput { id, granted, credential }))
 }
 
-/// What regate itself refuses about the upstream, whatever the policy allowed.
-fn refusal_after_allow(upstream: Option<UpstreamInput<'_>>) -> Option<OwnReason> {
+/// What regate itself refuses about tools and the upstream, whatever the policy allowed.
+fn refusal_after_allow(
+    method: &str,
+    caller: Option<Caller<'_>>,
+    question: &Question<'_>,
+    upstream: Option<UpstreamInput<'_>>,
+) -> Option<OwnReason> {
+    if !tools::lets_through(caller, method, question) {
+        return Some(OwnReason::ToolNotListed);
+    }
     let upstream = upstream?;
     if !upstream.granted {
         return Some(OwnReason::UpstreamNotGranted);

@@ -25,8 +25,8 @@ pub(super) struct InputBuilder {
     management: Template<3>,
     managed_token: Template<4>,
     request: Template<7>,
-    token: Template<10>,
-    session: Template<11>,
+    token: Template<11>,
+    session: Template<12>,
     user: Template<3>,
     gateway: Template<1>,
     upstream: Template<3>,
@@ -68,6 +68,7 @@ impl Default for InputBuilder {
                 "scope_pull",
                 "scope_push",
                 "tenant",
+                "tools",
                 "user_id",
             ]),
             session: Template::new([
@@ -81,6 +82,7 @@ impl Default for InputBuilder {
                 "scope_pull",
                 "scope_push",
                 "tenant",
+                "tools",
                 "user_id",
             ]),
             user: Template::new(["disabled", "id", "role"]),
@@ -223,6 +225,10 @@ impl InputBuilder {
             Value::Bool(token.scope_pull),
             Value::Bool(token.scope_push),
             token.tenant.as_ref().map_or(Value::Null, |tenant| Value::String(tenant.shared())),
+            token
+                .tools
+                .as_ref()
+                .map_or(Value::Null, |tools| tools.iter().map(shared).collect::<Vec<_>>().into()),
             optional(&token.user_id),
         ])
     }
@@ -240,6 +246,7 @@ impl InputBuilder {
             Value::Bool(false),
             Value::Bool(false),
             Value::String(session.tenant.shared()),
+            Value::Null,
             shared(&session.user_id),
         ])
     }

@@ -40,6 +40,7 @@ pub mod schema;
 mod sharded;
 mod snapshot;
 mod syntax;
+mod tools;
 mod trace;
 mod verdict;
 

@@ -103,6 +103,8 @@ own_reasons! {
     SessionClaimMissing = "session.claim_missing", 401, "the credential is not valid";
     /// A JWT that nobody can check yet.
     SessionKeysUnavailable = "session.keys_unavailable", 503, "the issuer's keys are not known; try again later";
+    /// The token is limited to tools, and the request calls another, or nobody knows which.
+    ToolNotListed = "token.tool_not_listed", 403, "this token may not call this tool";
     /// The policy allowed and gave no reason of its own.
     PolicyAllowed = "policy.allowed", 200, "the policy allows this";
     /// The policy denied and gave no reason of its own.

@@ -96,6 +96,7 @@ const TOKEN: Shape = Shape::Object(&[
     ("scope_pull", Shape::Boolean),
     ("scope_push", Shape::Boolean),
     ("tenant", TEXT_OR_NULL),
+    ("tools", Shape::Nullable(&Shape::List(&Shape::Text))),
     ("user_id", TEXT_OR_NULL),
 ]);
 

@@ -10,6 +10,7 @@ mod live;
 mod management;
 mod sessions;
 mod tenants;
+mod tools;
 
 use std::{borrow::Cow, sync::Arc};
 

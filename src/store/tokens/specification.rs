@@ -219,7 +219,7 @@ pub fn token_projects(
 /// # Errors
 /// What is wrong with which entry.
 pub fn token_tools(tools: &[String], kind: TokenKind) -> Result<(), InvalidField> {
-    if !matches!(kind, TokenKind::Mcp | TokenKind::Global) {
+    if kind != TokenKind::Mcp {
         return Err(InvalidField::new("tools", without_effect(kind, "a list of tools")));
     }
     if tools.len() > LONGEST_LIST {
