@@ -37,7 +37,7 @@ fn authorise(shared: &Shared, parts: &Parts) -> Result<Subject, Problem> {
     }
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let question = Question {
-        credential: call::presented(&parts.headers),
+        credential: call::presented(&parts.headers, &shared.credentials),
         request: Request {
             method: Cow::Borrowed(parts.method.as_str()),
             target: Cow::Borrowed(target),
