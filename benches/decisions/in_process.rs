@@ -19,12 +19,13 @@ const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const MOMENT: Moment = Moment { now: NOW, data_is_stale: false };
 
 /// Nanoseconds a call: the median round, and how far the quartiles lie apart in percent of it.
-struct Measured {
-    median: f64,
+pub struct Measured {
+    pub median: f64,
     spread: f64,
 }
 
-fn measure(calls: usize, mut call: impl FnMut()) -> Measured {
+/// Calls it so many times in each round.
+pub fn measure(calls: usize, mut call: impl FnMut()) -> Measured {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let begun = Instant::now();

@@ -14,6 +14,7 @@ use super::{
     exit::{CommandError, Exit},
     import::{checked, read},
     policies,
+    printable::printable,
     store::{block_on, load},
     why,
 };
@@ -83,10 +84,10 @@ impl Decide {
         let message = QuestionMessage::read(&text, &bounds).map_err(refused)?;
         let sessions = configuration.sessions(Arc::new(SystemClock))?;
         if let Some(sessions) = &sessions {
-            block_on(async {
-                sessions.read_keys().await;
-                Ok(())
-            })?;
+            for (issuer, problem) in block_on(async { Ok(sessions.read_keys().await) })? {
+                let line = format!("the keys of the issuer {issuer} cannot be read: {problem}");
+                writeln!(io::stderr(), "{}", printable(&line))?;
+            }
         }
         let reader = configuration::credential_reader(sessions.as_ref());
         let mut question = message.into_question(None, &bounds, &reader).map_err(refused)?;

@@ -190,3 +190,26 @@ fn a_configuration_that_cannot_be_used_ends_the_start() {
         assert!(log.contains(expected), "{toml}: {log}");
     }
 }
+
+#[test]
+fn the_offline_decision_reads_the_keys_once_and_says_what_is_missing() {
+    let issuer = super::Issuer::start(super::Answer::Keys(vec![EC.jwk("ES256")]));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("regate.toml"), section(&issuer.url, "")).unwrap();
+    std::fs::write(folder.path().join("data.json"), document(&[]).to_string()).unwrap();
+    let jwt = EC.jwt("ES256", &claims("ada", json!({})));
+    let question =
+        json!({"token": jwt, "request": {"method": "GET", "path": "/api/v1/projects/p1"}}).to_string();
+    let decided = || {
+        let arguments = ["decide", "--config", "regate.toml", "--data", "data.json", "--format", "json"];
+        let output = crate::harness::program::run(folder.path(), &arguments, &question);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (answer["reason"].clone(), crate::harness::program::stderr(&output))
+    };
+    assert_eq!(decided(), (json!("session.project_read"), String::new()));
+    issuer.answers(super::Answer::Status(503));
+    let (reason, complaint) = decided();
+    assert_eq!(reason, "session.keys_unavailable");
+    let expected = "the keys of the issuer https://login.example cannot be read: the answer is 503";
+    assert!(complaint.contains(expected), "{complaint}");
+}

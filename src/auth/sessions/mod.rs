@@ -93,11 +93,15 @@ impl Sessions {
         KeyRefresh { _tasks: tasks }
     }
 
-    /// Reads all keys once, for a command that ends.
-    pub async fn read_keys(&self) {
+    /// Reads all keys once, for a command that ends. Gives the issuers whose keys cannot be read, and why.
+    pub async fn read_keys(&self) -> Vec<(&str, String)> {
+        let mut problems = Vec::new();
         for issuer in &self.issuers {
-            refresh::refresh(issuer, &*self.clock, &mut None).await;
+            let mut said = None;
+            refresh::refresh(issuer, &*self.clock, &mut said).await;
+            problems.extend(said.map(|problem| (issuer.settings.issuer.as_str(), problem)));
         }
+        problems
     }
 
     /// The names of the issuers, in the order of [`status`](Self::status).

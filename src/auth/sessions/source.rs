@@ -128,8 +128,8 @@ fn client(url: &Url) -> Result<Client, InvalidIssuer> {
                 attempt.follow()
             }
         }));
-    // What never leaves the machine needs no certificates, and a system may have none.
-    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+    // What never leaves the machine needs no certificates, of which a system may have none; and no proxy.
+    let builder = if url.scheme() == "http" { builder.tls_certs_only([]).no_proxy() } else { builder };
     builder.build().map_err(|error| InvalidIssuer::Client(causes(&error.without_url()).join(": ")))
 }
 
