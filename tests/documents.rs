@@ -75,6 +75,26 @@ fn the_configuration_reference_is_accepted_and_is_the_defaults() {
 }
 
 #[test]
+fn the_documented_issuer_is_accepted_and_says_the_defaults() {
+    let page = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let blocks = page.split("```toml\n").map(|rest| rest.split("```").next().unwrap());
+    let documented = blocks.filter(|block| block.starts_with("[[issuers]]")).last().unwrap();
+    let required = ["[[issuers]]", "issuer =", "keys_url =", "audience =", "algorithms =", "tenant ="];
+    let is_required = |line: &&str| required.iter().any(|start| line.starts_with(start));
+    let least: Vec<&str> = documented.lines().filter(is_required).collect();
+    assert_eq!(least.len(), required.len());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("regate.toml");
+    let [documented, least] = [documented.to_owned(), least.join("\n")].map(|toml| {
+        fs::write(&path, toml).unwrap();
+        let read = regate::cli::Configuration::read(Some(&path), std::iter::empty()).unwrap();
+        assert!(read.sessions(std::sync::Arc::new(regate::types::SystemClock)).unwrap().is_some());
+        format!("{read:?}")
+    });
+    assert_eq!(documented, least);
+}
+
+#[test]
 fn the_import_document_of_the_documentation_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let document = block("docs/operating.md", "json");

@@ -23,4 +23,5 @@ mod policy_runner;
 mod reload;
 mod replay;
 mod rooms;
+mod sessions;
 mod store;

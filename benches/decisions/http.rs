@@ -10,6 +10,7 @@ use std::{
 use axum::{Router, body::Bytes, http::header, routing::post};
 use regate::{
     api::{self, HttpBounds, Server, Shared},
+    auth::CredentialReader,
     policy::{Live, Source},
     types::{Clock, SystemClock},
 };
@@ -49,6 +50,7 @@ pub fn serve_decisions(rows: usize) {
     serve(api::router(Shared {
         point: Arc::new(point),
         bounds: Arc::new(HttpBounds::default()),
+        credentials: CredentialReader::default(),
         feed: None,
         policies: None,
         management: None,

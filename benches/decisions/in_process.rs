@@ -4,6 +4,7 @@ use std::{hint::black_box, time::Instant};
 
 use regate::{
     api::{HttpBounds, QuestionMessage},
+    auth::CredentialReader,
     decision::{
         Basis, DecisionRules, Document, Entrypoint, Evaluator, Interpreter, Moment, Question, decide,
     },
@@ -18,12 +19,13 @@ const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const MOMENT: Moment = Moment { now: NOW, data_is_stale: false };
 
 /// Nanoseconds a call: the median round, and how far the quartiles lie apart in percent of it.
-struct Measured {
-    median: f64,
+pub struct Measured {
+    pub median: f64,
     spread: f64,
 }
 
-fn measure(calls: usize, mut call: impl FnMut()) -> Measured {
+/// Calls it so many times in each round.
+pub fn measure(calls: usize, mut call: impl FnMut()) -> Measured {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let begun = Instant::now();
@@ -64,7 +66,7 @@ fn print_case(rows: usize, basis: &Basis, case: &world::Case) {
     let rules = DecisionRules::default();
     let read = || -> Question<'_> {
         let message = QuestionMessage::read(text.as_bytes(), &bounds).expect("a question");
-        message.into_question(None, &bounds).expect("within the bounds")
+        message.into_question(None, &bounds, &CredentialReader::default()).expect("within the bounds")
     };
     let mut evaluator = Evaluator::new(0);
     let mut ids = RandomIds::seeded(1);
@@ -116,7 +118,8 @@ pub fn profile() {
     let text = case.question.to_string();
     let bounds = HttpBounds::default();
     let message = QuestionMessage::read(text.as_bytes(), &bounds).expect("a question");
-    let question = message.into_question(None, &bounds).expect("within the bounds");
+    let question =
+        message.into_question(None, &bounds, &CredentialReader::default()).expect("within the bounds");
     let (mut evaluator, mut ids) = (Evaluator::new(0), RandomIds::seeded(1));
     let rules = DecisionRules::default();
     let begun = Instant::now();

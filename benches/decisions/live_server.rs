@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use regate::{
     api::{self, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, QuestionMessage, Shared},
+    auth::CredentialReader,
     decision::{Decision, DecisionRules, SnapshotBuilder},
     feed::{Feed, FeedOptions, LiveStore},
     policy::Live,
@@ -69,7 +70,9 @@ impl Asked {
     pub fn ask(&self, point: &DecisionPoint) -> Decision {
         let bounds = HttpBounds::default();
         let message = QuestionMessage::read(self.0.as_bytes(), &bounds).expect("a question");
-        point.decide(&message.into_question(None, &bounds).expect("within the bounds"))
+        point.decide(
+            &message.into_question(None, &bounds, &CredentialReader::default()).expect("within the bounds"),
+        )
     }
 }
 
@@ -83,6 +86,7 @@ pub fn serve(database: &str) {
         http::serve_until_told(api::router(Shared {
             point: serving.point,
             bounds,
+            credentials: CredentialReader::default(),
             feed,
             policies: None,
             management: None,

@@ -23,6 +23,7 @@ mod live_server;
 #[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../../tests/harness/postgres.rs"]
 mod postgres;
+mod sessions;
 mod world;
 
 use std::env;
@@ -51,6 +52,7 @@ fn main() {
         ["live"] => live::run(),
         ["publish"] => live_publish::run(),
         ["profile"] => in_process::profile(),
+        ["sessions"] => sessions::run(),
         [] => {
             in_process::run();
             println!();
@@ -60,7 +62,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | profile]"
             );
             std::process::exit(64);
         }

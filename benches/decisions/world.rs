@@ -101,7 +101,8 @@ fn question(kind: TokenKind, user: usize, method: &str, path: &str) -> Value {
     })
 }
 
-fn builds(user: usize) -> String {
+/// A path of the project that the user collaborates on.
+pub fn builds(user: usize) -> String {
     format!("/api/v1/projects/project-{}/builds?limit=5", user / PROJECT_SIZE)
 }
 

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 
 use super::{bounds::HttpBounds, problem::Problem};
-use crate::{auth, types::PresentedCredential};
+use crate::{auth::CredentialReader, types::PresentedCredential};
 
 /// How much more than the bound of a body is read and thrown away, so that a client that is still
 /// sending gets to see the answer.
@@ -26,10 +26,10 @@ pub(super) fn check_header(headers: &HeaderMap, bounds: &HttpBounds) -> Result<(
 }
 
 /// The credential of the call itself.
-pub(super) fn presented(headers: &HeaderMap) -> PresentedCredential {
+pub(super) fn presented(headers: &HeaderMap, reader: &CredentialReader) -> PresentedCredential {
     let values = headers.get_all(header::AUTHORIZATION);
     // A value that is not ASCII is no credential; it must not vanish either.
-    auth::present(None, values.iter().map(|value| value.to_str().unwrap_or_default()))
+    reader.read(None, values.iter().map(|value| value.to_str().unwrap_or_default()))
 }
 
 /// The whole body of a call, within its bounds.

@@ -18,6 +18,7 @@ use super::{
     question::{BatchMessage, QuestionMessage, read},
 };
 use crate::{
+    auth::CredentialReader,
     decision::{AskingGateway, Decision, Subject},
     types::{DataRevision, PresentedCredential},
 };
@@ -35,7 +36,7 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
     let gateway = shared.point.gateway(&credential)?;
-    let question = message.into_question(gateway.as_ref(), &shared.bounds)?;
+    let question = message.into_question(gateway.as_ref(), &shared.bounds, &shared.credentials)?;
     let decision =
         if question.explain { shared.point.explain(&question).await } else { shared.point.decide(&question) };
     Ok(call::json(&Answer::from(&decision)))
@@ -58,7 +59,7 @@ pub(super) async fn explain(
     // As a gateway of that tenant would ask: another's tokens are unknown to it.
     let Subject { token_id, user_id, tenant, .. } = operator.subject().clone();
     let asking = AskingGateway { id: token_id.or(user_id).unwrap_or_default(), tenant };
-    let mut question = message.into_question(Some(&asking), &shared.bounds)?;
+    let mut question = message.into_question(Some(&asking), &shared.bounds, &shared.credentials)?;
     question.explain = true;
     let decision = shared.point.explain(&question).await;
     Ok(call::json(&Answer::from(&decision)))
@@ -83,11 +84,13 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         .into_iter()
         .enumerate()
         .map(|(index, message)| {
-            message.into_question(gateway.as_ref(), &shared.bounds).map_err(|problem| match problem {
-                Problem::PartTooLong { part, limit } => {
-                    Problem::PartTooLong { part: format!("requests[{index}].{part}").into(), limit }
+            message.into_question(gateway.as_ref(), &shared.bounds, &shared.credentials).map_err(|problem| {
+                match problem {
+                    Problem::PartTooLong { part, limit } => {
+                        Problem::PartTooLong { part: format!("requests[{index}].{part}").into(), limit }
+                    }
+                    other => other,
                 }
-                other => other,
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -123,7 +126,8 @@ struct Received {
 async fn receive(shared: &Shared, request: Request) -> Result<Received, Problem> {
     call::check_header(request.headers(), &shared.bounds)?;
     // Before the body: who may not ask may not make us read.
-    let credential = call::presented(request.headers());
+    // A gateway has a token. A user's session is none, whosever it is.
+    let credential = call::presented(request.headers(), &CredentialReader::default());
     shared.point.gateway(&credential)?;
     Ok(Received { credential, body: call::body(request, &shared.bounds).await? })
 }

@@ -32,7 +32,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::management::{collaborators, import, projects, tokens, users};
-use crate::{feed::Reach, policy::Reloader, telemetry::Metrics};
+use crate::{auth::CredentialReader, feed::Reach, policy::Reloader, telemetry::Metrics};
 
 pub use answer::Answer;
 pub use bounds::HttpBounds;
@@ -50,6 +50,8 @@ pub struct Shared {
     pub point: Arc<DecisionPoint>,
     /// What a message may cost.
     pub bounds: Arc<HttpBounds>,
+    /// Who reads callers' credentials.
+    pub credentials: CredentialReader,
     /// Where the data comes from, if it is followed.
     pub feed: Option<Reach>,
     /// The policy that decides, if it can be reloaded.

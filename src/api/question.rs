@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{bounds::HttpBounds, nesting, problem::Problem};
 use crate::{
-    auth,
+    auth::CredentialReader,
     decision::{AskingGateway, Document, Headers, Mcp, Question, Request, document},
     types::{DataRevision, JsonObject, json_objects, without_values},
 };
@@ -224,7 +224,7 @@ impl<'a> QuestionMessage<'a> {
         self.min_revision
     }
 
-    /// Checks the parts against the bounds, hashes the credential, and gives the question that is left.
+    /// Checks the parts against the bounds, reads the credential, and gives the question that is left.
     ///
     /// # Errors
     /// [`Problem::PartTooLong`].
@@ -232,6 +232,7 @@ impl<'a> QuestionMessage<'a> {
         self,
         gateway: Option<&'q AskingGateway>,
         bounds: &HttpBounds,
+        credentials: &CredentialReader,
     ) -> Result<Question<'q>, Problem>
     where
         'a: 'q,
@@ -260,7 +261,7 @@ impl<'a> QuestionMessage<'a> {
             .iter()
             .filter(|(name, _)| Headers::is_credential(name))
             .map(|(_, value)| value.as_ref());
-        let credential = auth::present(self.token.as_ref().map(|token| token.0.as_ref()), authorization);
+        let credential = credentials.read(self.token.as_ref().map(|token| token.0.as_ref()), authorization);
         let mut kept = headers.0;
         kept.retain(|(name, _)| !Headers::is_credential(name));
         let text = |text: Option<Text<'a>>| text.map(|text| text.0);

@@ -1,37 +1,32 @@
 //! The one place where a presented credential is read.
 
-use super::token::{TokenFormat, hash, identify};
 use crate::types::PresentedCredential;
 
-/// Reads what a caller presented: a bare `token` that the gateway took out, the values of all
-/// `authorization` headers, or both.
+/// Finds the one credential in what a caller presented: a bare `token` that the gateway took out, the
+/// values of all `authorization` headers, or both.
 ///
 /// The scheme is `Bearer` in any case, as RFC 9110 section 11.1 has it. Whatever is there and is not
 /// one well-formed credential is [`Malformed`](PresentedCredential::Malformed) or
 /// [`Ambiguous`](PresentedCredential::Ambiguous): nothing that is there is ever ignored.
-pub fn present<'a>(
-    token: Option<&str>,
+///
+/// # Errors
+/// What it is when it is not one credential, [`Absent`](PresentedCredential::Absent) included.
+pub(super) fn present<'a>(
+    token: Option<&'a str>,
     authorization: impl IntoIterator<Item = &'a str>,
-) -> PresentedCredential {
+) -> Result<&'a str, PresentedCredential> {
     let mut headers = authorization.into_iter();
     let bare = match (token, headers.next()) {
-        (_, Some(_)) if headers.next().is_some() => return PresentedCredential::Ambiguous,
-        (None, None) => return PresentedCredential::Absent,
+        (_, Some(_)) if headers.next().is_some() => return Err(PresentedCredential::Ambiguous),
+        (None, None) => return Err(PresentedCredential::Absent),
         (Some(token), None) => Some(token),
         (None, Some(header)) => bearer(header),
         (Some(token), Some(header)) => match bearer(header) {
             Some(same) if same == token => Some(token),
-            _ => return PresentedCredential::Ambiguous,
+            _ => return Err(PresentedCredential::Ambiguous),
         },
     };
-    match bare.filter(|text| is_token68(text)) {
-        None => PresentedCredential::Malformed,
-        // A wrong checksum is a typing error or a scanner's guess: it costs no look-up.
-        Some(text) => match identify(text) {
-            TokenFormat::Broken => PresentedCredential::Malformed,
-            TokenFormat::Regate(_) | TokenFormat::Foreign => PresentedCredential::Token(hash(text)),
-        },
-    }
+    bare.filter(|text| is_token68(text)).ok_or(PresentedCredential::Malformed)
 }
 
 /// The token of a header value with the scheme `Bearer`.
@@ -50,8 +45,14 @@ fn is_token68(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::present;
-    use crate::{auth::hash, types::PresentedCredential as P};
+    use crate::{
+        auth::{CredentialReader, hash},
+        types::PresentedCredential as P,
+    };
+
+    fn present<'a>(token: Option<&'a str>, headers: impl IntoIterator<Item = &'a str>) -> P {
+        CredentialReader::default().read(token, headers)
+    }
 
     fn token(text: &str) -> P {
         P::Token(hash(text))

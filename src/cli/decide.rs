@@ -14,6 +14,7 @@ use super::{
     exit::{CommandError, Exit},
     import::{checked, read},
     policies,
+    printable::printable,
     store::{block_on, load},
     why,
 };
@@ -41,7 +42,7 @@ pub(super) struct Decide {
     /// Policy folder [default: the shipped policies, which are built in]
     #[arg(long, value_name = "FOLDER")]
     policies: Option<PathBuf>,
-    /// Configuration file, for [policy] and [requests]
+    /// Configuration file, for [policy], [requests] and [[issuers]], whose keys are fetched
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Also print why, rule by rule; in JSON also what the policy saw (`input`) and gave (`result`)
@@ -81,7 +82,15 @@ impl Decide {
         let bounds = HttpBounds { nesting: HttpBounds::DEEPEST_NESTING, ..configuration.bounds() };
         let refused = |problem: Problem| CommandError::Refused(format!("not a valid question: {problem}"));
         let message = QuestionMessage::read(&text, &bounds).map_err(refused)?;
-        let mut question = message.into_question(None, &bounds).map_err(refused)?;
+        let sessions = configuration.sessions(Arc::new(SystemClock))?;
+        if let Some(sessions) = &sessions {
+            for (issuer, problem) in block_on(async { Ok(sessions.read_keys().await) })? {
+                let line = format!("the keys of the issuer {issuer} cannot be read: {problem}");
+                writeln!(io::stderr(), "{}", printable(&line))?;
+            }
+        }
+        let reader = configuration::credential_reader(sessions.as_ref());
+        let mut question = message.into_question(None, &bounds, &reader).map_err(refused)?;
         question.explain |= self.explain;
         let decision = point.decide(&question);
         let mut output = io::stdout().lock();

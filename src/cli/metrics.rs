@@ -4,15 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     api::{DataState, DecisionPoint},
+    auth::sessions::{KeyStatus, Sessions},
     feed::Reach,
     policy::{PolicyState, Reloader},
     telemetry::Metrics,
 };
 
 /// What `serve` shows.
-pub(super) fn registry(point: &Arc<DecisionPoint>, feed: &Reach, policies: &Reloader) -> Metrics {
+pub(super) fn registry(
+    point: &Arc<DecisionPoint>,
+    feed: &Reach,
+    policies: &Reloader,
+    sessions: Option<&Arc<Sessions>>,
+) -> Metrics {
     let mut metrics = Metrics::default();
     policy(&mut metrics, policies);
+    if let Some(sessions) = sessions {
+        keys(&mut metrics, sessions);
+    }
     let of_point = |read: fn(&DecisionPoint) -> f64| {
         let point = Arc::clone(point);
         move || read(&point)
@@ -95,6 +104,28 @@ pub(super) fn registry(point: &Arc<DecisionPoint>, feed: &Reach, policies: &Relo
         );
     }
     metrics
+}
+
+fn keys(metrics: &mut Metrics, sessions: &Arc<Sessions>) {
+    for (place, issuer) in sessions.names().enumerate() {
+        let labels = [("issuer", issuer.to_owned())];
+        let reader = |read: fn(KeyStatus) -> f64| {
+            let sessions = Arc::clone(sessions);
+            move || sessions.status(place).map_or(0.0, read)
+        };
+        metrics.labelled_gauge(
+            "session_keys_age_seconds",
+            "How long ago an issuer's keys were last read; -1 before they were read once",
+            labels.clone(),
+            reader(|status| status.age.map_or(-1.0, seconds)),
+        );
+        metrics.labelled_counter(
+            "session_key_fetch_failures",
+            "How often an issuer's keys could not be read",
+            labels,
+            reader(|status| number(status.failures)),
+        );
+    }
 }
 
 fn policy(metrics: &mut Metrics, policies: &Reloader) {

@@ -109,6 +109,9 @@ impl Serve {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let first = FirstBundle::prepare(configuration.policy_settings(workers)?, Arc::clone(&clock))?;
         let documents = configuration.own_documents()?;
+        let sessions = configuration.sessions(Arc::clone(&clock))?;
+        // Sessions of an issuer are answered 503 until its keys are here: nothing else waits for them.
+        let key_refresh = sessions.as_ref().map(|sessions| sessions.keep_keys());
         // Before anything takes long: whoever is told to end while loading ends at once.
         let mut end = pin!(end_signal()?);
         let opening = async {
@@ -151,7 +154,7 @@ impl Serve {
         if let Some(listen) = &configuration.metrics.listen {
             let metrics = Server::bind(listen, Arc::clone(&bounds)).await?;
             tracing::info!(address = %metrics.address()?, "metrics at /metrics");
-            let registry = metrics::registry(&point, feed.reach(), policies.reloader());
+            let registry = metrics::registry(&point, feed.reach(), policies.reloader(), sessions.as_ref());
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
         let feed_reach = Some(feed.reach().clone());
@@ -161,9 +164,11 @@ impl Serve {
         let live_store = Arc::new(LiveStore::new(Arc::clone(&store), feed.reach().clone()));
         let limits = configuration.token_limits();
         let management = Management::new(live_store, clock, new_ids, random, limits);
+        let credentials = configuration::credential_reader(sessions.as_ref());
         let router = api::router(Shared {
             point,
             bounds,
+            credentials,
             feed: feed_reach,
             policies: reloader,
             management: Some(Arc::new(management)),
@@ -190,6 +195,7 @@ impl Serve {
         }
         // Who waits for a reload is told that none will come.
         drop(policies);
+        drop(key_refresh);
         stop.send_replace(true);
         while servers.join_next().await.is_some() {}
         // What was noted until the end is written, unless the database takes too long for it.

@@ -74,6 +74,17 @@ impl Metrics {
         self.add(name, help, MetricType::Gauge, Some(labels), Box::new(read));
     }
 
+    /// One of several counters of the same name.
+    pub fn labelled_counter(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        labels: Labels,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        self.add(name, help, MetricType::Counter, Some(labels), Box::new(read));
+    }
+
     fn add(
         &mut self,
         name: &'static str,

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{World, compile, question, token, user};
 
-const EVERYTHING: &str = "package regate\n\ndecision := {\"allow\": true, \"reasons\": [\"acme.everything\"]}";
+const EVERYTHING: &str =
+    "package regate\n\ndecision := {\"allow\": true, \"reasons\": [\"acme.everything\"]}";
 
 fn world(kind: TokenKind, tools: Option<&[&str]>) -> World {
     let mut limited = token("default", "t1", kind);
@@ -36,7 +37,9 @@ fn a_tool_on_the_list_is_called_and_no_other_whatever_the_bundle_allows() {
         assert_eq!(calls(json!(listed)), (true, "acme.everything".into()), "{listed}");
     }
     let refused = (false, "token.tool_not_listed".to_owned());
-    for other in [json!("delete"), json!("Search"), json!("search "), json!(""), Value::Null, json!(["search"])] {
+    for other in
+        [json!("delete"), json!("Search"), json!("search "), json!(""), Value::Null, json!(["search"])]
+    {
         assert_eq!(calls(other.clone()), refused, "{other}");
     }
     for params in [Value::Null, json!({}), json!(["search"]), json!("search"), json!({"Name": "search"})] {

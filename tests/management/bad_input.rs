@@ -85,7 +85,9 @@ fn messages_that_are_none(scene: Scene) {
         b"{\"kind\":\"mcp\",\"name\":\"x\",\"projects\":{\"p1\":null,\"p1\":null}}",
         b"{\"kind\":\"mcp\",\"name\":\"\\ud800\"}",
     ] {
-        for (method, path) in [("POST", "/v1/tokens"), ("PATCH", "/v1/tokens/foreign"), ("PUT", "/v1/users/x")] {
+        for (method, path) in
+            [("POST", "/v1/tokens"), ("PATCH", "/v1/tokens/foreign"), ("PUT", "/v1/users/x")]
+        {
             let answer = send(address, method, path, &headers, body);
             assert_eq!((answer.status, code(&answer.json())), (400, "request.invalid"), "{method} {body:?}");
         }
@@ -122,7 +124,11 @@ fn every_call_needs_its_operator(scene: Scene) {
                 &scene.serving.address,
                 format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").as_bytes(),
             );
-            assert_eq!((none.status, code(&none.json())), (401, "management.unauthenticated"), "{method} {path}");
+            assert_eq!(
+                (none.status, code(&none.json())),
+                (401, "management.unauthenticated"),
+                "{method} {path}"
+            );
             for dead in ["nobody", "rgt_admin_x", "a.b.c", ""] {
                 scene.expect(401, dead, &method, &path, None);
             }

@@ -15,7 +15,10 @@ on_both_databases![
 fn a_put_is_harmless_when_repeated_and_keeps_what_it_leaves_out(scene: Scene) {
     let put = |status, path: &str, body: Value| scene.expect(status, &scene.admin, "PUT", path, Some(&body));
     let made = put(201, "/v1/users/ada", json!({}));
-    assert_eq!((&made["role"], &made["disabled"], &made["changed"]), (&json!("user"), &json!(false), &json!(true)));
+    assert_eq!(
+        (&made["role"], &made["disabled"], &made["changed"]),
+        (&json!("user"), &json!(false), &json!(true))
+    );
     let same = put(200, "/v1/users/ada", json!({"role": "user"}));
     assert_eq!((&same["changed"], &same["revision"]), (&json!(false), &made["revision"]));
     put(200, "/v1/users/ada", json!({"disabled": true}));
@@ -86,7 +89,8 @@ fn lists_have_pages_and_filters(scene: Scene) {
     assert_eq!(users("limit=2"), all);
     assert_eq!(users("role=admin"), ["gone", "root"]);
     assert_eq!(users("role=admin&disabled=false"), ["root"]);
-    let projects = |who: &str, query: &str| ids(&scene, who, &format!("/v1/projects?{query}"), "projects", "id");
+    let projects =
+        |who: &str, query: &str| ids(&scene, who, &format!("/v1/projects?{query}"), "projects", "id");
     assert_eq!(projects(&scene.admin, "limit=1"), ["open", "p1", "p2"]);
     assert_eq!(projects(&scene.admin, "public=true"), ["open"]);
     assert_eq!(projects(&scene.admin, "user_id=u3"), ["p1"]);
@@ -106,7 +110,12 @@ fn lists_have_pages_and_filters(scene: Scene) {
     scene.expect(200, &scene.admin, "POST", "/v1/import", Some(&document));
     assert_eq!(projects(&scene.admin, ""), ["..", "a/b", "open", "p1", "p2"]);
     assert!(!projects(&me, "public=false").contains(&"a/b".to_owned()));
-    for path in ["/v1/users?role=owner", "/v1/users?disabled=1", "/v1/projects?member=x", "/v1/projects/p1/collaborators?limit=0"] {
+    for path in [
+        "/v1/users?role=owner",
+        "/v1/users?disabled=1",
+        "/v1/projects?member=x",
+        "/v1/projects/p1/collaborators?limit=0",
+    ] {
         scene.expect(400, &scene.admin, "GET", path, None);
     }
 }
@@ -141,7 +150,13 @@ fn people_manage_what_the_bundle_says_and_nothing_else(scene: Scene) {
         ("u3", "POST", "/v1/import".to_owned(), Some(json!({})), 403),
         ("u3", "GET", "/v1/policies".to_owned(), None, 403),
         ("u3", "POST", "/v1/policies/reload".to_owned(), None, 403),
-        ("u3", "POST", "/v1/explain".to_owned(), Some(json!({"request": {"method": "GET", "path": "/"}})), 403),
+        (
+            "u3",
+            "POST",
+            "/v1/explain".to_owned(),
+            Some(json!({"request": {"method": "GET", "path": "/"}})),
+            403,
+        ),
         ("root", "GET", "/v1/policies".to_owned(), None, 200),
         ("root", "GET", "/v1/users/u1".to_owned(), None, 200),
         ("root", "PUT", "/v1/projects/mine".to_owned(), Some(json!({})), 201),
@@ -164,5 +179,8 @@ fn a_person_put_out_has_no_rights_at_once(scene: Scene) {
     scene.expect(200, &scene.admin, "DELETE", "/v1/users/u3", None);
     assert_eq!(scene.expect(403, &me, "GET", "/v1/tokens", None)["reason"], "management.unknown_user");
     // A claim makes nobody an administrator: the session of these tests claims the role.
-    assert_eq!(scene.expect(403, &scene.session("u1"), "GET", "/v1/users", None)["reason"], "management.needs_administration");
+    assert_eq!(
+        scene.expect(403, &scene.session("u1"), "GET", "/v1/users", None)["reason"],
+        "management.needs_administration"
+    );
 }

@@ -92,8 +92,18 @@ impl Scene {
         let imported = run(folder.path(), &["import", "rows.json", "--database-url", url], "");
         assert!(imported.status.success(), "{}", stderr(&imported));
         let mint = |tenant| {
-            let arguments =
-                ["token", "mint", "--kind", "admin", "--name", "first", "--tenant", tenant, "--database-url", url];
+            let arguments = [
+                "token",
+                "mint",
+                "--kind",
+                "admin",
+                "--name",
+                "first",
+                "--tenant",
+                tenant,
+                "--database-url",
+                url,
+            ];
             let minted = run(folder.path(), &arguments, "");
             assert!(minted.status.success(), "{}", stderr(&minted));
             stdout(&minted).trim_end().to_owned()
@@ -117,7 +127,14 @@ impl Scene {
     }
 
     /// The same, which must be answered with this status; gives what was answered.
-    pub fn expect(&self, status: u16, credential: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
+    pub fn expect(
+        &self,
+        status: u16,
+        credential: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Value {
         let answer = self.call(credential, method, path, body);
         let told = answer.json();
         assert_eq!(answer.status, status, "{method} {path}: {}", without_secrets(&told));

@@ -62,7 +62,13 @@ fn rows_of_another_tenant_are_not_written(scene: Scene) {
     assert_eq!(scene.expect(200, &scene.admin, "GET", "/v1/users/u1", None)["disabled"], false);
     scene.expect(200, &scene.acme_admin, "DELETE", "/v1/projects/p1", None);
     scene.expect(200, &scene.admin, "GET", "/v1/projects/p1", None);
-    scene.expect(404, &scene.acme_admin, "PUT", "/v1/projects/p9/collaborators/u3", Some(&json!({"role": "owner"})));
+    scene.expect(
+        404,
+        &scene.acme_admin,
+        "PUT",
+        "/v1/projects/p9/collaborators/u3",
+        Some(&json!({"role": "owner"})),
+    );
     let listed = scene.expect(200, &scene.acme_admin, "GET", "/v1/users", None);
     let ids: Vec<&str> =
         listed["users"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();

@@ -32,7 +32,10 @@ fn each_kind_is_minted_with_what_it_needs_and_nothing_else(scene: Scene) {
     ] {
         let (id, key) = scene.mint(&good);
         let shown = scene.expect(200, &scene.admin, "GET", &format!("/v1/tokens/{id}"), None);
-        assert_eq!((&shown["kind"], &shown["tenant"], &shown["state"]), (&good["kind"], &json!("default"), &json!("live")));
+        assert_eq!(
+            (&shown["kind"], &shown["tenant"], &shown["state"]),
+            (&good["kind"], &json!("default"), &json!("live"))
+        );
         assert!(key.starts_with(&format!("rgt_{}_", good["kind"].as_str().unwrap())));
         for (field, value) in good.as_object().unwrap() {
             match field.as_str() {
@@ -103,7 +106,9 @@ fn ids(scene: &Scene, credential: &str, query: &str) -> Vec<String> {
     let mut after = String::new();
     loop {
         let page = scene.expect(200, credential, "GET", &format!("/v1/tokens?{query}{after}"), None);
-        ids.extend(page["tokens"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()));
+        ids.extend(
+            page["tokens"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()),
+        );
         match page["next"].as_str() {
             Some(next) => after = format!("&after={next}"),
             None => return ids,
@@ -120,7 +125,8 @@ fn tokens_are_listed_in_pages_and_by_filters(scene: Scene) {
             }
         }
     }
-    let (project, _) = scene.mint(&json!({"kind": "project", "name": "x", "project_id": "p1", "scope_pull": true}));
+    let (project, _) =
+        scene.mint(&json!({"kind": "project", "name": "x", "project_id": "p1", "scope_pull": true}));
     let all = ids(&scene, &scene.admin, "limit=1000");
     assert_eq!(all.len(), made.len() + 3);
     for limit in [1, 4, 7, 33] {
@@ -132,7 +138,11 @@ fn tokens_are_listed_in_pages_and_by_filters(scene: Scene) {
     assert_eq!(ids(&scene, &scene.admin, "state=revoked"), made[..1]);
     assert!(ids(&scene, &scene.admin, "state=expired").is_empty());
     assert_eq!(ids(&scene, &scene.admin, "state=live&user_id=u1&kind=mcp"), made[1..5]);
-    assert_eq!(ids(&scene, &scene.admin, "unused_days=1&limit=1000").len() + 1, all.len(), "the operator's was used");
+    assert_eq!(
+        ids(&scene, &scene.admin, "unused_days=1&limit=1000").len() + 1,
+        all.len(),
+        "the operator's was used"
+    );
     // A session sees what it could read one by one.
     let own: BTreeSet<String> = ids(&scene, &scene.session("u3"), "limit=2").into_iter().collect();
     let mut expected: BTreeSet<String> = made[20..30].iter().cloned().collect();
@@ -143,8 +153,21 @@ fn tokens_are_listed_in_pages_and_by_filters(scene: Scene) {
     assert_eq!(ids(&scene, &scene.session("u2"), "project_id=p1").len(), 1);
     assert!(ids(&scene, &scene.session("new"), "").is_empty());
     for bad in [
-        "limit=0", "limit=1001", "limit=-1", "limit=x", "limit=", "limit=1&limit=2", "state=dead", "kind=session",
-        "unused_days=0", "unused_days=36501", "after=nothing", "after=", "x=1", "after=%00", "user_id=%FF",
+        "limit=0",
+        "limit=1001",
+        "limit=-1",
+        "limit=x",
+        "limit=",
+        "limit=1&limit=2",
+        "state=dead",
+        "kind=session",
+        "unused_days=0",
+        "unused_days=36501",
+        "after=nothing",
+        "after=",
+        "x=1",
+        "after=%00",
+        "user_id=%FF",
     ] {
         let refused = scene.expect(400, &scene.admin, "GET", &format!("/v1/tokens?{bad}"), None);
         assert_eq!(code(&refused), "request.invalid", "{bad}");
@@ -158,23 +181,38 @@ fn a_live_token_is_changed_and_a_dead_one_is_not(scene: Scene) {
     let change = |body: Value| scene.expect(200, &me, "PATCH", &path, Some(&body));
     assert_eq!(scene.decide(&key, "GET", "/api/v1/mcp/projects/p1").0, false);
     let changed = change(json!({"name": "y", "projects": ["p1"], "expires_in_days": 30}));
-    assert_eq!((&changed["name"], &changed["projects"], &changed["changed"]), (&json!("y"), &json!({"p1": null}), &json!(true)));
+    assert_eq!(
+        (&changed["name"], &changed["projects"], &changed["changed"]),
+        (&json!("y"), &json!({"p1": null}), &json!(true))
+    );
     assert_eq!(scene.decide(&key, "GET", "/api/v1/mcp/projects/p1").0, true);
     let expiry = changed["expires_at"].clone();
     assert!(expiry.is_string());
     // What is left out stays.
     let nothing = change(json!({}));
-    assert_eq!((&nothing["changed"], &nothing["expires_at"], &nothing["name"]), (&json!(false), &expiry, &json!("y")));
+    assert_eq!(
+        (&nothing["changed"], &nothing["expires_at"], &nothing["name"]),
+        (&json!(false), &expiry, &json!("y"))
+    );
     assert_eq!(nothing["revision"], changed["revision"]);
     let freed = change(json!({"projects": null, "expires_in_days": null}));
     assert_eq!((&freed["projects"], &freed["expires_at"]), (&Value::Null, &Value::Null));
     assert_eq!(change(json!({"tools": ["search"]}))["tools"], json!(["search"]));
     assert_eq!(change(json!({"tools": null}))["tools"], Value::Null);
     for bad in [
-        json!({"name": ""}), json!({"name": "a\u{0}b"}), json!({"expires_in_days": 0}), json!({"expires_in_days": 400}),
-        json!({"projects": {"p1": "2020-01-01T00:00:00Z"}}), json!({"projects": {"p1": "soon"}}),
-        json!({"projects": {"p1": "2030-01-01T00:00:00"}}), json!({"tools": [""]}), json!({"scope_push": true}),
-        json!({"kind": "admin"}), json!({"user_id": "u1"}), json!({"allow_trigger": true}), json!([]),
+        json!({"name": ""}),
+        json!({"name": "a\u{0}b"}),
+        json!({"expires_in_days": 0}),
+        json!({"expires_in_days": 400}),
+        json!({"projects": {"p1": "2020-01-01T00:00:00Z"}}),
+        json!({"projects": {"p1": "soon"}}),
+        json!({"projects": {"p1": "2030-01-01T00:00:00"}}),
+        json!({"tools": [""]}),
+        json!({"scope_push": true}),
+        json!({"kind": "admin"}),
+        json!({"user_id": "u1"}),
+        json!({"allow_trigger": true}),
+        json!([]),
     ] {
         scene.expect(400, &me, "PATCH", &path, Some(&bad));
     }
@@ -192,7 +230,8 @@ fn a_live_token_is_changed_and_a_dead_one_is_not(scene: Scene) {
 }
 
 fn who_manages_a_project_manages_its_tokens(scene: Scene) {
-    let body = json!({"kind": "project", "name": "ci", "project_id": "p1", "scope_pull": true, "scope_push": true});
+    let body =
+        json!({"kind": "project", "name": "ci", "project_id": "p1", "scope_pull": true, "scope_push": true});
     for user in ["u1", "u2"] {
         let (id, key) = scene.mint_as(&scene.session(user), &body);
         assert_eq!(scene.decide(&key, "POST", "/api/v1/projects/p1/upload").0, true);
@@ -220,7 +259,8 @@ fn who_manages_a_project_manages_its_tokens(scene: Scene) {
 }
 
 fn a_write_has_its_revision(scene: Scene) {
-    let minted = scene.expect(201, &scene.admin, "POST", "/v1/tokens", Some(&json!({"kind": "mcp", "name": "x"})));
+    let minted =
+        scene.expect(201, &scene.admin, "POST", "/v1/tokens", Some(&json!({"kind": "mcp", "name": "x"})));
     let revision = minted["revision"].as_u64().unwrap();
     let question = json!({"request": {"method": "GET", "path": "/"}, "min_revision": revision});
     let told = crate::harness::http::decide(&scene.serving.address, &question);

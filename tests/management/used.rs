@@ -10,7 +10,8 @@ use crate::harness::postgres::Postgres;
 #[test]
 fn a_database_that_hangs_holds_up_no_decision_and_loses_no_use() {
     let mut postgres = Postgres::start();
-    let scene = Scene::over(&postgres.url("postgres"), "[data]\nmax_staleness = \"1h\"\nanswer_time = \"2s\"");
+    let scene =
+        Scene::over(&postgres.url("postgres"), "[data]\nmax_staleness = \"1h\"\nanswer_time = \"2s\"");
     let (id, key) = scene.mint(&json!({"kind": "mcp", "name": "x", "user_id": "u3"}));
     let path = format!("/v1/tokens/{id}");
     scene.decide(&key, "POST", "/mcp");

@@ -79,8 +79,7 @@ fn a1(scene: &Scene) {
     for scheme in ["Bearer", "bearer", "BEARER"] {
         assert_eq!(with_header(scene, "/mcp", json!(format!("{scheme} {key}")))["allow"], true);
     }
-    let without =
-        decide(&scene.serving.address, &json!({"request": {"method": "POST", "path": "/mcp"}}));
+    let without = decide(&scene.serving.address, &json!({"request": {"method": "POST", "path": "/mcp"}}));
     assert_eq!((&without["allow"], &without["status"]), (&json!(false), &json!(401)));
     for header in ["", "Bearer", "Bearer ", &format!("Basic {key}"), &key] {
         let told = with_header(scene, "/mcp", json!(header));
@@ -154,8 +153,11 @@ fn a6(scene: &Scene) {
 }
 
 fn a7(scene: &Scene) {
-    for header in [&b"Bearer \xff\xfe"[..], b"Bearer a b", b"\"", b"Bearer ,", b"Digest x=\"1\"", b"Bearer a,Bearer b"] {
-        let message = [b"GET /v1/tokens HTTP/1.1\r\nhost: x\r\nauthorization: ", header, b"\r\n\r\n"].concat();
+    for header in
+        [&b"Bearer \xff\xfe"[..], b"Bearer a b", b"\"", b"Bearer ,", b"Digest x=\"1\"", b"Bearer a,Bearer b"]
+    {
+        let message =
+            [b"GET /v1/tokens HTTP/1.1\r\nhost: x\r\nauthorization: ", header, b"\r\n\r\n"].concat();
         assert_eq!(crate::harness::http::raw(&scene.serving.address, &message).status, 401);
     }
     for header in ["Bearer a b", "\"", "Bearer ,", "Digest x=\"1\"", "Bearer a,Bearer b"] {
@@ -177,7 +179,8 @@ fn a8(scene: &Scene) {
     let authorization = format!("Bearer {key}");
     let headers = [("authorization", authorization.as_str())];
     scene.until(|| {
-        let told = decide(&serving.address, &json!({"token": key, "request": {"method": "GET", "path": "/mcp"}}));
+        let told =
+            decide(&serving.address, &json!({"token": key, "request": {"method": "GET", "path": "/mcp"}}));
         (told["status"] == 503 && told["reason"] == "data.stale").then_some(())
     });
     let answer = send(&serving.address, "GET", "/v1/tokens", &headers, b"");
@@ -195,7 +198,10 @@ fn a9(scene: &Scene) {
         .collect();
     let taken = scene.expect(200, &scene.admin, "POST", "/v1/import", Some(&json!({"tokens": rows})));
     let tokens = taken["tables"].as_array().unwrap().iter().find(|table| table["table"] == "tokens").unwrap();
-    assert_eq!((&tokens["taken"], &tokens["renewed"], &tokens["unchanged"]), (&json!(3), &json!(0), &json!(0)));
+    assert_eq!(
+        (&tokens["taken"], &tokens["renewed"], &tokens["unchanged"]),
+        (&json!(3), &json!(0), &json!(0))
+    );
     for key in &keys {
         assert_eq!(scene.decide(key, "POST", "/mcp").0, true);
     }
@@ -204,7 +210,8 @@ fn a9(scene: &Scene) {
     assert_eq!(again["revision"], taken["revision"]);
     let mut renewed = rows.clone();
     renewed[0]["name"] = json!("renamed");
-    renewed.push(json!({"id": "twice", "kind": "mcp", "name": "x", "sha256": auth::hash(&keys[0]).to_string()}));
+    renewed
+        .push(json!({"id": "twice", "kind": "mcp", "name": "x", "sha256": auth::hash(&keys[0]).to_string()}));
     let refused = scene.expect(400, &scene.admin, "POST", "/v1/import", Some(&json!({"tokens": renewed})));
     assert_eq!(code(&refused), "import.refused");
     let place = refused["problems"][0]["place"].as_str().unwrap();
@@ -213,7 +220,10 @@ fn a9(scene: &Scene) {
     renewed.pop();
     let taken = scene.expect(200, &scene.admin, "POST", "/v1/import", Some(&json!({"tokens": renewed})));
     let tokens = taken["tables"].as_array().unwrap().iter().find(|table| table["table"] == "tokens").unwrap();
-    assert_eq!((&tokens["taken"], &tokens["renewed"], &tokens["unchanged"]), (&json!(0), &json!(1), &json!(2)));
+    assert_eq!(
+        (&tokens["taken"], &tokens["renewed"], &tokens["unchanged"]),
+        (&json!(0), &json!(1), &json!(2))
+    );
 }
 
 fn d1(scene: &Scene) {
@@ -238,7 +248,10 @@ fn d2(scene: &Scene) {
     let (id, key) = scene.mint_as(&me, &json!({"kind": "mcp", "name": "mine"}));
     let listed = scene.expect(200, &me, "GET", "/v1/tokens", None);
     let row = listed["tokens"].as_array().unwrap().iter().find(|row| row["id"] == json!(id)).unwrap();
-    assert_eq!((&row["prefix"], &row["state"], &row["user_id"]), (&json!(key[..12]), &json!("live"), &json!("u4")));
+    assert_eq!(
+        (&row["prefix"], &row["state"], &row["user_id"]),
+        (&json!(key[..12]), &json!("live"), &json!("u4"))
+    );
     assert!(row.get("sha256").is_none() && !listed.to_string().contains(&key[12..]));
     let path = format!("/v1/tokens/{id}");
     let first = scene.expect(200, &me, "DELETE", &path, None);
@@ -260,14 +273,20 @@ fn d2(scene: &Scene) {
 
 fn d3(scene: &Scene) {
     let (_, ours) = scene.mint(&json!({"kind": "global", "name": "x", "user_id": "u1"}));
-    let (_, theirs) = scene.mint_as(&scene.acme_admin, &json!({"kind": "global", "name": "x", "user_id": "u1"}));
+    let (_, theirs) =
+        scene.mint_as(&scene.acme_admin, &json!({"kind": "global", "name": "x", "user_id": "u1"}));
     thread::scope(|threads| {
         for _ in 0..4 {
             threads.spawn(|| {
                 for _ in 0..100 {
-                    for (key, tenant, sees, not) in [(&ours, "default", "p1", "p9"), (&theirs, "acme", "p9", "p1")] {
+                    for (key, tenant, sees, not) in
+                        [(&ours, "default", "p1", "p9"), (&theirs, "acme", "p9", "p1")]
+                    {
                         let told = scene.decision(key, "GET", &format!("/api/v1/projects/{sees}?tenant=x"));
-                        assert_eq!((&told["allow"], &told["subject"]["tenant"]), (&json!(true), &json!(tenant)));
+                        assert_eq!(
+                            (&told["allow"], &told["subject"]["tenant"]),
+                            (&json!(true), &json!(tenant))
+                        );
                         assert_eq!(scene.decide(key, "GET", &format!("/api/v1/projects/{not}")).0, false);
                     }
                 }
@@ -279,14 +298,18 @@ fn d3(scene: &Scene) {
     let question = json!({"token": ours, "context": {"tenant": "acme"},
         "request": {"method": "GET", "path": "/api/v1/projects/p9", "headers": headers}});
     assert_eq!(decide(&scene.serving.address, &question)["allow"], false);
-    for body in [json!({"kind": "mcp", "name": "x", "tenant": "acme"}), json!({"kind": "gateway", "name": "x", "tenant": null})] {
+    for body in [
+        json!({"kind": "mcp", "name": "x", "tenant": "acme"}),
+        json!({"kind": "gateway", "name": "x", "tenant": null}),
+    ] {
         scene.expect(400, &scene.admin, "POST", "/v1/tokens", Some(&body));
     }
     scene.expect(400, &scene.admin, "GET", "/v1/tokens?tenant=acme", None);
 }
 
 fn d4(scene: &Scene) {
-    let project = json!({"kind": "project", "name": "x", "project_id": "p1", "scope_pull": true, "scope_push": true});
+    let project =
+        json!({"kind": "project", "name": "x", "project_id": "p1", "scope_pull": true, "scope_push": true});
     let kinds = [
         json!({"kind": "mcp", "name": "x", "user_id": "root"}),
         json!({"kind": "global", "name": "x", "user_id": "root", "scope_push": true}),
@@ -298,8 +321,15 @@ fn d4(scene: &Scene) {
         let path = format!("/v1/tokens/{id}");
         let trigger = format!("{path}/trigger");
         let calls = [
-            ("POST", "/v1/tokens"), ("GET", "/v1/tokens"), ("GET", &path), ("PATCH", &path), ("DELETE", &path),
-            ("PUT", &trigger), ("DELETE", &trigger), ("POST", "/v1/import"), ("GET", "/v1/users"),
+            ("POST", "/v1/tokens"),
+            ("GET", "/v1/tokens"),
+            ("GET", &path),
+            ("PATCH", &path),
+            ("DELETE", &path),
+            ("PUT", &trigger),
+            ("DELETE", &trigger),
+            ("POST", "/v1/import"),
+            ("GET", "/v1/users"),
         ];
         for (method, path) in calls {
             let denied = scene.expect(403, &key, method, path, Some(&json!({"kind": "mcp", "name": "x"})));
@@ -329,7 +359,8 @@ fn d5(scene: &Scene) {
 }
 
 fn d6(scene: &Scene) {
-    let body = json!({"kind": "mcp", "name": "x", "user_id": "u3", "tools": ["search"], "expires_in_days": 7});
+    let body =
+        json!({"kind": "mcp", "name": "x", "user_id": "u3", "tools": ["search"], "expires_in_days": 7});
     let (id, key) = scene.mint(&body);
     let shown = scene.expect(200, &scene.admin, "GET", &format!("/v1/tokens/{id}"), None);
     assert_eq!(shown["tools"], json!(["search"]));
@@ -352,7 +383,8 @@ fn d7(scene: &Scene) {
     let long = "x".repeat(64);
     for id in ["", "_acme", "-acme", "Acme", "a b", "a/b", "ä", &long] {
         let folder = &scene.folder;
-        std::fs::write(folder.path().join("tenant.json"), json!({"tenants": [{"id": id}]}).to_string()).unwrap();
+        std::fs::write(folder.path().join("tenant.json"), json!({"tenants": [{"id": id}]}).to_string())
+            .unwrap();
         let refused = run(folder.path(), &["import", "tenant.json", "--database-url", &scene.url], "");
         assert!(!refused.status.success(), "{id}");
         assert!(stderr(&refused).contains("tenants[0]"), "{}", stderr(&refused));
@@ -386,7 +418,8 @@ fn e2(scene: &Scene) {
 
 fn e3(scene: &Scene) {
     let with = |projects: Value| {
-        let (id, key) = scene.mint(&json!({"kind": "mcp", "name": "x", "user_id": "u3", "projects": projects}));
+        let (id, key) =
+            scene.mint(&json!({"kind": "mcp", "name": "x", "user_id": "u3", "projects": projects}));
         let told = scene.decide(&key, "GET", "/api/v1/mcp/projects/p1/builds");
         // A user has no room for all of them.
         scene.expect(200, &scene.admin, "DELETE", &format!("/v1/tokens/{id}"), None);
@@ -405,7 +438,10 @@ fn e3(scene: &Scene) {
     scene.expect(400, &scene.admin, "POST", "/v1/tokens", Some(&body));
     let row = json!({"id": "e3", "kind": "mcp", "name": "x", "user_id": "u3", "projects": past, "sha256": auth::hash("e3_key").to_string()});
     scene.expect(200, &scene.admin, "POST", "/v1/import", Some(&json!({"tokens": [row]})));
-    assert_eq!(scene.decide("e3_key", "GET", "/api/v1/mcp/projects/p1/builds"), (false, "mcp_token.project_expired".into()));
+    assert_eq!(
+        scene.decide("e3_key", "GET", "/api/v1/mcp/projects/p1/builds"),
+        (false, "mcp_token.project_expired".into())
+    );
 }
 
 fn e4(scene: &Scene) {
@@ -447,9 +483,17 @@ fn e8(scene: &Scene) {
         scene.call(&scene.admin, "POST", "/v1/tokens", Some(&body)).status
     };
     for (name, days, status) in [
-        ("x", json!(1), 201), ("x", json!(365), 201), (&*"ä".repeat(128), json!(null), 201), ("x", json!(0), 400),
-        ("x", json!(366), 400), ("x", json!(-1), 400), ("x", json!(1.5), 400), ("x", json!("7"), 400),
-        ("x", json!(1e30), 400), ("", json!(1), 400), (&*"x".repeat(129), json!(1), 400),
+        ("x", json!(1), 201),
+        ("x", json!(365), 201),
+        (&*"ä".repeat(128), json!(null), 201),
+        ("x", json!(0), 400),
+        ("x", json!(366), 400),
+        ("x", json!(-1), 400),
+        ("x", json!(1.5), 400),
+        ("x", json!("7"), 400),
+        ("x", json!(1e30), 400),
+        ("", json!(1), 400),
+        (&*"x".repeat(129), json!(1), 400),
     ] {
         assert_eq!(mint(name, days.clone()), status, "{} {days}", name.len());
     }
@@ -474,12 +518,19 @@ fn e9(scene: &Scene) {
     let (reader, writer) = (global("u3", false), global("u3", true));
     assert_eq!(scene.decide(&reader, "GET", "/api/v1/projects/p1/builds").0, true);
     assert_eq!(scene.decide(&reader, "GET", "/api/v1/projects/open").0, false);
-    assert_eq!(scene.decide(&reader, "POST", "/api/v1/projects/p1/builds"), (false, "global_token.write_needs_scope_push".into()));
+    assert_eq!(
+        scene.decide(&reader, "POST", "/api/v1/projects/p1/builds"),
+        (false, "global_token.write_needs_scope_push".into())
+    );
     assert_eq!(scene.decide(&writer, "POST", "/api/v1/projects/p1/builds").0, true);
     let owner = global("u1", true);
     for section in ["secrets", "sshkeys", "tokens", "vault", "collaborators"] {
         let path = format!("/api/v1/projects/p1/{section}");
-        assert_eq!(scene.decide(&owner, "GET", &path), (false, "global_token.reserved_section".into()), "{section}");
+        assert_eq!(
+            scene.decide(&owner, "GET", &path),
+            (false, "global_token.reserved_section".into()),
+            "{section}"
+        );
     }
     assert_eq!(scene.decide(&global("u2", false), "GET", "/api/v1/projects/p1/cronjobs").0, true);
     assert_eq!(scene.decide(&reader, "GET", "/api/v1/projects/p1/cronjobs").0, false);
@@ -487,7 +538,10 @@ fn e9(scene: &Scene) {
     // Its user being removed from the project ends its access at once.
     let collaborator = "/v1/projects/p1/collaborators/u3";
     scene.expect(200, &scene.admin, "DELETE", collaborator, None);
-    assert_eq!(scene.decide(&reader, "GET", "/api/v1/projects/p1/builds"), (false, "global_token.not_a_collaborator".into()));
+    assert_eq!(
+        scene.decide(&reader, "GET", "/api/v1/projects/p1/builds"),
+        (false, "global_token.not_a_collaborator".into())
+    );
     scene.expect(201, &scene.admin, "PUT", collaborator, Some(&json!({"role": "developer"})));
 }
 
@@ -498,12 +552,11 @@ fn e11(_: &Scene) {
     std::fs::create_dir(folder.path().join("policies")).unwrap();
     let rules = "package infrabox\n\ndefault authz = false\n\nauthz { input.request.path[0] == \"ping\" }\n";
     std::fs::write(folder.path().join("policies/authz.rego"), rules).unwrap();
-    let settings = "[policy]\nfolder = \"policies\"\nentrypoint = \"data.infrabox.authz\"\nrego_version = \"v0\"\n";
+    let settings =
+        "[policy]\nfolder = \"policies\"\nentrypoint = \"data.infrabox.authz\"\nrego_version = \"v0\"\n";
     std::fs::write(folder.path().join("regate.toml"), settings).unwrap();
-    let serving = Serving::start(
-        folder.path(),
-        &["--config", "regate.toml", "--database-url", "sqlite::memory:"],
-    );
+    let serving =
+        Serving::start(folder.path(), &["--config", "regate.toml", "--database-url", "sqlite::memory:"]);
     let told = |path: &str| decide(&serving.address, &json!({"request": {"method": "GET", "path": path}}));
     assert_eq!((&told("/ping")["allow"], &told("/pong")["allow"]), (&json!(true), &json!(false)));
 }

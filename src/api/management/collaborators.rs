@@ -93,7 +93,7 @@ pub(in crate::api) async fn list(caller: Caller, Named(id): Named<String>) -> Re
         tenant: operator.tenant().clone(),
         project_id: id,
         role: query.role,
-        after: query.after,
+        after: page::id("after", query.after)?,
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_collaborators(&filter).await?;

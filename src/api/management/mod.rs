@@ -40,7 +40,7 @@ use crate::{
         Subject, SubjectKind,
     },
     store::{Store, TokenLimits},
-    types::{Clock, TenantId, Timestamp},
+    types::{Clock, PresentedCredential, TenantId, Timestamp},
 };
 
 /// What the calls work with.
@@ -79,6 +79,7 @@ pub(super) struct Caller {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    credential: PresentedCredential,
     subject: Subject,
     shared: Shared,
 }
@@ -96,11 +97,12 @@ impl FromRequestParts<Shared> for Caller {
 
     /// Before the body: who may not ask may not make us read.
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
-        let subject = recognise(parts, shared)?;
+        let (credential, subject) = recognise(parts, shared)?;
         Ok(Self {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             headers: parts.headers.clone(),
+            credential,
             subject,
             shared: shared.clone(),
         })
@@ -136,7 +138,7 @@ impl Caller {
         token: Option<ManagedToken<'_>>,
         body: Document,
     ) -> Result<Operator, Problem> {
-        let question = question(&self.headers, &self.method, target(&self.uri));
+        let question = question(&self.headers, &self.credential, &self.method, target(&self.uri));
         let call = ManagementCall { question, operation: operation.as_str(), token, body };
         let (subject, tenant) = permitted(self.shared.point.manage(&call))?;
         Ok(Operator { caller: self.clone(), subject, tenant })
@@ -144,7 +146,7 @@ impl Caller {
 
     /// Whether the bundle would let the caller read what stands at this path.
     fn may_read(&self, path: &str, operation: Operation, token: Option<ManagedToken<'_>>) -> bool {
-        let question = question(&self.headers, &Method::GET, path);
+        let question = question(&self.headers, &self.credential, &Method::GET, path);
         let call = ManagementCall { question, operation: operation.as_str(), token, body: Document::Null };
         let decision = self.shared.point.manage(&call);
         // An id that no path can name without being read in two ways is still listed for operators.
@@ -231,7 +233,7 @@ impl Management {
 ///
 /// # Errors
 /// Why it is not known, or is not.
-pub(super) fn recognise(parts: &Parts, shared: &Shared) -> Result<Subject, Problem> {
+pub(super) fn recognise(parts: &Parts, shared: &Shared) -> Result<(PresentedCredential, Subject), Problem> {
     call::check_header(&parts.headers, &shared.bounds)?;
     if !shared.point.live().is_loaded() {
         return Err(Problem::NotLoaded);
@@ -240,8 +242,12 @@ pub(super) fn recognise(parts: &Parts, shared: &Shared) -> Result<Subject, Probl
     if target.len() > shared.bounds.path_bytes {
         return Err(Problem::PartTooLong { part: "the path".into(), limit: shared.bounds.path_bytes });
     }
-    let question = question(&parts.headers, &parts.method, target);
-    shared.point.recognise_operator(&question).map_err(|reason| refusal(reason.into(), reason.message()))
+    let credential = call::presented(&parts.headers, &shared.credentials);
+    let question = question(&parts.headers, &credential, &parts.method, target);
+    match shared.point.recognise_operator(&question) {
+        Ok(subject) => Ok((credential, subject)),
+        Err(reason) => Err(refusal(reason.into(), reason.message())),
+    }
 }
 
 fn target(uri: &Uri) -> &str {
@@ -254,10 +260,15 @@ fn segment(text: &str) -> PercentEncode<'_> {
 }
 
 /// The question that a call is.
-fn question<'a>(fields: &'a HeaderMap, method: &'a Method, target: &'a str) -> Question<'a> {
+fn question<'a>(
+    fields: &'a HeaderMap,
+    credential: &PresentedCredential,
+    method: &'a Method,
+    target: &'a str,
+) -> Question<'a> {
     let host = fields.get(header::HOST).and_then(|host| host.to_str().ok());
     Question {
-        credential: call::presented(fields),
+        credential: credential.clone(),
         request: Request {
             method: Cow::Borrowed(method.as_str()),
             target: Cow::Borrowed(target),

@@ -4,6 +4,7 @@ use axum::{extract::Query, http::Uri};
 use serde::de::DeserializeOwned;
 
 use super::super::problem::Problem;
+use crate::types::check_id;
 
 /// Rows of a page when nobody says.
 const USUAL: u32 = 100;
@@ -32,6 +33,17 @@ pub(super) fn length(limit: Option<u32>) -> Result<u32, Problem> {
     match limit.unwrap_or(USUAL) {
         limit @ 1..=MOST => Ok(limit),
         _ => Err(Problem::Invalid(format!("limit: it must be 1 to {MOST}"))),
+    }
+}
+
+/// An id in a query, if it is one that a row could have.
+///
+/// # Errors
+/// [`Problem::Invalid`] with the parameter.
+pub(super) fn id(parameter: &str, id: Option<String>) -> Result<Option<String>, Problem> {
+    match id.as_deref().map(check_id) {
+        Some(Err(error)) => Err(Problem::Invalid(format!("{parameter}: {error}"))),
+        Some(Ok(())) | None => Ok(id),
     }
 }
 

@@ -103,8 +103,8 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
     let filter = ProjectFilter {
         tenant: operator.tenant().clone(),
         public: query.public,
-        member: query.user_id.or(own),
-        after: query.after,
+        member: page::id("user_id", query.user_id)?.or(own),
+        after: page::id("after", query.after)?,
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_projects(&filter).await?;

@@ -96,7 +96,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
         tenant: operator.tenant().clone(),
         role: query.role,
         disabled: query.disabled,
-        after: query.after,
+        after: page::id("after", query.after)?,
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_users(&filter).await?;

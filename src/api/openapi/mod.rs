@@ -21,6 +21,7 @@ use utoipa::{
 
 pub(super) use self::schema::{ProblemSchema, ProjectListSchema, TokenStateSchema};
 use super::{Shared, call, management, problem::Problem};
+use crate::auth::CredentialReader;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -111,7 +112,7 @@ impl IntoResponses for DecisionProblems {
 pub(super) async fn document(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
     call::check_header(request.headers(), &shared.bounds)?;
     // A gateway, or who need not say that it is one; else somebody who manages.
-    if shared.point.gateway(&call::presented(request.headers())).is_err() {
+    if shared.point.gateway(&call::presented(request.headers(), &CredentialReader::default())).is_err() {
         management::recognise(&request.into_parts().0, &shared)?;
     }
     Ok(([(header::CONTENT_TYPE, "application/json")], text()).into_response())

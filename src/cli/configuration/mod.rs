@@ -3,6 +3,7 @@
 //! Every key has a default, an unknown key is an error. A variable is named after its section and
 //! key with two underscores between: `REGATE_DATABASE__URL` is `url` in `[database]`.
 
+mod issuers;
 mod sections;
 
 use std::{collections::HashMap, fs, path::PathBuf};
@@ -20,6 +21,8 @@ use crate::{
     types::{SecretText, without_values},
 };
 
+pub use issuers::IssuerSection;
+pub(super) use issuers::credential_reader;
 pub(super) use sections::parse_duration;
 pub use sections::{
     Authentication, DataSection, DatabaseSection, DocumentSection, EncodedSlash, GatewaySection, HttpSection,
@@ -40,6 +43,8 @@ pub struct Configuration {
     pub data: DataSection,
     /// Documents from the organisation's own tables.
     pub documents: Vec<DocumentSection>,
+    /// The issuers of users' sessions.
+    pub issuers: Vec<IssuerSection>,
     /// The policy bundle.
     pub policy: PolicySection,
     /// How questions are read.

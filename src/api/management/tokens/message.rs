@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::{
     super::{openapi::ProjectListSchema, problem::Problem},
     message::{given, projects, time},
+    page,
 };
 use crate::{
     decision::{Subject, SubjectKind},
@@ -281,12 +282,12 @@ impl TokenListQuery {
         Ok(TokenFilter {
             tenant: Some(tenant.clone()),
             kind: self.kind,
-            user_id: self.user_id.or(own),
-            project_id: self.project_id,
+            user_id: page::id("user_id", self.user_id)?.or(own),
+            project_id: page::id("project_id", self.project_id)?,
             state,
             now,
             unused_since,
-            after: self.after,
+            after: page::id("after", self.after)?,
             ..TokenFilter::default()
         })
     }
