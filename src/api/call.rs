@@ -3,7 +3,7 @@
 use axum::{
     body::{Body, Bytes},
     extract::Request,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -63,4 +63,12 @@ pub(super) fn json(message: &impl Serialize) -> Response {
     }
     let content_type = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+/// A message as an answer that no cache may keep: rights change.
+pub(super) fn answer(status: StatusCode, message: &impl Serialize) -> Response {
+    let mut response = json(message);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,7 +22,7 @@ use crate::policy::{ActivePolicy, FailedActivation, PolicyState, Reloader};
 pub(super) async fn show(caller: Caller, State(shared): State<Shared>) -> Result<Response, Problem> {
     caller.may(Operation::ReadPolicies)?;
     let state = reloader(&shared)?.state();
-    Ok(call::json(&StateMessage::from(&*state)))
+    Ok(call::answer(StatusCode::OK, &StateMessage::from(&*state)))
 }
 
 /// Read the policy files and try them now
@@ -36,7 +36,7 @@ pub(super) async fn reload(caller: Caller, State(shared): State<Shared>) -> Resu
     caller.may(Operation::ReloadPolicies)?;
     let state = reloader(&shared)?.reload().await.ok_or(Problem::Ending)?;
     match &state.failure {
-        None => Ok(call::json(&StateMessage::from(&*state))),
+        None => Ok(call::answer(StatusCode::OK, &StateMessage::from(&*state))),
         Some(failed) => Err(Problem::NotActivated(Box::new(failed.failure.clone()))),
     }
 }

@@ -167,7 +167,6 @@ fn tokens_are_listed_in_pages_and_by_filters(scene: Scene) {
         "after=",
         "x=1",
         "after=%00",
-        "user_id=%FF",
     ] {
         let refused = scene.expect(400, &scene.admin, "GET", &format!("/v1/tokens?{bad}"), None);
         assert_eq!(code(&refused), "request.invalid", "{bad}");

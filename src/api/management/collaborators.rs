@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    super::{Shared, openapi::ManagementProblems, problem::Problem},
+    super::{Shared, call, openapi::ManagementProblems, problem::Problem},
     Caller, Operation,
-    message::{Removed, Sent, answer, removed, sent, written_status},
+    message::{Removed, Sent, removed, sent, written_status},
     page::{self, Page},
     path::Named,
 };
@@ -99,7 +99,7 @@ pub(in crate::api) async fn list(caller: Caller, Named(id): Named<String>) -> Re
     let AsOf { revision, value } = operator.management()?.store.list_collaborators(&filter).await?;
     let Page { rows, next } = page::cut(value, length, |row| &row.user_id);
     let collaborators = rows.iter().map(CollaboratorAnswer::from).collect();
-    Ok(answer(StatusCode::OK, &CollaboratorList { collaborators, next, revision }))
+    Ok(call::answer(StatusCode::OK, &CollaboratorList { collaborators, next, revision }))
 }
 
 /// Show one collaborator
@@ -119,7 +119,7 @@ pub(in crate::api) async fn read(
     let store = &operator.management()?.store;
     let AsOf { revision, value } = store.collaborator(operator.tenant(), &id, &user_id).await?;
     let collaborator = CollaboratorAnswer::from(&value);
-    Ok(answer(StatusCode::OK, &WrittenCollaborator { collaborator, changed: false, revision }))
+    Ok(call::answer(StatusCode::OK, &WrittenCollaborator { collaborator, changed: false, revision }))
 }
 
 /// Add a collaborator, or change their role; harmless when repeated
@@ -156,7 +156,7 @@ pub(in crate::api) async fn put(
         changed: written.changed,
         revision: written.revision,
     };
-    Ok(answer(written_status(&written), &message))
+    Ok(call::answer(written_status(&written), &message))
 }
 
 /// Remove a collaborator

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use super::{
     super::{Shared, call, openapi::ManagementProblems, problem::Problem},
     Caller, Operation,
-    message::answer,
 };
 use crate::{
     store::import::{self, ImportError, ImportReport},
@@ -75,5 +74,5 @@ pub(in crate::api) async fn import(
         Err(ImportError::Invalid(problems)) => return Err(refused(problems)),
         Err(ImportError::Store(error)) => return Err(error.into()),
     };
-    Ok(answer(StatusCode::OK, &Imported::from(report)))
+    Ok(call::answer(StatusCode::OK, &Imported::from(report)))
 }

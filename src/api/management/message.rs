@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::Request,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::Request, http::StatusCode, response::Response};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use super::super::{bounds::HttpBounds, call, problem::Problem, question::read};
@@ -65,14 +61,6 @@ pub(super) fn projects(list: &BTreeMap<String, Option<i64>>) -> BTreeMap<String,
     list.iter().map(|(project, expiry)| (project.clone(), text(expiry))).collect()
 }
 
-/// An answer that no cache may keep: rights change.
-pub(super) fn answer(status: StatusCode, message: &impl Serialize) -> Response {
-    let mut response = call::json(message);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.into_response()
-}
-
 /// What a removal answers.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Removed {
@@ -83,7 +71,7 @@ pub(super) struct Removed {
 
 /// The answer to a removal.
 pub(super) fn removed(revision: DataRevision) -> Response {
-    answer(StatusCode::OK, &Removed { revision })
+    call::answer(StatusCode::OK, &Removed { revision })
 }
 
 /// 201 for what is new.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    super::{Shared, openapi::ManagementProblems, problem::Problem},
+    super::{Shared, call, openapi::ManagementProblems, problem::Problem},
     Caller, Operation,
-    message::{Removed, Sent, answer, removed, sent, written_status},
+    message::{Removed, Sent, removed, sent, written_status},
     page::{self, Page},
     path::Named,
 };
@@ -111,7 +111,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
     let Page { mut rows, next } = page::cut(value, length, |project| &project.id);
     rows.retain(|project| operator.sees_project(&project.id));
     let projects = rows.iter().map(ProjectAnswer::from).collect();
-    Ok(answer(StatusCode::OK, &ProjectList { projects, next, revision }))
+    Ok(call::answer(StatusCode::OK, &ProjectList { projects, next, revision }))
 }
 
 /// Show one project
@@ -124,7 +124,7 @@ pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Re
     let operator = caller.may(Operation::ReadProject)?;
     let AsOf { revision, value } = operator.management()?.store.project(operator.tenant(), &id).await?;
     let message = WrittenProject { project: ProjectAnswer::from(&value), changed: false, revision };
-    Ok(answer(StatusCode::OK, &message))
+    Ok(call::answer(StatusCode::OK, &message))
 }
 
 /// Add a project, or change one; harmless when repeated
@@ -157,7 +157,7 @@ pub(in crate::api) async fn put(
         changed: written.changed,
         revision: written.revision,
     };
-    Ok(answer(written_status(&written), &message))
+    Ok(call::answer(written_status(&written), &message))
 }
 
 /// Remove a project, with its collaborators and its own tokens

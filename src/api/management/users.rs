@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    super::{Shared, openapi::ManagementProblems, problem::Problem},
+    super::{Shared, call, openapi::ManagementProblems, problem::Problem},
     Caller, Operation,
-    message::{Sent, answer, sent, written_status},
+    message::{Sent, sent, written_status},
     page::{self, Page},
     path::Named,
 };
@@ -101,7 +101,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
     };
     let AsOf { revision, value } = operator.management()?.store.list_users(&filter).await?;
     let Page { rows, next } = page::cut(value, length, |user| &user.id);
-    Ok(answer(
+    Ok(call::answer(
         StatusCode::OK,
         &UserList { users: rows.iter().map(UserAnswer::from).collect(), next, revision },
     ))
@@ -116,7 +116,10 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
 pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
     let operator = caller.may(Operation::ReadUser)?;
     let AsOf { revision, value } = operator.management()?.store.user(operator.tenant(), &id).await?;
-    Ok(answer(StatusCode::OK, &WrittenUser { user: UserAnswer::from(&value), changed: false, revision }))
+    Ok(call::answer(
+        StatusCode::OK,
+        &WrittenUser { user: UserAnswer::from(&value), changed: false, revision },
+    ))
 }
 
 /// Add a user, or change one; harmless when repeated
@@ -143,7 +146,7 @@ pub(in crate::api) async fn put(
     let AsOf { value, .. } = store.user(operator.tenant(), &id).await?;
     let message =
         WrittenUser { user: UserAnswer::from(&value), changed: written.changed, revision: written.revision };
-    Ok(answer(written_status(&written), &message))
+    Ok(call::answer(written_status(&written), &message))
 }
 
 /// Remove a user, with their tokens and memberships

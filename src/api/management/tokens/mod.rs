@@ -13,9 +13,9 @@ use self::message::{
     ChangeMessage, MintMessage, MintedMessage, TokenAnswer, TokenList, TokenListQuery, WrittenToken,
 };
 use super::{
-    super::{Shared, openapi::ManagementProblems, problem::Problem},
+    super::{Shared, call, openapi::ManagementProblems, problem::Problem},
     Caller, Operation, Operator,
-    message::{Sent, answer, sent},
+    message::{Sent, sent},
     page::{self, Page},
     path::Named,
 };
@@ -75,7 +75,7 @@ pub(in crate::api) async fn mint(
         }
     };
     let message = MintedMessage::new(&token, minted.token.expose(), revision);
-    let mut response = answer(StatusCode::CREATED, &message);
+    let mut response = call::answer(StatusCode::CREATED, &message);
     if let Ok(location) = HeaderValue::try_from(format!("/v1/tokens/{}", token.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -102,7 +102,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
     let Page { mut rows, next } = page::cut(value, length, |row| &row.id);
     rows.retain(|row| operator.sees(managed(row)));
     let tokens = rows.iter().map(|row| TokenAnswer::new(row, now)).collect();
-    Ok(answer(StatusCode::OK, &TokenList { tokens, next, revision }))
+    Ok(call::answer(StatusCode::OK, &TokenList { tokens, next, revision }))
 }
 
 /// Where a page cannot go on, the cursor is wrong.
@@ -231,5 +231,5 @@ fn show(
     revision: DataRevision,
 ) -> Result<Response, Problem> {
     let token = TokenAnswer::new(row, operator.management()?.now());
-    Ok(answer(StatusCode::OK, &WrittenToken { token, changed, revision }))
+    Ok(call::answer(StatusCode::OK, &WrittenToken { token, changed, revision }))
 }
