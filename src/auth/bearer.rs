@@ -28,7 +28,7 @@ pub fn present<'a>(
         None => PresentedCredential::Malformed,
         // A wrong checksum is a typing error or a scanner's guess: it costs no look-up.
         Some(text) => match identify(text) {
-            TokenFormat::Broken => PresentedCredential::Malformed,
+            TokenFormat::Broken(_) => PresentedCredential::Malformed,
             TokenFormat::Regate(_) | TokenFormat::Foreign => PresentedCredential::Token(hash(text)),
         },
     }

@@ -13,4 +13,6 @@ mod bearer;
 mod token;
 
 pub use bearer::present;
-pub use token::{MintedToken, TokenFormat, hash, identify, mint};
+pub use token::{
+    FoundToken, MintedToken, TOKEN_PATTERN, TokenFault, TokenFormat, find, hash, identify, mint,
+};
