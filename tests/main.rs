@@ -23,3 +23,4 @@ mod reload;
 mod replay;
 mod rooms;
 mod store;
+mod token_page;
