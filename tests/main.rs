@@ -25,3 +25,4 @@ mod replay;
 mod rooms;
 mod sessions;
 mod store;
+mod token_page;

@@ -16,4 +16,6 @@ pub mod sessions;
 mod token;
 
 pub use reader::CredentialReader;
-pub use token::{MintedToken, TokenFormat, hash, identify, mint};
+pub use token::{
+    FoundToken, MintedToken, TOKEN_PATTERN, TokenFault, TokenFormat, find, hash, identify, mint,
+};

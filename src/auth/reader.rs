@@ -37,7 +37,7 @@ impl CredentialReader {
         };
         match identify(text) {
             // A wrong checksum is a typing error or a scanner's guess: it costs no look-up.
-            TokenFormat::Broken => PresentedCredential::Malformed,
+            TokenFormat::Broken(_) => PresentedCredential::Malformed,
             TokenFormat::Regate(_) => PresentedCredential::Token(hash(text)),
             TokenFormat::Foreign => {
                 let sha256 = hash(text);

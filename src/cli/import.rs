@@ -8,18 +8,21 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 
 use super::{
     exit::{CommandError, Exit},
-    store::{StoreArguments, block_on},
+    store::StoreArguments,
 };
-use crate::store::import::{self, CheckedDocument, ImportError, ImportProgress, ImportReport};
+use crate::store::import::{self, CheckedDocument, ImportError, ImportProgress, ImportReport, Problems};
 
 /// Write users, projects, collaborators, tokens, upstreams and grants from a JSON document
 ///
-/// The whole document is checked first; each problem names its place, such as
-/// tokens[3].expires_at. Then all of it is written in one transaction, or nothing. It can be
-/// repeated: rows that are as the document says stay as they are. A revoked token stays revoked.
+/// The whole document is checked first. Then all of it is written in one transaction, or nothing. The report says of each
+/// table how many rows were taken (new), renewed (there, and otherwise) and unchanged; and of each row that was refused
+/// the place, such as tokens[3].expires_at, and why. It can be repeated: rows that are as the document says stay as
+/// they are. A revoked token stays revoked. Existing keys of any format are imported by their SHA-256, so that their
+/// holders keep using them: printf %s KEY | sha256sum
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The document; - is standard input
@@ -35,22 +38,46 @@ pub(super) struct Import {
 impl Import {
     /// Imports and reports.
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
-        let document = checked(&read(&self.file)?)?;
+        let bytes = read(&self.file)?;
         let mut progress = Progress::default();
-        let report = block_on(async {
-            let store = self.store.open().await?;
-            let report = store.import(&document, &mut |step| progress.show(&step)).await?;
-            store.close().await;
-            Ok(report)
-        })?;
+        let imported = checked(&bytes).and_then(|document| {
+            self.store
+                .run(async |store| Ok(store.import(&document, &mut |step| progress.show(&step)).await?))
+        });
         progress.end();
+        let report = imported.inspect_err(|error| {
+            if let (true, CommandError::Import(ImportError::Invalid(problems))) = (self.json, error) {
+                // What cannot be written here is said on standard error as well.
+                let _ = writeln!(io::stdout(), "{}", refused(problems));
+            }
+        })?;
         if self.json {
-            writeln!(io::stdout(), "{}", serde_json::to_string(&report).map_err(io::Error::from)?)?;
+            writeln!(io::stdout(), "{}", taken(&report))?;
         } else {
             print(&report)?;
         }
         Ok(Exit::Done)
     }
+}
+
+/// A report for programs, in the words of `POST /v1/import`.
+fn taken(report: &ImportReport) -> Value {
+    let tables = report.tables.iter().map(|table| {
+        json!({
+            "table": table.table, "taken": table.inserted, "renewed": table.updated, "unchanged": table.unchanged,
+        })
+    });
+    json!({
+        "tables": tables.collect::<Vec<_>>(), "refused": 0, "problems": [], "revision": report.revision,
+    })
+}
+
+/// The same when nothing was written. `refused` counts also those problems that are not shown.
+fn refused(problems: &Problems) -> Value {
+    let shown = problems.shown().iter();
+    let shown: Vec<_> =
+        shown.map(|problem| json!({"place": problem.place, "problem": problem.text})).collect();
+    json!({"tables": [], "refused": problems.count(), "problems": shown, "revision": null})
 }
 
 /// A document of which everything that it shows by itself is checked.
@@ -65,12 +92,12 @@ fn print(report: &ImportReport) -> io::Result<()> {
         if table.inserted + table.updated + table.unchanged > 0 {
             writeln!(
                 output,
-                "{}: {} new, {} changed, {} unchanged",
+                "{}: {} taken, {} renewed, {} unchanged",
                 table.table, table.inserted, table.updated, table.unchanged
             )?;
         }
     }
-    writeln!(output, "revision {}", report.revision)
+    writeln!(output, "0 refused, revision {}", report.revision)
 }
 
 /// Reads a file, or standard input for `-`.

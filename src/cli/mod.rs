@@ -8,6 +8,7 @@
 //! **To add one more** command: a module with its flags and a `run`, a variant of [`Command`].
 
 mod check;
+mod collaborator;
 mod configuration;
 mod decide;
 mod demo;
@@ -17,11 +18,15 @@ mod metrics;
 mod migrate;
 mod policies;
 mod printable;
+mod project;
 mod replay;
+mod rows;
 mod serve;
 mod store;
 mod test;
 mod token;
+mod user;
+mod values;
 mod why;
 
 use clap::{Parser, Subcommand};
@@ -38,7 +43,7 @@ use printable::printable_lines;
     about = "A policy decision point for gateways: Rego rules over token and collaborator data",
     after_help = "Exit codes: 0 done (decide: allowed), 1 could not be done, 2 failed (test: a test failed; \
                   check: something was found; decide: denied; \
-                  replay: more decisions flip than may), 3 the policy folder is broken, 64 wrong usage.\n\
+                  token identify: not all are tokens, or --scan found one; replay: more decisions flip than may), 3 the policy folder is broken, 64 wrong usage.\n\
                   Try it: regate serve --demo",
     propagate_version = true
 )]
@@ -54,9 +59,12 @@ enum Command {
     Test(test::Test),
     Check(check::Check),
     Replay(replay::Replay),
+    Token(token::Token),
+    User(user::Users),
+    Project(project::Projects),
+    Collaborator(collaborator::Collaborators),
     Import(import::Import),
     Migrate(migrate::Migrate),
-    Token(token::Token),
 }
 
 /// Parses the command line, runs the command and gives the exit code. Messages go to standard error.
@@ -76,9 +84,12 @@ pub fn run() -> Exit {
         Command::Test(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Token(command) => command.run(),
+        Command::User(command) => command.run(),
+        Command::Project(command) => command.run(),
+        Command::Collaborator(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Migrate(command) => command.run(),
-        Command::Token(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
         // Whoever reads has seen enough, as `head` does.

@@ -38,6 +38,19 @@ impl StoreArguments {
     pub(super) async fn open(&self) -> Result<Arc<dyn Store>, CommandError> {
         open(&self.configuration()?).await
     }
+
+    /// Runs work on the store to its end, and closes it.
+    pub(super) fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&dyn Store) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        block_on(async {
+            let store = self.open().await?;
+            let done = work(&*store).await?;
+            store.close().await;
+            Ok(done)
+        })
+    }
 }
 
 /// Opens the store that the configuration names and brings its tables up to date.

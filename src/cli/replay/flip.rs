@@ -115,7 +115,7 @@ fn without_secrets(target: &str) -> String {
         None => (target, ""),
     };
     let segments = path.split('/').map(|segment| match auth::identify(segment) {
-        TokenFormat::Regate(_) | TokenFormat::Broken => HIDDEN,
+        TokenFormat::Regate(_) | TokenFormat::Broken(_) => HIDDEN,
         TokenFormat::Foreign => segment,
     });
     segments.collect::<Vec<_>>().join("/") + query

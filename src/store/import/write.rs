@@ -24,7 +24,7 @@ const CHUNK: usize = 5_000;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The document does not fit what is stored.
-    #[error("the document has {} problem(s)", .0.count())]
+    #[error("{} refused, so the whole document is", .0.count())]
     Invalid(#[source] Problems),
     /// The store failed.
     #[error("the document could not be written")]

@@ -1,11 +1,16 @@
-//! The command line as people and scripts use it.
+//! The command line as people and scripts use it. What touches the store is asked of both databases.
 
-use std::{fs, path::Path};
+mod identify;
+mod imports;
+mod rows;
+mod tokens;
+
+use std::{fs, path::Path, process::Output};
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    http::decide,
+    postgres,
     program::{Serving, run, stderr, stdout},
 };
 
@@ -21,138 +26,76 @@ fn write(folder: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-#[test]
-fn a_token_is_shown_once_and_works_until_it_is_revoked() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let document = json!({
-        "users": [{"id": "u1"}], "projects": [{"id": "p1", "name": "one"}],
-        "collaborators": [{"project_id": "p1", "user_id": "u1", "role": "owner"}],
-    });
-    assert!(run(folder, &with_url(&["import", "-"]), &document.to_string()).status.success());
-    let minted =
-        run(folder, &with_url(&["token", "mint", "--kind", "global", "--name", "ci", "--user", "u1"]), "");
-    let token = stdout(&minted);
-    assert!(minted.status.success(), "{}", stderr(&minted));
-    // Nothing else is in the output, so that a script can take it as it is.
-    let token = token.strip_suffix('\n').unwrap().to_owned();
-    assert!(token.starts_with("rgt_global_") && !token.contains(char::is_whitespace));
-    let question = json!({"token": token, "request": {"method": "GET", "path": "/api/v1/projects/p1"}});
-    let serving = Serving::start(folder, URL);
-    let answer = decide(&serving.address, &question);
-    assert_eq!(answer["allow"], true);
-    let id = answer["subject"]["token_id"].as_str().unwrap().to_owned();
-    drop(serving);
-
-    let list = run(folder, &with_url(&["token", "list", "--json"]), "");
-    let row: Value = serde_json::from_str(stdout(&list).trim()).unwrap();
-    assert_eq!(
-        (&row["id"], &row["state"], &row["prefix"]),
-        (&json!(id), &json!("live"), &json!(token[..12]))
-    );
-    let table = stdout(&run(folder, &with_url(&["token", "list"]), ""));
-    assert!(table.contains(&id) && table.contains("live"));
-    let hash = regate::auth::hash(&token).to_string();
-    for text in [&stdout(&list), &table] {
-        assert!(!text.contains(&token) && !text.contains(&hash));
-    }
-
-    for expected in ["revoked", "was revoked already"] {
-        let revoked = run(folder, &with_url(&["token", "revoke", &id]), "");
-        assert!(revoked.status.success() && stdout(&revoked).contains(expected), "{}", stdout(&revoked));
-    }
-    let unknown = run(folder, &with_url(&["token", "revoke", "nobody"]), "");
-    assert_eq!(unknown.status.code(), Some(1));
-    let serving = Serving::start(folder, URL);
-    assert_eq!(decide(&serving.address, &question)["reason"], "token.revoked");
+/// A folder and an empty database.
+struct Scene {
+    folder: tempfile::TempDir,
+    url: String,
 }
 
-#[test]
-fn a_token_that_cannot_be_is_not_minted() {
-    let folder = tempfile::tempdir().unwrap();
-    let cases: &[(&[&str], i32, &str)] = &[
-        (&["--kind", "global", "--name", "x"], 64, "user"),
-        (&["--kind", "global", "--name", "x", "--user", "nobody"], 1, "user"),
-        (&["--kind", "project", "--name", "x"], 64, "project"),
-        (&["--kind", "mcp", "--name", ""], 64, "--name: it must have 1 to 128 characters"),
-        (&["--kind", "mcp", "--name", "a\tb"], 64, "--name: it must not hold control characters"),
-        (&["--kind", "mcp", "--name", "a\u{202e}b"], 64, "direction of writing"),
-        (
-            &["--kind", "mcp", "--name", "x", "--user", "a\nb"],
-            64,
-            "--user: it must not hold control characters",
-        ),
-        (
-            &["--kind", "mcp", "--name", "x", "--only-project", ""],
-            64,
-            "--only-project: it must have 1 to 256",
-        ),
-        (&["--kind", "mcp", "--name", "x", "--tenant", "_x"], 64, "tenant id"),
-        (&["--kind", "mcp", "--name", "x", "--tenant", "nobody"], 1, "tenant"),
-        (&["--kind", "mcp", "--name", "x", "--all-tenants"], 64, "gateway"),
-        (&["--kind", "root", "--name", "x"], 64, "global, project, mcp, admin, gateway"),
-        (&["--kind", "mcp", "--name", "x", "--expires-in-days", "0"], 64, "1..=365"),
-        (&["--kind", "mcp", "--name", "x", "--expires-in-days", "366"], 64, "1..=365"),
-    ];
-    for (arguments, code, expected) in cases {
-        let output = run(folder.path(), &with_url(&[&["token", "mint"], *arguments].concat()), "");
-        assert_eq!(output.status.code(), Some(*code), "{arguments:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
-        assert_eq!(stdout(&output), "");
+impl Scene {
+    fn sqlite() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), url: "sqlite://data.sqlite".to_owned() }
+    }
+
+    fn postgres() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let url = runtime.block_on(postgres::new_database());
+        Self { folder: tempfile::tempdir().unwrap(), url }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn output(&self, arguments: &[&str], input: &str) -> Output {
+        run(self.path(), &[arguments, &["--database-url", &self.url]].concat(), input)
+    }
+
+    /// A command that must end with this exit code; gives what it said, where it said it.
+    fn said(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.output(arguments, "");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("never-shown"), "the database's password was shown");
+        if code == 0 { stdout(&output) } else { stderr(&output) }
+    }
+
+    /// The same of a command that succeeds and prints one object a line.
+    fn objects(&self, arguments: &[&str]) -> Vec<Value> {
+        let text = self.said(0, &[arguments, &["--json"]].concat());
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The one object that a command prints.
+    fn object(&self, arguments: &[&str]) -> Value {
+        let objects = self.objects(arguments);
+        assert_eq!(objects.len(), 1, "{arguments:?}");
+        objects[0].clone()
+    }
+
+    fn import(&self, document: &Value) {
+        let output = self.output(&["import", "-"], &document.to_string());
+        assert!(output.status.success(), "{}", stderr(&output));
     }
 }
 
-#[test]
-fn a_user_with_as_many_live_tokens_as_may_be_gets_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let token = |n: u32| json!({"id": format!("t{n}"), "kind": "mcp", "name": "n", "user_id": "u", "sha256": format!("{n:064x}")});
-    let document = json!({"users": [{"id": "u"}], "tokens": (0..20).map(token).collect::<Vec<_>>()});
-    write(folder.path(), "data.json", &document.to_string());
-    assert!(run(folder.path(), &with_url(&["import", "data.json"]), "").status.success());
-    let mint = ["token", "mint", "--kind", "mcp", "--name", "n", "--user", "u"];
-    let refused = run(folder.path(), &with_url(&mint), "");
-    assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(1), ""));
-    assert!(stderr(&refused).contains("20 live tokens already; revoke one"), "{}", stderr(&refused));
-    assert!(run(folder.path(), &with_url(&["token", "revoke", "t7"]), "").status.success());
-    assert!(run(folder.path(), &with_url(&mint), "").status.success());
+/// Makes each test of a list twice: `sqlite::NAME` and `postgres::NAME`.
+macro_rules! on_both_databases {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $test() {
+                super::$test(&crate::command_line::Scene::sqlite());
+            })+
+        }
+        mod postgres {
+            $(#[test]
+            fn $test() {
+                super::$test(&crate::command_line::Scene::postgres());
+            })+
+        }
+    };
 }
-
-#[test]
-fn an_import_with_a_mistake_names_the_place_and_writes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let good = json!({"users": [{"id": "u1"}]});
-    let mut bad = good.clone();
-    bad["tokens"] =
-        json!([{"id": "t1", "kind": "mcp", "name": "n", "sha256": "0".repeat(64), "expires_at": "soon"}]);
-    write(folder, "bad.json", &bad.to_string());
-    let output = run(folder, &with_url(&["import", "bad.json"]), "");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("tokens[0].expires_at"), "{}", stderr(&output));
-    write(folder, "good.json", &good.to_string());
-    let first = stdout(&run(folder, &with_url(&["import", "good.json"]), ""));
-    assert!(
-        first.contains("users: 1 new, 0 changed, 0 unchanged") && first.contains("revision 1"),
-        "{first}"
-    );
-    let again = stdout(&run(folder, &with_url(&["import", "good.json"]), ""));
-    assert!(
-        again.contains("users: 0 new, 0 changed, 1 unchanged") && again.contains("revision 1"),
-        "{again}"
-    );
-    let report = stdout(&run(folder, &with_url(&["import", "good.json", "--json"]), ""));
-    assert_eq!(serde_json::from_str::<Value>(&report).unwrap()["revision"], 1);
-    let missing = run(folder, &with_url(&["import", "nowhere.json"]), "");
-    assert!(stderr(&missing).contains("nowhere.json cannot be read"), "{}", stderr(&missing));
-}
-
-#[test]
-fn a_large_import_shows_its_progress() {
-    let folder = tempfile::tempdir().unwrap();
-    let users: Vec<Value> = (0..30_000).map(|n| json!({"id": format!("u{n}")})).collect();
-    let output = run(folder.path(), &with_url(&["import", "-"]), &json!({"users": users}).to_string());
-    assert!(stderr(&output).contains("users: 30000 of 30000"), "{}", stderr(&output));
-}
+use on_both_databases;
 
 #[test]
 fn migrate_says_what_it_did_and_can_be_repeated() {
@@ -327,50 +270,6 @@ fn an_error_about_the_configuration_does_not_show_the_database_url() {
         assert!(!stderr(&output).contains("hunter2"), "{name}: {}", stderr(&output));
         assert!(stderr(&output).lines().count() > 1, "{name}: {}", stderr(&output));
     }
-}
-
-#[test]
-fn a_token_is_never_wider_than_its_flags_say_and_a_mistake_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let rows = json!({"users": [{"id": "u1"}], "projects": [{"id": "p1"}]});
-    assert!(run(folder, &with_url(&["import", "-"]), &rows.to_string()).status.success());
-    for (flags, code, said) in [
-        (
-            "global --name x --user u1 --project p1",
-            64,
-            "to confine a token of kind global: --only-project p1",
-        ),
-        ("mcp --name x --project p1", 64, "--only-project p1"),
-        ("global --name x", 64, "a global token needs --user"),
-        ("project --name x --scope-pull", 64, "a project token needs --project"),
-        ("project --name x --project p1", 64, "--scope-pull, --scope-push or both"),
-        ("gateway --name x --user u1", 64, "a gateway token takes no --user"),
-        ("gateway --name x --scope-push", 64, "no effect on a token of kind gateway"),
-        ("mcp --name x --all-tenants", 64, "--all-tenants is for gateway tokens"),
-        (
-            "global --name x --user bobby",
-            1,
-            "there is no user \"bobby\" in the tenant \"default\": add it with",
-        ),
-        ("mcp --name x --tenant foo", 1, "there is no tenant \"foo\""),
-    ] {
-        let arguments: Vec<&str> = ["token", "mint", "--kind"].into_iter().chain(flags.split(' ')).collect();
-        let minted = run(folder, &with_url(&arguments), "");
-        assert_eq!(minted.status.code(), Some(code), "{flags}: {}", stderr(&minted));
-        assert!(stderr(&minted).contains(said), "{flags}: {}", stderr(&minted));
-        assert_eq!(stdout(&minted), "");
-    }
-    let nameless = run(folder, &with_url(&["token", "mint", "--kind", "admin", "--name", ""]), "");
-    assert_eq!((nameless.status.code(), stderr(&nameless).contains("1 to 128 characters")), (Some(64), true));
-    let revoked = run(folder, &with_url(&["token", "revoke", "nosuch"]), "");
-    assert_eq!(revoked.status.code(), Some(1));
-    assert!(
-        stderr(&revoked)
-            .contains("nothing was revoked\n  there is no token \"nosuch\": see regate token list")
-    );
-    assert_eq!(stdout(&run(folder, &with_url(&["token", "list"]), "")), "no tokens\n");
-    assert_eq!(run(folder, &with_url(&["token", "list", "--limit", "0"]), "").status.code(), Some(64));
 }
 
 #[test]

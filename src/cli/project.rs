@@ -1,0 +1,192 @@
+//! `regate project`: what people work on.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+
+use super::{
+    exit::{Absent, CommandError, Exit},
+    rows::{self, PageArguments, Shown, yes},
+    store::StoreArguments,
+    user::no_tenant,
+    values::{WithinTenant, id, label},
+};
+use crate::{
+    decision::facts::Project,
+    store::{ProjectChange, ProjectFilter, StoreError},
+    types::TenantId,
+};
+
+/// Add, change, show, list and remove projects
+#[derive(Debug, Args)]
+pub(super) struct Projects {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Put(Put),
+    Show(One),
+    List(List),
+    /// Remove a project, with its collaborators and its own tokens, for good
+    Remove(One),
+}
+
+impl Projects {
+    /// Runs the action.
+    pub(super) fn run(&self) -> Result<Exit, CommandError> {
+        match &self.action {
+            Action::Put(put) => put.run(),
+            Action::Show(one) => one.show(),
+            Action::List(list) => list.run(),
+            Action::Remove(one) => one.remove(),
+        }
+    }
+}
+
+/// Show one project
+#[derive(Debug, Args)]
+struct One {
+    /// The project's id
+    #[arg(value_name = "PROJECT")]
+    id: String,
+    #[command(flatten)]
+    within: WithinTenant,
+    #[command(flatten)]
+    store: StoreArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Add a project, or change one; harmless when repeated
+///
+/// What is left out stays as it is; a new project has no name and is not public. Exit code 0 also when there was
+/// nothing to change.
+#[derive(Debug, Args)]
+struct Put {
+    #[command(flatten)]
+    one: One,
+    /// For people, at most 256 characters
+    #[arg(long, value_parser = label)]
+    name: Option<String>,
+    /// Anyone may read it; --public=false to end that
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    public: Option<bool>,
+}
+
+/// List projects, by id
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    within: WithinTenant,
+    /// Only public ones; --public=false: only others
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    public: Option<bool>,
+    /// Only those on which this user is a collaborator
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    #[command(flatten)]
+    page: PageArguments,
+    #[command(flatten)]
+    store: StoreArguments,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Shown for Project {
+    const NOUN: &'static str = "project";
+    const COLUMNS: &'static [&'static str] = &["ID", "TENANT", "NAME", "PUBLIC"];
+
+    fn title(&self) -> String {
+        self.id.clone()
+    }
+
+    fn cursor(&self) -> &str {
+        &self.id
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.id.clone(), self.tenant.to_string(), self.name.clone(), yes(self.public)]
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        let Self { tenant, id, name, public } = self;
+        Map::from_iter([
+            ("id".to_owned(), id.as_str().into()),
+            ("tenant".to_owned(), tenant.as_str().into()),
+            ("name".to_owned(), name.as_str().into()),
+            ("public".to_owned(), (*public).into()),
+        ])
+    }
+}
+
+impl One {
+    fn tenant(&self) -> &TenantId {
+        &self.within.tenant
+    }
+
+    /// The store's refusal in the words of the command.
+    fn explain(&self, outcome: &'static str, error: StoreError) -> CommandError {
+        let tenant = self.tenant();
+        let because = match error {
+            StoreError::NotFound { .. } => format!(
+                "there is no project {:?} in the tenant \"{tenant}\": see regate project list --tenant {tenant}",
+                self.id
+            ),
+            StoreError::UnknownReference { .. } => no_tenant(tenant),
+            other => return other.into(),
+        };
+        CommandError::Nothing { outcome, because: Absent(because) }
+    }
+
+    fn show(&self) -> Result<Exit, CommandError> {
+        let project = self.store.run(async |store| {
+            let reading = store.project(self.tenant(), &self.id);
+            reading.await.map_err(|error| self.explain("nothing to show", error))
+        })?;
+        rows::write_one(&project.value, project.revision, self.json)?;
+        Ok(Exit::Done)
+    }
+
+    fn remove(&self) -> Result<Exit, CommandError> {
+        let revision = self.store.run(async |store| {
+            let removing = store.remove_project(self.tenant(), &self.id);
+            removing.await.map_err(|error| self.explain("nothing was removed", error))
+        })?;
+        let what = format!("project {}", self.id);
+        rows::write_removed(&what, &[("id", &self.id)], self.tenant(), revision, self.json)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Put {
+    fn run(&self) -> Result<Exit, CommandError> {
+        let one = &self.one;
+        id(&one.id).map_err(|problem| CommandError::Usage(format!("PROJECT: {problem}")))?;
+        let change = ProjectChange { name: self.name.clone(), public: self.public };
+        let (written, project) = one.store.run(async |store| {
+            let explain = |error| one.explain("nothing was changed", error);
+            let written = store.put_project(one.tenant(), &one.id, &change).await.map_err(explain)?;
+            Ok((written, store.project(one.tenant(), &one.id).await.map_err(explain)?.value))
+        })?;
+        rows::write_done(&project, &written, one.json)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl List {
+    fn run(&self) -> Result<Exit, CommandError> {
+        let filter = ProjectFilter {
+            tenant: self.within.tenant.clone(),
+            public: self.public,
+            member: self.user.clone(),
+            after: self.page.after.clone(),
+            limit: self.page.rows_to_read(),
+        };
+        let projects = self.store.run(async |store| Ok(store.list_projects(&filter).await?.value))?;
+        self.page.write(projects, self.json)?;
+        Ok(Exit::Done)
+    }
+}

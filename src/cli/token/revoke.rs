@@ -1,0 +1,44 @@
+//! `regate token revoke`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::one::OneToken;
+use crate::{
+    cli::{
+        exit::{CommandError, Exit},
+        printable::printable,
+        rows,
+    },
+    store::Written,
+    types::{Clock, SystemClock},
+};
+
+/// Revoke a token; the row stays, and doing it again is harmless
+///
+/// The very next decision refuses it, in every process.
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    #[command(flatten)]
+    one: OneToken,
+}
+
+impl Revoke {
+    pub(super) fn run(&self) -> Result<Exit, CommandError> {
+        let (one, now) = (&self.one, SystemClock.now());
+        let (revocation, token) = one.run("nothing was revoked", async |store| {
+            let revocation = store.revoke_token(&one.id, one.tenant.as_ref(), now).await?;
+            Ok((revocation, one.read(store, now).await?))
+        })?;
+        let (revision, changed) = (revocation.revision, revocation.changed);
+        if one.json {
+            rows::write_done(&token, &Written { revision, created: false, changed }, true)?;
+        } else {
+            let word = if changed { "revoked" } else { "was revoked already" };
+            let (id, since) = (printable(&one.id), revocation.revoked_at);
+            writeln!(io::stdout(), "{id} {word} ({since}), revision {revision}")?;
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,52 @@
+//! `regate token trigger`: the one right that is never given at minting.
+
+use clap::{Args, Subcommand};
+
+use super::one::{OneToken, Refusal};
+use crate::{
+    cli::{
+        exit::{Absent, CommandError, Exit},
+        rows,
+    },
+    types::{Clock, SystemClock, TokenKind},
+};
+
+/// Grant an MCP token the right to trigger, or withdraw it
+///
+/// Restarting, rerunning and aborting count as triggering.
+#[derive(Debug, Args)]
+pub(super) struct Trigger {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Grant a live token of kind mcp the right to trigger; harmless when repeated
+    Grant(OneToken),
+    /// Withdraw the right to trigger, from any token; harmless when repeated
+    Withdraw(OneToken),
+}
+
+impl Trigger {
+    pub(super) fn run(&self) -> Result<Exit, CommandError> {
+        let (one, allowed) = match &self.action {
+            Action::Grant(one) => (one, true),
+            Action::Withdraw(one) => (one, false),
+        };
+        let now = SystemClock.now();
+        let (written, token) = one.run("nothing was changed", async |store| {
+            let kind = one.read(store, now).await?.row.kind;
+            if allowed && kind != TokenKind::Mcp {
+                let because =
+                    format!("the right to trigger is for tokens of kind mcp, and this one is {kind}");
+                let outcome = "nothing was changed";
+                return Err(Refusal::Command(CommandError::Nothing { outcome, because: Absent(because) }));
+            }
+            let written = store.set_trigger(&one.id, one.tenant.as_ref(), allowed, now).await?;
+            Ok((written, one.read(store, now).await?))
+        })?;
+        rows::write_done(&token, &written, one.json)?;
+        Ok(Exit::Done)
+    }
+}
