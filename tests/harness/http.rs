@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::Value;
 
+use super::record;
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -39,6 +41,7 @@ pub fn raw(address: &str, message: &[u8]) -> Answer {
     let mut buffer = [0; 16 * 1024];
     loop {
         if let Some(read) = parse(&answer) {
+            record::answer(read.status, &answer);
             return read;
         }
         match stream.read(&mut buffer) {

@@ -5,3 +5,5 @@ pub mod http;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod program;
+pub mod python;
+pub mod record;

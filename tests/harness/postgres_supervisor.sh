@@ -70,6 +70,12 @@ finish() {
     # What is frozen does not stop.
     signal_all CONT
     $unprivileged pg_ctl stop -D "$folder/data" -m immediate >/dev/null 2>&1
+    # Its files hold every row that there was, or the log of the writes does.
+    if [ -n "${REGATE_TEST_RECORD:-}" ]; then
+        grep -raohE 'rgt_[a-z]+_[0-9A-Za-z]{49}|eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.' "$folder" \
+            >"$REGATE_TEST_RECORD/postgres-$port"
+        rm -f "$REGATE_TEST_RECORD/postgres-$port.pending"
+    fi
     cd / && rm -rf "$folder"
     exit "$1"
 }
@@ -83,6 +89,7 @@ if ! start; then
     cat "$folder/start.log" "$folder/log"
     finish 2
 fi
+[ -z "${REGATE_TEST_RECORD:-}" ] || : >"$REGATE_TEST_RECORD/postgres-$port.pending"
 echo ready
 while read -r command; do
     case $command in

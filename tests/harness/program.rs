@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use super::record;
+
 /// The built binary.
 pub const REGATE: &str = env!("CARGO_BIN_EXE_regate");
 
@@ -25,7 +27,9 @@ pub fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
         .expect("regate starts");
     // A command that does not read its input may have closed it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    let output = child.wait_with_output().unwrap();
+    record::log(&stderr(&output));
+    output
 }
 
 /// What was written to standard output.
@@ -173,6 +177,7 @@ impl Drop for Serving {
     fn drop(&mut self) {
         self.pipe.take();
         let _ = self.supervisor.wait();
+        record::log(&self.log());
     }
 }
 

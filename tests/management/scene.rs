@@ -14,6 +14,7 @@ use crate::harness::{
     http::{Answer, send},
     postgres,
     program::{Serving, run, stderr, stdout},
+    record,
 };
 
 const ISSUER: &str = "https://login.example";
@@ -180,6 +181,17 @@ impl Scene {
             }
             assert!(began.elapsed() < Duration::from_secs(30), "it does not come: {}", self.serving.log());
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        for entry in fs::read_dir(self.folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.to_string_lossy().contains(".sqlite") {
+                record::rows(&fs::read(path).unwrap_or_default());
+            }
         }
     }
 }
