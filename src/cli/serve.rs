@@ -175,7 +175,7 @@ impl Serve {
         });
         let interval = configuration.tokens.last_used_interval;
         let writing = uses.write_behind(Arc::clone(&store), interval, until(stopped.clone()));
-        let writing = tokio::spawn(writing);
+        let mut writing = tokio::spawn(writing);
 
         servers.spawn(server.serve(router, until(stopped)));
         tracing::info!(%address, "listening; loading the decision data");
@@ -199,9 +199,12 @@ impl Serve {
         stop.send_replace(true);
         while servers.join_next().await.is_some() {}
         // What was noted until the end is written, unless the database takes too long for it.
-        let _ = tokio::time::timeout(LAST_WRITE_TIME, writing).await;
+        if tokio::time::timeout(LAST_WRITE_TIME, &mut writing).await.is_err() {
+            writing.abort();
+        }
         feed.stop();
-        store.close().await;
+        // Nor does the end wait for a database that does not answer.
+        let _ = tokio::time::timeout(LAST_WRITE_TIME, store.close()).await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! Calls of the management API, as decisions.
 
+use std::sync::Arc;
+
 use regate::{
     decision::{
-        CompileOptions, Decision, DecisionRules, Document, Evaluator, ManagementCall, Moment, Question,
-        SubjectKind, facts::Fact, manage,
+        Bundle, CompileOptions, Decision, DecisionRules, Document, Evaluator, ManagedToken, ManagementCall,
+        Moment, Question, RegoSource, SubjectKind, document, facts::Fact, manage,
     },
-    types::{PresentedCredential, Timestamp, TokenKind},
+    types::{PolicyRevision, PresentedCredential, Timestamp, TokenKind},
 };
 use uuid::Uuid;
 
@@ -89,4 +91,35 @@ fn the_question_is_made_sure_of_before_anything_is_asked() {
         let asked = Question { credential, ..admin("/v1/x") };
         assert_eq!(gist(&ask(&world, &asked, false)), (false, status, vec![reason]));
     }
+}
+
+#[test]
+fn rules_see_which_call_it_is_and_what_it_is_about() {
+    let text = "package regate.management\n\ndecision := {\"allow\": true, \"message\": json.marshal([input.management, object.keys(input)])}";
+    let sources = [
+        RegoSource { name: "m.rego".into(), text: text.into() },
+        RegoSource { name: "d.rego".into(), text: "package regate\n\ndecision := true".into() },
+    ];
+    let revision = PolicyRevision::from_digest(&[1]);
+    let bundle =
+        Bundle::compile(&sources, Document::new_object(), revision, &CompileOptions::default()).unwrap();
+    let facts = [user("default", "u1"), Fact::Token(token("default", "t1", TokenKind::Admin))];
+    let world = World::new(Arc::new(bundle), facts);
+    let call = ManagementCall {
+        question: question(Some("t1"), "/v1/tokens"),
+        operation: "tokens.mint",
+        token: Some(ManagedToken { id: None, kind: TokenKind::Mcp, user_id: Some("u1"), project_id: None }),
+        body: document(serde_json::json!({"name": "x"})),
+    };
+    let moment = Moment { now: Timestamp::from_unix_seconds(NOW), data_is_stale: false };
+    let mut evaluator = Evaluator::new(0);
+    let decision =
+        manage(&mut evaluator, &world.basis, &DecisionRules::default(), &call, Uuid::nil(), moment);
+    let seen: serde_json::Value = serde_json::from_str(decision.message.as_str()).unwrap();
+    let expected = serde_json::json!([
+        {"body": {"name": "x"}, "operation": "tokens.mint",
+         "token": {"id": null, "kind": "mcp", "project_id": null, "user_id": "u1"}},
+        ["context", "gateway", "management", "mcp", "now", "request", "token", "upstream", "user"],
+    ]);
+    assert_eq!(seen, expected);
 }

@@ -240,7 +240,7 @@ pub fn token_tools(tools: &[String], kind: TokenKind) -> Result<(), InvalidField
 /// It is not within the limit.
 pub fn token_expiry(days: i64, limits: TokenLimits, now: Timestamp) -> Result<Timestamp, InvalidField> {
     if !(1..=i64::from(limits.days)).contains(&days) {
-        let problem = format!("it must be 1 to {}; left out, the token does not expire", limits.days);
+        let problem = format!("it must be 1 to {}", limits.days);
         return Err(InvalidField::new("expires_in_days", problem));
     }
     Ok(Timestamp::from_unix_millis(now.unix_millis().saturating_add(days * DAY_MILLIS)))
