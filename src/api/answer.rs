@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::decision::{Decision, Document, HeaderChanges, Reasons, Why};
 
-/// An answer, borrowed from the decision. See section 3 of the contract for its fields.
+/// What was decided, and what the gateway must do with the request.
 #[derive(Serialize, ToSchema)]
 pub struct Answer<'a> {
     /// Whether the request may go on.

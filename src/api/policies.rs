@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{
     Shared, call,
     management::{Caller, Operation},
-    openapi::ManagementProblems,
+    openapi::{ConflictProblems, ManagementProblems},
     problem::Problem,
 };
 use crate::policy::{ActivePolicy, FailedActivation, PolicyState, Reloader};
@@ -30,7 +30,7 @@ pub(super) async fn show(caller: Caller, State(shared): State<Shared>) -> Result
 /// The same once they decide, or why they do not.
 #[utoipa::path(
     post, path = "/v1/policies/reload", operation_id = "reload_policies", tag = "policies",
-    responses((status = 200, description = "The files decide", body = StateMessage), ManagementProblems),
+    responses((status = 200, description = "The files decide", body = StateMessage), ConflictProblems),
 )]
 pub(super) async fn reload(caller: Caller, State(shared): State<Shared>) -> Result<Response, Problem> {
     caller.may(Operation::ReloadPolicies)?;

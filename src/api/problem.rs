@@ -71,7 +71,7 @@ pub enum Problem {
     MethodNotAllowed,
     /// A management call came without a credential, or with one that is not good.
     #[error("this call needs the live token or session of an operator, as `Authorization: Bearer …`")]
-    Unauthenticated,
+    Unauthenticated(Unauthenticated),
     /// The caller of a management call may not make it.
     #[error("{}", if .message.is_empty() { "the policy does not allow this call" } else { .message.as_str() })]
     ManagementDenied {
@@ -124,6 +124,17 @@ pub enum Problem {
     Revision(#[from] RevisionTimeout),
 }
 
+/// Why the caller of a management call is nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// No credential came.
+    Absent,
+    /// One that is not good. Which of the reasons it was is not told: whoever guesses learns nothing.
+    Token,
+    /// A JWT that is nobody's session, and the code that says why: it tells nothing that is kept here.
+    Session(&'static str),
+}
+
 impl Problem {
     /// The stable code, the HTTP status of the call, and the title that goes with the code.
     pub fn kind(&self) -> (&'static str, StatusCode, &'static str) {
@@ -161,7 +172,7 @@ impl Problem {
             Self::MethodNotAllowed => {
                 ("route.method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
             }
-            Self::Unauthenticated => {
+            Self::Unauthenticated(_) => {
                 ("management.unauthenticated", StatusCode::UNAUTHORIZED, "The caller did not authenticate")
             }
             Self::ManagementDenied { .. } => {
@@ -263,6 +274,9 @@ impl<'a> From<&'a Problem> for More<'a> {
     fn from(problem: &'a Problem) -> Self {
         match problem {
             Problem::ManagementDenied { reason, .. } => Self { reason: Some(reason), ..Self::default() },
+            Problem::Unauthenticated(Unauthenticated::Session(reason)) => {
+                Self { reason: Some(reason), ..Self::default() }
+            }
             Problem::NotActivated(failure) => Self {
                 reason: None,
                 stage: Some(failure.stage.as_str()),
@@ -302,8 +316,13 @@ impl IntoResponse for Problem {
         let mut response = (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
         let headers = response.headers_mut();
         match self {
-            Self::Gateway(_) | Self::Unauthenticated => {
+            // RFC 6750 section 3.1: no error code where no credential came.
+            Self::Gateway(_) | Self::Unauthenticated(Unauthenticated::Absent) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Unauthenticated(Unauthenticated::Token | Unauthenticated::Session(_)) => {
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
             Self::Revision(_)
             | Self::NotLoaded

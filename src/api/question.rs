@@ -24,7 +24,7 @@ use crate::{
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A question, off the wire. See section 3 of the contract for its fields.
+/// A question: may this caller do this?
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuestionMessage<'a> {

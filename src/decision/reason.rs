@@ -55,6 +55,11 @@ macro_rules! own_reasons {
                 match self { $(Self::$variant => $status),+ }
             }
 
+            /// Whether it says why a JWT is nobody's session.
+            pub fn is_about_sessions(self) -> bool {
+                self.code().starts_with("session.")
+            }
+
             /// What the caller may be told. The answers to a dead credential are one text, so
             /// that a caller cannot learn whether a key ever existed.
             pub const fn message(self) -> &'static str {

@@ -2,13 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{on_both_databases, scene::Scene};
+use super::{
+    on_both_databases,
+    scene::{Scene, session_with},
+};
 
 on_both_databases![
     a_put_is_harmless_when_repeated_and_keeps_what_it_leaves_out,
     removing_a_user_or_a_project_takes_what_hangs_on_it,
     lists_have_pages_and_filters,
     people_manage_what_the_bundle_says_and_nothing_else,
+    a_session_that_is_none_is_told_why,
     a_person_put_out_has_no_rights_at_once,
 ];
 
@@ -164,6 +168,25 @@ fn people_manage_what_the_bundle_says_and_nothing_else(scene: Scene) {
         ("u1", "DELETE", "/v1/projects/p1".to_owned(), None, 200),
     ] {
         scene.expect(status, &scene.session(who), method, &path, body.as_ref());
+    }
+}
+
+/// What is wrong with a session may be told: nothing of it is kept here. What is wrong with a token may not.
+fn a_session_that_is_none_is_told_why(scene: Scene) {
+    for (changed, reason) in [
+        (json!({"exp": 1}), "session.expired"),
+        (json!({"nbf": 4_000_000_000_u32}), "session.not_yet_valid"),
+        (json!({"aud": "other"}), "session.wrong_audience"),
+        (json!({"iss": "https://other.example"}), "session.issuer_unknown"),
+        (json!({"sub": null}), "session.claim_missing"),
+    ] {
+        let session = session_with("u3", "default", &changed);
+        let answer = scene.call(&session, "GET", "/v1/tokens", None);
+        assert_eq!((answer.status, &answer.json()["reason"]), (401, &json!(reason)));
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    }
+    for dead in ["nobody", "rgt_admin_x"] {
+        assert_eq!(scene.expect(401, dead, "GET", "/v1/tokens", None).get("reason"), None);
     }
 }
 

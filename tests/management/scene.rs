@@ -198,9 +198,15 @@ impl Drop for Scene {
 
 /// A session of a user, good for a long time.
 pub fn session_of(user: &str, tenant: &str) -> String {
-    let claims = json!({
+    session_with(user, tenant, &json!({}))
+}
+
+/// The same with some claims changed.
+pub fn session_with(user: &str, tenant: &str, changed: &Value) -> String {
+    let mut claims = json!({
         "iss": ISSUER, "aud": "regate", "sub": user, "tenant": tenant, "exp": 4_000_000_000_u32, "roles": ["admin"],
     });
+    claims.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
     let key = EncodingKey::from_secret(SECRET);
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
 }

@@ -152,6 +152,10 @@ fn tokens_are_listed_in_pages_and_by_filters(scene: Scene) {
     assert!(ids(&scene, &scene.session("u3"), "project_id=p1").is_empty());
     assert_eq!(ids(&scene, &scene.session("u2"), "project_id=p1").len(), 1);
     assert!(ids(&scene, &scene.session("new"), "").is_empty());
+    assert!(ids(&scene, &scene.session("new"), "all=true").is_empty());
+    // Who administers has nothing of their own here, and may read everything.
+    assert!(ids(&scene, &scene.session("root"), "kind=admin").is_empty());
+    assert_eq!(ids(&scene, &scene.session("root"), "all=true&limit=3"), all);
     for bad in [
         "limit=0",
         "limit=1001",

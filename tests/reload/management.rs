@@ -81,7 +81,8 @@ fn only_live_tokens_of_operators_manage_whatever_the_bundle_says() {
             for secret in ["revoked-operator", "expired-operator", "nobody", "rgt_admin_x", ""] {
                 let answer = scene.call(method, path, secret);
                 let denied = problem(&answer, 401, "management.unauthenticated");
-                assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+                let challenge = "Bearer error=\"invalid_token\"";
+                assert_eq!(answer.header("www-authenticate"), Some(challenge));
                 assert!(denied.get("reason").is_none(), "{name}: {secret}: {denied}");
             }
             let address = &scene.serving.address;

@@ -9,7 +9,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{Shared, call, openapi::ManagementProblems, problem::Problem},
+    super::{
+        Shared, call,
+        openapi::{ImportSchema, ManagementProblems},
+        problem::Problem,
+    },
     Caller, Operation,
 };
 use crate::{
@@ -55,7 +59,7 @@ impl From<ImportReport> for Imported {
 /// place, all of it, and then nothing is written. Harmless when repeated.
 #[utoipa::path(
     post, path = "/v1/import", operation_id = "import", tag = "import",
-    request_body(content = serde_json::Value, content_type = "application/json"),
+    request_body = ImportSchema,
     responses((status = 200, description = "What was done", body = Imported), ManagementProblems),
 )]
 pub(in crate::api) async fn import(

@@ -27,6 +27,9 @@ pub(super) async fn sent<T: DeserializeOwned>(
     bounds: &HttpBounds,
 ) -> Result<Sent<T>, Problem> {
     let body = call::body(request, bounds).await?;
+    if body.is_empty() {
+        return Err(Problem::Invalid("the body is empty: send a JSON object, `{}` at least".to_owned()));
+    }
     let message = read(&body, bounds).map_err(in_words_of_calls)?;
     let value: serde_json::Value = read(&body, bounds).map_err(in_words_of_calls)?;
     Ok(Sent { message, document: document(value) })

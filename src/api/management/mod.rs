@@ -33,7 +33,11 @@ use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use rand::rngs::StdRng;
 
 pub(super) use self::operation::Operation;
-use super::{Shared, call, point::NewIds, problem::Problem};
+use super::{
+    Shared, call,
+    point::NewIds,
+    problem::{Problem, Unauthenticated},
+};
 use crate::{
     decision::{
         Decision, Document, Headers, ManagedToken, ManagementCall, OwnReason, Question, Reason, Request,
@@ -306,9 +310,12 @@ fn refusal(reason: Reason, message: &str) -> Problem {
         Reason::Own(OwnReason::DataStale) => Problem::Stale,
         Reason::Own(OwnReason::SessionKeysUnavailable) => Problem::KeysUnavailable,
         Reason::Own(OwnReason::AmbiguousPath) => Problem::Invalid(message.to_owned()),
-        // One text for all: whoever guesses learns nothing.
+        Reason::Own(OwnReason::TokenMissing) => Problem::Unauthenticated(Unauthenticated::Absent),
+        Reason::Own(own) if own.status() == 401 && own.is_about_sessions() => {
+            Problem::Unauthenticated(Unauthenticated::Session(own.code()))
+        }
         Reason::Own(own) if own.status() == 401 || own == OwnReason::AmbiguousCredential => {
-            Problem::Unauthenticated
+            Problem::Unauthenticated(Unauthenticated::Token)
         }
         reason => {
             Problem::ManagementDenied { reason: reason.as_str().to_owned(), message: message.to_owned() }

@@ -73,6 +73,9 @@ pub(super) struct ProjectList<'a> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ProjectListQuery {
+    /// Of a session: all that it may read, not its own user's alone.
+    #[serde(default)]
+    all: bool,
     /// Only public ones, or only others.
     public: Option<bool>,
     /// Only those on which this user is a collaborator.
@@ -86,7 +89,7 @@ pub(super) struct ProjectListQuery {
 
 /// List projects, by id
 ///
-/// A session sees those on which its user is a collaborator, unless `public` or `user_id` asks for others. What the caller
+/// A session sees those on which its user is a collaborator, unless `all`, `public` or `user_id` asks for others. What the caller
 /// could not read one by one is left out, so that a page may be shorter than `limit` while `next` says that there is more.
 #[utoipa::path(
     get, path = "/v1/projects", operation_id = "list_projects", tag = "projects", params(ProjectListQuery),
@@ -97,7 +100,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
     let query: ProjectListQuery = page::parameters(caller.uri())?;
     let length = page::length(query.limit)?;
     let own = match (operator.subject().kind, query.public) {
-        (SubjectKind::Session, None) => operator.user_id().map(str::to_owned),
+        (SubjectKind::Session, None) if !query.all => operator.user_id().map(str::to_owned),
         _ => None,
     };
     let filter = ProjectFilter {

@@ -19,7 +19,7 @@ use utoipa::{
     },
 };
 
-pub(super) use self::schema::{ProblemSchema, ProjectListSchema, TokenStateSchema};
+pub(super) use self::schema::{ImportSchema, ProblemSchema, ProjectListSchema, TokenStateSchema};
 use super::{Shared, call, management, problem::Problem};
 use crate::auth::CredentialReader;
 
@@ -58,6 +58,9 @@ impl Modify for Credentials {
 /// What a management call answers when it does not do what was asked.
 pub(super) struct ManagementProblems;
 
+/// What a management call answers that changes something which may be in another state.
+pub(super) struct ConflictProblems;
+
 /// What a gateway's call answers when it is not decided.
 pub(super) struct DecisionProblems;
 
@@ -70,12 +73,13 @@ const BOUNDS: [(&str, &str); 6] = [
     ("503", "It cannot be answered now; `Retry-After` says when to try again"),
 ];
 
-const MANAGEMENT: [(&str, &str); 4] = [
+const MANAGEMENT: [(&str, &str); 3] = [
     ("403", "The caller may not make this call; `reason` says why"),
     ("404", "There is no such thing, or none that the caller may see"),
-    ("409", "It does not go with what is there"),
     ("500", "The store failed"),
 ];
+
+const CONFLICT: [(&str, &str); 1] = [("409", "It does not go with what is there")];
 
 fn problems<'a>(
     kinds: impl IntoIterator<Item = &'a (&'a str, &'a str)>,
@@ -92,6 +96,12 @@ fn problems<'a>(
 impl IntoResponses for ManagementProblems {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         problems(BOUNDS.iter().chain(&MANAGEMENT))
+    }
+}
+
+impl IntoResponses for ConflictProblems {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        problems(BOUNDS.iter().chain(&MANAGEMENT).chain(&CONFLICT))
     }
 }
 

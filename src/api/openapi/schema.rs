@@ -1,5 +1,7 @@
 //! Schemas of what other rooms define, and which know nothing of OpenAPI.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -99,4 +101,27 @@ pub(in crate::api) struct ProblemSchema {
 struct RefusedSchema {
     place: String,
     problem: String,
+}
+
+/// A document of many rows. Each list may be left out; their fields are those of the management API, with
+/// `sha256` for tokens.
+#[derive(ToSchema)]
+#[schema(as = ImportMessage)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the description of what `store::import` reads")]
+pub(in crate::api) struct ImportSchema {
+    #[serde(default)]
+    tenants: Vec<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    users: Vec<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    projects: Vec<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    collaborators: Vec<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    tokens: Vec<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    upstreams: Vec<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    grants: Vec<BTreeMap<String, serde_json::Value>>,
 }

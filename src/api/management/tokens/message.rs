@@ -235,6 +235,9 @@ pub(super) struct TokenListQuery {
     /// Only of this kind.
     #[param(inline)]
     kind: Option<TokenKind>,
+    /// Of a session: all that it may read, not its own user's alone.
+    #[serde(default)]
+    all: bool,
     /// Only this user's.
     user_id: Option<String>,
     /// Only this project's own tokens.
@@ -262,7 +265,7 @@ impl TokenListQuery {
     ) -> Result<TokenFilter, Problem> {
         const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
         let own = match (caller.kind, &self.project_id) {
-            (SubjectKind::Session, None) => caller.user_id.as_deref().map(str::to_owned),
+            (SubjectKind::Session, None) if !self.all => caller.user_id.as_deref().map(str::to_owned),
             _ => None,
         };
         let state = match self.state.as_deref() {

@@ -13,7 +13,11 @@ use self::message::{
     ChangeMessage, MintMessage, MintedMessage, TokenAnswer, TokenList, TokenListQuery, WrittenToken,
 };
 use super::{
-    super::{Shared, call, openapi::ManagementProblems, problem::Problem},
+    super::{
+        Shared, call,
+        openapi::{ConflictProblems, ManagementProblems},
+        problem::Problem,
+    },
     Caller, Operation, Operator,
     message::{Sent, sent},
     page::{self, Page},
@@ -42,7 +46,7 @@ fn managed(row: &TokenRow) -> ManagedToken<'_> {
 /// otherwise. The right to trigger is never given here.
 #[utoipa::path(
     post, path = "/v1/tokens", operation_id = "mint_token", tag = "tokens", request_body = MintMessage,
-    responses((status = 201, description = "The token, which is not shown again", body = MintedMessage), ManagementProblems),
+    responses((status = 201, description = "The token, which is not shown again", body = MintedMessage), ConflictProblems),
 )]
 pub(in crate::api) async fn mint(
     caller: Caller,
@@ -84,7 +88,7 @@ pub(in crate::api) async fn mint(
 
 /// List tokens, oldest first; never a secret, never a hash
 ///
-/// A session sees its own user's, unless `user_id` or `project_id` asks for others'. What the caller could not read one
+/// A session sees its own user's, unless `all`, `user_id` or `project_id` asks for others'. What the caller could not read one
 /// by one is left out, so that a page may be shorter than `limit` while `next` says that there is more.
 #[utoipa::path(
     get, path = "/v1/tokens", operation_id = "list_tokens", tag = "tokens", params(TokenListQuery),
@@ -132,7 +136,7 @@ pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Re
 #[utoipa::path(
     patch, path = "/v1/tokens/{id}", operation_id = "change_token", tag = "tokens", request_body = ChangeMessage,
     params(("id" = String, Path, description = "The token's id")),
-    responses((status = 200, description = "The token as it is now", body = WrittenToken), ManagementProblems),
+    responses((status = 200, description = "The token as it is now", body = WrittenToken), ConflictProblems),
 )]
 pub(in crate::api) async fn change(
     caller: Caller,
@@ -170,7 +174,7 @@ pub(in crate::api) async fn revoke(caller: Caller, Named(id): Named<String>) -> 
 #[utoipa::path(
     put, path = "/v1/tokens/{id}/trigger", operation_id = "grant_trigger", tag = "tokens",
     params(("id" = String, Path, description = "The token's id")),
-    responses((status = 200, description = "The token as it is now", body = WrittenToken), ManagementProblems),
+    responses((status = 200, description = "The token as it is now", body = WrittenToken), ConflictProblems),
 )]
 pub(in crate::api) async fn grant_trigger(
     caller: Caller,
@@ -183,7 +187,7 @@ pub(in crate::api) async fn grant_trigger(
 #[utoipa::path(
     delete, path = "/v1/tokens/{id}/trigger", operation_id = "withdraw_trigger", tag = "tokens",
     params(("id" = String, Path, description = "The token's id")),
-    responses((status = 200, description = "The token as it is now", body = WrittenToken), ManagementProblems),
+    responses((status = 200, description = "The token as it is now", body = WrittenToken), ConflictProblems),
 )]
 pub(in crate::api) async fn withdraw_trigger(
     caller: Caller,
