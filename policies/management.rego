@@ -62,7 +62,14 @@ else := {"allow": true, "reasons": ["management.project_read"]} if project_read
 
 else := {"allow": true, "reasons": ["management.project_changed"]} if {
 	input.management.operation == "projects.put"
-	role in {"administrator", "owner"}
+	role == "owner"
+}
+
+# Who may read a project without working on it, owners say.
+else := {"allow": true, "reasons": ["management.project_changed"]} if {
+	input.management.operation == "projects.put"
+	role == "administrator"
+	not changes_who_reads
 }
 
 else := {"allow": true, "reasons": ["management.project_removed"]} if {
@@ -92,6 +99,15 @@ else := {
 
 else := {
 	"allow": false,
+	"reasons": ["management.public_is_the_owners"],
+	"message": "only an owner makes a project public, or private again",
+} if {
+	input.management.operation == "projects.put"
+	role == "administrator"
+}
+
+else := {
+	"allow": false,
 	"reasons": ["management.needs_project_administrator"],
 	"message": "this call needs the role administrator or owner on the project",
 } if {
@@ -108,9 +124,9 @@ else := {
 # The kinds of token that a person makes for themselves.
 personal := {"global", "mcp"}
 
-# To look at the list, or for a token that may be there: nothing is said about anybody's by that.
+# To look for a token that may be there: nothing is said about anybody's by that.
 own_token if {
-	input.management.operation in {"tokens.list", "tokens.read", "tokens.change", "tokens.revoke", "tokens.grant_trigger", "tokens.withdraw_trigger"}
+	input.management.operation in {"tokens.read", "tokens.change", "tokens.revoke", "tokens.grant_trigger", "tokens.withdraw_trigger"}
 	input.management.token == null
 }
 
@@ -121,16 +137,16 @@ else if {
 	input.management.token.kind in personal
 }
 
-# One of one's own of any kind is looked at, and revoked.
+# One of one's own of any kind is looked at, and revoked. (A list is asked about as what all its tokens have in common.)
 else if {
-	input.management.operation in {"tokens.read", "tokens.revoke"}
+	input.management.operation in {"tokens.list", "tokens.read", "tokens.revoke"}
 	input.management.token.user_id == input.user.id
 }
 
 # The tokens of a project are managed by who manages the project. Whose name one bears does not count, but nobody
 # makes one in another's name.
 project_token if {
-	input.management.operation in {"tokens.read", "tokens.change", "tokens.revoke"}
+	input.management.operation in {"tokens.list", "tokens.read", "tokens.change", "tokens.revoke"}
 	manages_tokens_project
 }
 
@@ -141,7 +157,7 @@ else if {
 }
 
 manages_tokens_project if {
-	input.management.token.kind == "project"
+	input.management.token.kind in {"project", null}
 	data.collaborators[input.management.token.project_id][input.user.id].role in {"administrator", "owner"}
 }
 
@@ -153,6 +169,8 @@ role := data.collaborators[input.request.path[2]][input.user.id].role if {
 # Who works on a project sees it and who else does; a public project is seen by everybody.
 project_read if {
 	input.management.operation == "projects.list"
+	not input.request.query.all
+	not others_projects
 }
 
 else if {
@@ -167,6 +185,12 @@ else if {
 
 collaborators_operation if {
 	input.management.operation in {"collaborators.put", "collaborators.remove"}
+}
+
+# On what somebody else works is theirs to see.
+others_projects if {
+	some user_id in input.request.query.user_id
+	user_id != input.user.id
 }
 
 # An owner manages all collaborators.
@@ -189,6 +213,8 @@ else if {
 	role
 	input.request.path[4] == input.user.id
 }
+
+changes_who_reads if input.management.body.public != null
 
 becomes_owner if {
 	input.management.operation == "collaborators.put"

@@ -109,8 +109,49 @@ test_and_nobody_elses if {
 }
 
 test_a_person_looks_for_a_token_that_is_not_there if {
-	every operation in ["tokens.list", "tokens.read", "tokens.change", "tokens.revoke", "tokens.grant_trigger", "tokens.withdraw_trigger"] {
+	every operation in ["tokens.read", "tokens.change", "tokens.revoke", "tokens.grant_trigger", "tokens.withdraw_trigger"] {
 		code_of(person("vera"), operation, "/v1/tokens/t9", null, {}) == "management.own_token"
+	}
+}
+
+# A list is asked about as what all its tokens have in common.
+test_a_person_lists_their_own_tokens_and_those_of_their_projects if {
+	every kind in ["mcp", "global", "project", "admin", null] {
+		allowed(person("vera"), "tokens.list", "/v1/tokens", about(kind, "vera", null), {})
+		denied(person("vera"), "tokens.list", "/v1/tokens", about(kind, "dev", null), {}, "management.not_your_token")
+		denied(person("olga"), "tokens.list", "/v1/tokens", about(kind, null, null), {}, "management.not_your_token")
+	}
+	every kind in ["project", null] {
+		allowed(person("adam"), "tokens.list", "/v1/tokens", about(kind, null, "p1"), {})
+		denied(person("dev"), "tokens.list", "/v1/tokens", about(kind, null, "p1"), {}, "management.not_your_token")
+	}
+	denied(person("adam"), "tokens.list", "/v1/tokens", about("mcp", null, "p1"), {}, "management.not_your_token")
+	denied(person("adam"), "tokens.list", "/v1/tokens", null, {}, "management.needs_administration")
+}
+
+# The list of projects, asked for by `vera` with this query.
+listing(query) := object.union(
+	fixtures.input_of(person("vera"), "GET", "/v1/projects", {}),
+	{
+		"management": call("projects.list", null, null),
+		"request": {"method": "GET", "path": ["v1", "projects"], "query": query},
+	},
+)
+
+test_a_person_lists_the_projects_they_work_on if {
+	every query in [{}, {"user_id": ["vera"]}, {"public": ["true"]}] {
+		answer := data.regate.management.decision with input as listing(query)
+			with data.users as fixtures.users
+			with data.projects as fixtures.projects
+			with data.collaborators as fixtures.collaborators
+		answer.allow == true
+	}
+	every query in [{"user_id": ["dev"]}, {"user_id": ["vera", "dev"]}, {"all": ["true"]}, {"public": ["true"], "user_id": ["dev"]}] {
+		answer := data.regate.management.decision with input as listing(query)
+			with data.users as fixtures.users
+			with data.projects as fixtures.projects
+			with data.collaborators as fixtures.collaborators
+		answer.reasons == ["management.needs_administration"]
 	}
 }
 
@@ -179,7 +220,13 @@ test_a_project_is_seen_by_who_works_on_it if {
 
 test_a_project_is_changed_by_who_manages_it if {
 	every user in ["adam", "olga"] {
-		code_of(person(user), "projects.put", "/v1/projects/p1", null, {"public": true}) == "management.project_changed"
+		every body in [{"name": "renamed"}, {}, {"name": "renamed", "public": null}] {
+			code_of(person(user), "projects.put", "/v1/projects/p1", null, body) == "management.project_changed"
+		}
+	}
+	every public in [true, false, "yes"] {
+		code_of(person("olga"), "projects.put", "/v1/projects/p1", null, {"public": public}) == "management.project_changed"
+		denied(person("adam"), "projects.put", "/v1/projects/p1", null, {"public": public}, "management.public_is_the_owners")
 	}
 	every user in ["vera", "dev", "eve", "audit"] {
 		denied(person(user), "projects.put", "/v1/projects/p1", null, {}, "management.needs_project_administrator")

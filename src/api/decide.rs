@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     auth::CredentialReader,
-    decision::{AskingGateway, Decision, Subject},
+    decision::{AskingGateway, Decision, Subject, SubjectKind},
     types::{DataRevision, PresentedCredential},
 };
 
@@ -55,10 +55,15 @@ pub(super) async fn explain(
     let body = call::body(request, &shared.bounds).await?;
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
-    let operator = caller.may(Operation::Explain)?;
+    let operator = caller.may(Operation::Explain).await?;
     // As a gateway of that tenant would ask: another's tokens are unknown to it.
-    let Subject { token_id, user_id, tenant, .. } = operator.subject().clone();
-    let asking = AskingGateway { id: token_id.or(user_id).unwrap_or_default(), tenant };
+    let Subject { kind, token_id, user_id, tenant } = operator.subject().clone();
+    // The `jti` of a session is the issuer's word, and could be the id of a token.
+    let id = match kind {
+        SubjectKind::Token(_) => token_id,
+        SubjectKind::Session => user_id,
+    };
+    let asking = AskingGateway { id: id.unwrap_or_default(), tenant };
     let mut question = message.into_question(Some(&asking), &shared.bounds, &shared.credentials)?;
     question.explain = true;
     let decision = shared.point.explain(&question).await;

@@ -20,7 +20,7 @@ use crate::policy::{ActivePolicy, FailedActivation, PolicyState, Reloader};
     responses((status = 200, description = "The policy", body = StateMessage), ManagementProblems),
 )]
 pub(super) async fn show(caller: Caller, State(shared): State<Shared>) -> Result<Response, Problem> {
-    caller.may(Operation::ReadPolicies)?;
+    caller.may(Operation::ReadPolicies).await?;
     let state = reloader(&shared)?.state();
     Ok(call::answer(StatusCode::OK, &StateMessage::from(&*state)))
 }
@@ -33,7 +33,7 @@ pub(super) async fn show(caller: Caller, State(shared): State<Shared>) -> Result
     responses((status = 200, description = "The files decide", body = StateMessage), ConflictProblems),
 )]
 pub(super) async fn reload(caller: Caller, State(shared): State<Shared>) -> Result<Response, Problem> {
-    caller.may(Operation::ReloadPolicies)?;
+    caller.may(Operation::ReloadPolicies).await?;
     let state = reloader(&shared)?.reload().await.ok_or(Problem::Ending)?;
     match &state.failure {
         None => Ok(call::answer(StatusCode::OK, &StateMessage::from(&*state))),

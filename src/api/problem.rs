@@ -92,9 +92,11 @@ pub enum Problem {
         /// `revoked` or `expired`.
         state: &'static str,
     },
-    /// The user has as many live tokens as a user may have.
-    #[error("the user has {limit} live tokens, which is the most: revoke one that is not used")]
+    /// The user, or the project, has as many live tokens as may be.
+    #[error("the {what} has {limit} live tokens, which is the most: revoke one that is not used")]
     TooManyTokens {
+        /// `user` or `project`.
+        what: &'static str,
         /// The limit.
         limit: u32,
     },
@@ -219,7 +221,7 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { what } => Self::NoSuch(what),
             StoreError::UnknownReference { what } => Self::Invalid(format!("there is no such {what}")),
             StoreError::NotLive { state } => Self::NotLive { state },
-            StoreError::TooMany { limit } => Self::TooManyTokens { limit },
+            StoreError::TooMany { what, limit } => Self::TooManyTokens { what, limit },
             StoreError::Rejected { rule } => Self::Rejected(rule),
             StoreError::Locked(_) | StoreError::Conflict(_) | StoreError::Duplicate { .. } => Self::StoreBusy,
             StoreError::Unavailable(_) => {

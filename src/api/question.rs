@@ -9,13 +9,14 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{bounds::HttpBounds, nesting, problem::Problem};
 use crate::{
     auth::CredentialReader,
     decision::{AskingGateway, Document, Headers, Mcp, Question, Request, document},
-    types::{DataRevision, JsonObject, json_objects, without_values},
+    types::{DataRevision, JsonObject, json_objects, one_reading, without_values},
 };
 
 /// A text that borrows from the message where it can. (serde borrows a `Cow` only where it stands
@@ -84,8 +85,9 @@ struct McpMessage<'a> {
     #[serde(borrow)]
     #[schema(value_type = String)]
     method: Cow<'a, str>,
-    #[serde(default)]
-    params: Option<serde_json::Value>,
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<serde_json::Value>)]
+    params: Option<&'a RawValue>,
 }
 
 /// Several questions.
@@ -210,6 +212,18 @@ fn is_header(name: &str, value: &str) -> bool {
     !name.is_empty() && name.bytes().all(token) && !value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0))
 }
 
+/// An MCP message, whose parameters have one reading: what is judged here is what somebody else carries out.
+fn read_mcp<'a>(message: McpMessage<'a>, bounds: &HttpBounds) -> Result<Mcp<'a>, Problem> {
+    let params = match message.params {
+        None => Document::Null,
+        Some(raw) => {
+            let params = one_reading(raw.get().as_bytes(), bounds.nesting);
+            document(params.ok_or_else(|| Problem::Malformed("mcp.params: a member comes twice".to_owned()))?)
+        }
+    };
+    Ok(Mcp { method: message.method, params })
+}
+
 impl<'a> QuestionMessage<'a> {
     /// Reads one question.
     ///
@@ -262,6 +276,7 @@ impl<'a> QuestionMessage<'a> {
             .filter(|(name, _)| Headers::is_credential(name))
             .map(|(_, value)| value.as_ref());
         let credential = credentials.read(self.token.as_ref().map(|token| token.0.as_ref()), authorization);
+        let mcp = self.mcp.map(|JsonObject(mcp)| read_mcp(mcp, bounds)).transpose()?;
         let mut kept = headers.0;
         kept.retain(|(name, _)| !Headers::is_credential(name));
         let text = |text: Option<Text<'a>>| text.map(|text| text.0);
@@ -275,10 +290,7 @@ impl<'a> QuestionMessage<'a> {
                 source_ip: text(source_ip),
             },
             upstream: text(self.upstream),
-            mcp: self.mcp.map(|JsonObject(mcp)| Mcp {
-                method: mcp.method,
-                params: mcp.params.map_or(Document::Null, document),
-            }),
+            mcp,
             context: self.context.map_or_else(Document::new_object, document),
             gateway,
             explain: self.explain,

@@ -13,7 +13,7 @@ use super::{
     question::Question,
     snapshot::TokenRecord,
 };
-use crate::types::Session;
+use crate::types::{Session, TokenKind};
 
 /// Objects of the input with all their keys and no values, made once for each worker. To copy one and
 /// put the values in, in the order of the keys, compares no key with another, which was most of the
@@ -169,7 +169,7 @@ impl InputBuilder {
     fn management(&self, call: &ManagementCall<'_>) -> Value {
         let optional = |text: Option<&str>| text.map_or(Value::Null, Value::from);
         let token = call.token.map_or(Value::Null, |token| {
-            let kind = token.kind.as_str().into();
+            let kind = optional(token.kind.map(TokenKind::as_str));
             let (id, project, user) =
                 (optional(token.id), optional(token.project_id), optional(token.user_id));
             self.managed_token.fill([id, kind, project, user])

@@ -38,8 +38,8 @@ pub struct ManagementCall<'a> {
 pub struct ManagedToken<'a> {
     /// Its id; `None` while it has none.
     pub id: Option<&'a str>,
-    /// Its kind.
-    pub kind: TokenKind,
+    /// Its kind; `None` in a list of tokens of every kind.
+    pub kind: Option<TokenKind>,
     /// Its user.
     pub user_id: Option<&'a str>,
     /// The one project of a project token.

@@ -64,7 +64,7 @@ const MANAGEMENT: Shape = Shape::Object(&[
         "token",
         Shape::Nullable(&Shape::Object(&[
             ("id", TEXT_OR_NULL),
-            ("kind", TOKEN_KINDS),
+            ("kind", Shape::Nullable(&TOKEN_KINDS)),
             ("project_id", TEXT_OR_NULL),
             ("user_id", TEXT_OR_NULL),
         ])),

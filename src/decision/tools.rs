@@ -15,8 +15,12 @@ pub(super) fn lets_through(caller: Option<Caller<'_>>, method: &str, question: &
     let Some(mcp) = &question.mcp else {
         return token.kind == TokenKind::Mcp && matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
     };
-    // Somebody behind the gateway may not be strict about it.
-    if !mcp.method.trim().eq_ignore_ascii_case("tools/call") {
+    // Somebody behind the gateway may not be strict about it: what is no plain name may be read as another.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_/.$-".contains(&b);
+    if !mcp.method.bytes().all(plain) {
+        return false;
+    }
+    if !mcp.method.eq_ignore_ascii_case("tools/call") {
         return true;
     }
     let Document::Object(params) = &mcp.params else { return false };

@@ -194,6 +194,10 @@ impl Store for LiveStore {
         self.store.note_uses(uses).await
     }
 
+    async fn revision(&self) -> Result<DataRevision, StoreError> {
+        self.store.revision().await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }

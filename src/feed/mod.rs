@@ -155,6 +155,11 @@ impl Reach {
         &self.status
     }
 
+    /// Looks for changes now.
+    pub fn nudge(&self) {
+        self.nudge.notify_one();
+    }
+
     /// Returns when no decision of this process is made from data older than `revision` any more:
     /// because it has been read, or because the data has become so old that decisions are denied.
     pub async fn catch_up(&self, revision: DataRevision) {

@@ -53,9 +53,11 @@ pub enum StoreError {
         /// `revoked` or `expired`.
         state: &'static str,
     },
-    /// The user has as many live tokens as a user may have.
-    #[error("the user has {limit} live tokens already; revoke one, or wait until one expires")]
+    /// The user, or the project of a token that is nobody's, has as many live tokens as may be.
+    #[error("the {what} has {limit} live tokens already; revoke one, or wait until one expires")]
     TooMany {
+        /// `user` or `project`.
+        what: &'static str,
         /// The most that a user may have.
         limit: u32,
     },

@@ -201,6 +201,9 @@ pub(super) fn collaborator(row: &dyn Row, tenants: &mut Tenants) -> Result<Colla
 
 fn token(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
     let id = text(row, 1)?;
+    // Of a dead token no decision reads them, and there is no end to dead tokens.
+    let revoked = row.flag(11)?;
+    let list = |column| row.text(column).map(|list| list.filter(|_| !revoked));
     Ok(Fact::Token(Token {
         tenant: tenants.read_optional(row, 0)?,
         kind: kind(row, 2, &id)?,
@@ -210,10 +213,10 @@ fn token(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
         scope_pull: row.flag(6)?,
         scope_push: row.flag(7)?,
         allow_trigger: row.flag(8)?,
-        projects: row.text(9)?.map(project_list),
+        projects: list(9)?.map(project_list),
         expires_at: row.time(10)?.map(Timestamp::unix_seconds),
-        revoked: row.flag(11)?,
-        tools: row.text(12)?.map(tool_list),
+        revoked,
+        tools: list(12)?.map(tool_list),
         id,
     }))
 }

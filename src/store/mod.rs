@@ -327,6 +327,9 @@ pub trait Store: Send + Sync {
     /// Some may have been noted; to repeat all of them is harmless.
     async fn note_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError>;
 
+    /// The revision of this moment.
+    async fn revision(&self) -> Result<DataRevision, StoreError>;
+
     /// Asks the database for one value, and nothing of its tables.
     async fn ping(&self) -> Result<(), StoreError>;
 

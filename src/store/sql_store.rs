@@ -246,6 +246,13 @@ impl<D: Database> Store for SqlStore<D> {
         }
     }
 
+    async fn revision(&self) -> Result<DataRevision, StoreError> {
+        let mut transaction = self.database.begin(Purpose::Read).await?;
+        let revision = revision::current(&mut *transaction, self.database.dialect()).await?;
+        transaction.commit().await?;
+        Ok(revision)
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.database.ping().await
     }

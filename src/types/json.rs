@@ -1,11 +1,11 @@
 //! JSON objects that are read as nothing else. Serde would also take `["acme", "u1"]` for a user, its
 //! fields by position: a mistake that must not pass as data, and not as a question.
 
-use std::{fmt, marker::PhantomData};
+use std::{collections::BTreeSet, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
 /// A `T` written as an object.
@@ -40,6 +40,86 @@ pub fn json_objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 ) -> Result<Vec<T>, D::Error> {
     let objects = Vec::<JsonObject<T>>::deserialize(deserializer)?;
     Ok(objects.into_iter().map(|object| object.0).collect())
+}
+
+/// A JSON text that has one reading. `None` for what is no JSON, is nested deeper than `deepest` levels, or has a
+/// member twice at any level: of two readers one would take the first and the other the last.
+pub fn one_reading(json: &[u8], deepest: usize) -> Option<serde_json::Value> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    OneReading { levels: deepest }.deserialize(&mut deserializer).ok()?;
+    deserializer.end().ok()?;
+    serde_json::from_slice(json).ok()
+}
+
+/// Goes through a value and keeps nothing.
+#[derive(Clone, Copy)]
+struct OneReading {
+    levels: usize,
+}
+
+impl OneReading {
+    fn within<E: Error>(self) -> Result<Self, E> {
+        let levels = self.levels.checked_sub(1).ok_or_else(|| E::custom("nested too deep"))?;
+        Ok(Self { levels })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for OneReading {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneReading {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let within = self.within()?;
+        while items.next_element_seed(within)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let within = self.within()?;
+        let mut names = BTreeSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom("a member comes twice"));
+            }
+            members.next_value_seed(within)?;
+        }
+        Ok(())
+    }
 }
 
 /// A reader's message without the value that it found: that value may be a credential. (serde writes

@@ -26,7 +26,7 @@ pub use causes::causes;
 pub use clock::{Clock, ClockReading, SystemClock, Timestamp};
 pub use credential::PresentedCredential;
 pub use id::{IdSource, RandomIds};
-pub use json::{JsonObject, json_objects, without_values};
+pub use json::{JsonObject, json_objects, one_reading, without_values};
 pub use revision::{DataRevision, PolicyRevision};
 pub use role::UserRole;
 pub use secret::SecretText;

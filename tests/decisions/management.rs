@@ -108,7 +108,12 @@ fn rules_see_which_call_it_is_and_what_it_is_about() {
     let call = ManagementCall {
         question: question(Some("t1"), "/v1/tokens"),
         operation: "tokens.mint",
-        token: Some(ManagedToken { id: None, kind: TokenKind::Mcp, user_id: Some("u1"), project_id: None }),
+        token: Some(ManagedToken {
+            id: None,
+            kind: Some(TokenKind::Mcp),
+            user_id: Some("u1"),
+            project_id: None,
+        }),
         body: document(serde_json::json!({"name": "x"})),
     };
     let moment = Moment { now: Timestamp::from_unix_seconds(NOW), data_is_stale: false };

@@ -46,7 +46,12 @@ fn a_tool_on_the_list_is_called_and_no_other_whatever_the_bundle_allows() {
         assert_eq!(ask(world, "POST", message("tools/call", params.clone())), refused, "{params}");
     }
     // Another spelling is the same call to whoever is not strict.
-    for spelling in ["Tools/Call", " tools/call", "TOOLS/CALL\n"] {
+    for spelling in
+        [" tools/call", "TOOLS/CALL\n", "tools/call\0", "\u{feff}tools/call", "tools\u{2215}call", "x y"]
+    {
+        assert_eq!(ask(world, "POST", message(spelling, json!({"name": "read"}))), refused, "{spelling:?}");
+    }
+    for spelling in ["Tools/Call", "TOOLS/CALL"] {
         assert_eq!(ask(world, "POST", message(spelling, json!({"name": "delete"}))), refused, "{spelling}");
         assert!(ask(world, "POST", message(spelling, json!({"name": "read"}))).0);
     }

@@ -75,6 +75,13 @@ fn each_bad_question_has_its_own_clear_answer() {
             "duplicate field",
         ),
         (
+            "a tool's name twice",
+            br#"{"request": {"method": "POST", "path": "/mcp"}, "mcp": {"method": "tools/call", "params": {"name": "a", "name": "b"}}}"#.to_vec(),
+            400,
+            "question.malformed",
+            "mcp.params",
+        ),
+        (
             "a path of a wrong type",
             br#"{"request": {"method": "GET", "path": 1}}"#.to_vec(),
             400,

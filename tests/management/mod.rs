@@ -1,6 +1,7 @@
 //! The management API over HTTP: the real binary, on both databases, sessions by JWT.
 
 mod bad_input;
+mod fresh;
 mod mints;
 mod openapi;
 mod people;

@@ -102,7 +102,10 @@ fn lists_have_pages_and_filters(scene: Scene) {
     assert_eq!(projects(&me, ""), ["p1"]);
     assert_eq!(projects(&me, "public=true"), ["open"]);
     assert!(projects(&me, "public=false") == ["p1"], "and not p2");
-    assert_eq!(projects(&me, "user_id=u1"), ["p1"]);
+    for query in ["user_id=u1", "all=true", "public=true&user_id=u1", "user_id=u1&public=false&limit=1"] {
+        scene.expect(403, &me, "GET", &format!("/v1/projects?{query}"), None);
+    }
+    assert_eq!(projects(&scene.session("root"), "all=true"), ["open", "p1", "p2"]);
     assert!(projects(&scene.session("new"), "").is_empty());
     let people = |query: &str| {
         ids(&scene, &me, &format!("/v1/projects/p1/collaborators?{query}"), "collaborators", "user_id")
@@ -147,6 +150,9 @@ fn people_manage_what_the_bundle_says_and_nothing_else(scene: Scene) {
         ("u2", "DELETE", collaborator("u1"), None, 403),
         ("u2", "DELETE", collaborator("new"), None, 200),
         ("u2", "PUT", "/v1/projects/p1".to_owned(), Some(json!({"name": "renamed"})), 200),
+        ("u2", "PUT", "/v1/projects/p1".to_owned(), Some(json!({"public": true})), 403),
+        ("u1", "PUT", "/v1/projects/p1".to_owned(), Some(json!({"public": true})), 200),
+        ("u1", "PUT", "/v1/projects/p1".to_owned(), Some(json!({"public": false})), 200),
         ("u2", "DELETE", "/v1/projects/p1".to_owned(), None, 403),
         ("u2", "PUT", "/v1/projects/mine".to_owned(), Some(json!({})), 403),
         ("u4", "DELETE", collaborator("u4"), None, 200),

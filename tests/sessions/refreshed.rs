@@ -45,6 +45,20 @@ fn keys_are_read_anew_at_the_interval() {
 }
 
 #[test]
+fn an_issuer_that_withdraws_all_its_keys_is_believed() {
+    let (issuer, scene) = with_issuer(&[&EC], "refresh_interval = \"20ms\"", &[]);
+    let good = session(&EC, "ES256");
+    assert_eq!(scene.reason(&good), "session.project_read");
+    for none in [Vec::new(), vec![json!({"kty": "oct", "k": "AAAA"})]] {
+        issuer.answers(Answer::Keys(none));
+        scene.until_reason(&good, "session.key_unknown");
+        assert_eq!(scene.reason(&session(&EC, "ES256")), "session.key_unknown");
+        issuer.answers(Answer::Keys(vec![EC.jwk("ES256")]));
+        scene.until_reason(&good, "session.project_read");
+    }
+}
+
+#[test]
 fn unknown_keys_do_not_make_us_ask_more_often_than_the_limit() {
     let issuer = Issuer::start(Answer::Keys(vec![EC.jwk("ES256")]));
     let toml = section(&issuer.url, "").replace("20ms", "1h");
@@ -67,8 +81,6 @@ fn what_an_issuer_answers_that_is_no_key_set_leaves_the_last_keys_in_force() {
         Answer::Status(404),
         Answer::Status(204),
         Answer::Body(b"<html>hunter2</html>".to_vec()),
-        Answer::Keys(Vec::new()),
-        Answer::Keys(vec![json!({"kty": "oct", "k": "AAAA"})]),
         Answer::Body(vec![b' '; 1024 * 1024 + 1]),
         Answer::Redirect("http://login.example/jwks".into()),
         Answer::Redirect("ftp://127.0.0.1/jwks".into()),
@@ -128,7 +140,7 @@ fn a_file_of_keys_is_read_anew_and_a_broken_one_changes_nothing() {
     // There from the first question on.
     assert_eq!(scene.reason(&old), "session.project_read");
     assert_eq!(scene.reason(&new), "session.key_unknown");
-    write(json!({"keys": []}));
+    write(json!({"keys": "none"}));
     until(|| scene.serving.log(), |log| log.contains("the issuer's keys cannot be read"));
     assert_eq!(scene.reason(&old), "session.project_read");
     write(json!({"keys": [ED.jwk("EdDSA")]}));

@@ -113,7 +113,9 @@ async fn a_user_has_no_more_live_tokens_than_the_cap_however_many_mint_at_once(d
     for task in tasks {
         match task.await.unwrap() {
             Ok(revision) => revisions.push(revision.0),
-            Err(error) => assert!(matches!(error, StoreError::TooMany { limit: 20 }), "{error:?}"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::TooMany { what: "user", limit: 20 }), "{error:?}")
+            }
         }
     }
     revisions.sort_unstable();
@@ -132,7 +134,7 @@ async fn expired_and_revoked_tokens_leave_room_and_users_have_room_of_their_own(
     let expiring = Timestamp::from_unix_millis((SECOND + 10) * 1000 + 999);
     mint(NewToken { expires_at: Some(expiring), ..token(1) }).await.unwrap();
     mint(token(2)).await.unwrap();
-    assert!(matches!(mint(token(3)).await, Err(StoreError::TooMany { limit: 2 })));
+    assert!(matches!(mint(token(3)).await, Err(StoreError::TooMany { limit: 2, .. })));
     for (number, of, user) in [(10, "a", "v"), (11, "b", "u"), (12, "b", "v")] {
         let theirs = NewToken { tenant: Some(tenant(of)), user_id: Some(user.into()), ..token(number) };
         mint(theirs).await.unwrap();
@@ -151,7 +153,7 @@ async fn expired_and_revoked_tokens_leave_room_and_users_have_room_of_their_own(
     mint(NewToken { created_at: at(11), ..token(4) }).await.unwrap();
     // A cap of none is one.
     let refused = store.mint_token(&NewToken { user_id: Some("v".into()), ..token(5) }, 0).await;
-    assert!(matches!(refused, Err(StoreError::TooMany { limit: 0 })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::TooMany { limit: 0, .. })), "{refused:?}");
 }
 
 async fn a_live_token_is_changed_and_a_dead_one_is_not(database: TestDatabase) {

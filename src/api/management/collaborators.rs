@@ -86,7 +86,7 @@ pub(super) struct CollaboratorListQuery {
     responses((status = 200, description = "A page", body = CollaboratorList), ManagementProblems),
 )]
 pub(in crate::api) async fn list(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::ListCollaborators)?;
+    let operator = caller.may(Operation::ListCollaborators).await?;
     let query: CollaboratorListQuery = page::parameters(caller.uri())?;
     let length = page::length(query.limit)?;
     let filter = CollaboratorFilter {
@@ -97,7 +97,10 @@ pub(in crate::api) async fn list(caller: Caller, Named(id): Named<String>) -> Re
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_collaborators(&filter).await?;
-    let Page { rows, next } = page::cut(value, length, |row| &row.user_id);
+    let Page { rows, next } = page::cut(value, length, |row| &row.user_id, |_| 0);
+    let path = caller.uri().path();
+    let sees = |row: &Collaborator| operator.sees_row(path, &row.user_id, Operation::ReadCollaborator);
+    let rows = page::visible(rows, sees).await;
     let collaborators = rows.iter().map(CollaboratorAnswer::from).collect();
     Ok(call::answer(StatusCode::OK, &CollaboratorList { collaborators, next, revision }))
 }
@@ -115,7 +118,7 @@ pub(in crate::api) async fn read(
     caller: Caller,
     Named((id, user_id)): Named<(String, String)>,
 ) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::ReadCollaborator)?;
+    let operator = caller.may(Operation::ReadCollaborator).await?;
     let store = &operator.management()?.store;
     let AsOf { revision, value } = store.collaborator(operator.tenant(), &id, &user_id).await?;
     let collaborator = CollaboratorAnswer::from(&value);
@@ -144,7 +147,7 @@ pub(in crate::api) async fn put(
 ) -> Result<Response, Problem> {
     let Sent { message: CollaboratorMessage { role }, document } =
         sent::<CollaboratorMessage>(request, &shared.bounds).await?;
-    let operator = caller.may_with(Operation::PutCollaborator, None, document)?;
+    let operator = caller.may_with(Operation::PutCollaborator, None, document).await?;
     let row = Collaborator { tenant: operator.tenant().clone(), project_id, user_id, role };
     let written = match operator.management()?.store.put_collaborator(&row).await {
         // They stand in the path: what the path names is not there.
@@ -173,7 +176,7 @@ pub(in crate::api) async fn remove(
     caller: Caller,
     Named((id, user_id)): Named<(String, String)>,
 ) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::RemoveCollaborator)?;
+    let operator = caller.may(Operation::RemoveCollaborator).await?;
     let store = &operator.management()?.store;
     let revision = store.remove_collaborator(operator.tenant(), &id, &user_id).await?;
     Ok(removed(revision))

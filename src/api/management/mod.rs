@@ -31,6 +31,7 @@ use axum::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use rand::rngs::StdRng;
+use tokio::sync::Semaphore;
 
 pub(super) use self::operation::Operation;
 use super::{
@@ -41,7 +42,7 @@ use super::{
 use crate::{
     decision::{
         Decision, Document, Headers, ManagedToken, ManagementCall, OwnReason, Question, Reason, Request,
-        Subject, SubjectKind,
+        Subject,
     },
     store::{Store, TokenLimits},
     types::{Clock, PresentedCredential, TenantId, Timestamp},
@@ -54,7 +55,12 @@ pub struct Management {
     new_ids: NewIds,
     random: Mutex<StdRng>,
     limits: TokenLimits,
+    /// Places for tokens that may be stored and were not shown.
+    unshown: Arc<Semaphore>,
 }
+
+/// Tokens that are looked for at a time.
+const UNSHOWN: usize = 256;
 
 impl fmt::Debug for Management {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,13 +78,20 @@ impl Management {
         random: StdRng,
         limits: TokenLimits,
     ) -> Self {
-        Self { store, clock, new_ids, random: Mutex::new(random), limits }
+        Self {
+            store,
+            clock,
+            new_ids,
+            random: Mutex::new(random),
+            limits,
+            unshown: Arc::new(Semaphore::new(UNSHOWN)),
+        }
     }
 }
 
 /// Who makes a call: the credential was live when the call came, and is of a kind that may manage. What they may do
 /// is not said yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Caller {
     method: Method,
     uri: Uri,
@@ -89,7 +102,7 @@ pub(super) struct Caller {
 }
 
 /// A caller whom the bundle allowed this call. What they see and change is their own tenant's.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Operator {
     caller: Caller,
     subject: Subject,
@@ -128,15 +141,42 @@ impl Caller {
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn may(&self, operation: Operation) -> Result<Operator, Problem> {
-        self.may_with(operation, None, Document::Null)
+    pub(super) async fn may(&self, operation: Operation) -> Result<Operator, Problem> {
+        self.may_with(operation, None, Document::Null).await
     }
 
     /// The same over what was sent and the token that it would make as well.
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn may_with(
+    pub(super) async fn may_with(
+        &self,
+        operation: Operation,
+        token: Option<ManagedToken<'_>>,
+        body: Document,
+    ) -> Result<Operator, Problem> {
+        if operation.is_about_rows() {
+            self.catch_up().await?;
+        }
+        self.ask(operation, token, body)
+    }
+
+    /// Waits until this process decides from what the database had when the call came: what another process took
+    /// away before must not be used to write what stays.
+    async fn catch_up(&self) -> Result<(), Problem> {
+        let (Some(management), Some(feed)) = (&self.shared.management, &self.shared.feed) else {
+            return Ok(());
+        };
+        let revision = management.store.revision().await?;
+        let live = self.shared.point.live();
+        if live.basis().snapshot().revision() < revision {
+            feed.nudge();
+            live.wait_for_revision(revision, self.shared.bounds.revision_wait).await?;
+        }
+        Ok(())
+    }
+
+    fn ask(
         &self,
         operation: Operation,
         token: Option<ManagedToken<'_>>,
@@ -153,10 +193,10 @@ impl Caller {
         let question = question(&self.headers, &self.credential, &Method::GET, path);
         let call = ManagementCall { question, operation: operation.as_str(), token, body: Document::Null };
         let decision = self.shared.point.manage(&call);
-        // An id that no path can name without being read in two ways is still listed for operators.
+        // An id that no path can name without being read in two ways: the path of the list stands for it.
         let unnameable = decision.reasons.first == Reason::Own(OwnReason::AmbiguousPath);
-        let operator = matches!(self.subject.kind, SubjectKind::Token(_));
-        decision.allow || (unnameable && operator)
+        let list = self.uri.path();
+        decision.allow || (unnameable && path != list && self.may_read(list, operation, token))
     }
 }
 
@@ -187,7 +227,7 @@ impl Operator {
         token: ManagedToken<'_>,
         body: Document,
     ) -> Result<(), Problem> {
-        let refused = match self.caller.may_with(operation, Some(token), body) {
+        let refused = match self.caller.ask(operation, Some(token), body) {
             Ok(_) => return Ok(()),
             Err(refused) => refused,
         };
@@ -203,9 +243,9 @@ impl Operator {
         self.caller.may_read(&path, Operation::ReadToken, Some(token))
     }
 
-    /// The same of a project.
-    pub(super) fn sees_project(&self, id: &str) -> bool {
-        self.caller.may_read(&format!("/v1/projects/{}", segment(id)), Operation::ReadProject, None)
+    /// The same of a row that is no token, and stands at `path` under its id.
+    pub(super) fn sees_row(&self, path: &str, id: &str, operation: Operation) -> bool {
+        self.caller.may_read(&format!("{path}/{}", segment(id)), operation, None)
     }
 
     /// The store, and what tokens are made with.

@@ -11,6 +11,11 @@ macro_rules! operations {
             pub(in crate::api) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
+
+            /// Whether it reads or writes rows of the store. The others are about the process, and answer without it.
+            pub(in crate::api) const fn is_about_rows(self) -> bool {
+                !matches!(self, Self::ReadPolicies | Self::ReloadPolicies | Self::Explain)
+            }
         }
     };
 }

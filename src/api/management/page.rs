@@ -53,11 +53,41 @@ pub(super) struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Cuts the row that only says that there are more.
-pub(super) fn cut<T>(mut rows: Vec<T>, length: u32, cursor: impl Fn(&T) -> &str) -> Page<T> {
-    let length = length as usize;
+/// Bytes of rows' own lists in a page, at most, unless one row has more.
+const MOST_BYTES: usize = 1024 * 1024;
+/// Rows that are asked about before others are heard.
+const ASKED_AT_ONCE: usize = 32;
+
+/// Cuts the row that only says that there are more, and what would make the page too large: `weight` is the bytes of
+/// a row's own lists.
+pub(super) fn cut<T>(
+    mut rows: Vec<T>,
+    length: u32,
+    cursor: impl Fn(&T) -> &str,
+    weight: impl Fn(&T) -> usize,
+) -> Page<T> {
+    let mut bytes = 0_usize;
+    let fits = rows.iter().position(|row| {
+        bytes = bytes.saturating_add(weight(row));
+        bytes > MOST_BYTES
+    });
+    let length = fits.map_or(usize::MAX, |fits| fits.max(1)).min(length as usize);
     let more = rows.len() > length;
     rows.truncate(length);
     let next = rows.last().filter(|_| more).map(|row| cursor(row).to_owned());
     Page { rows, next }
+}
+
+/// The rows that the caller may see. Others are heard meanwhile: each row is a decision.
+pub(super) async fn visible<T>(rows: Vec<T>, sees: impl Fn(&T) -> bool) -> Vec<T> {
+    let mut visible = Vec::with_capacity(rows.len());
+    for (place, row) in rows.into_iter().enumerate() {
+        if place % ASKED_AT_ONCE == ASKED_AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
+        if sees(&row) {
+            visible.push(row);
+        }
+    }
+    visible
 }

@@ -96,11 +96,12 @@ pub(super) struct ProjectListQuery {
     responses((status = 200, description = "A page", body = ProjectList), ManagementProblems),
 )]
 pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::ListProjects)?;
+    let operator = caller.may(Operation::ListProjects).await?;
     let query: ProjectListQuery = page::parameters(caller.uri())?;
     let length = page::length(query.limit)?;
+    // What is public is everybody's to see; of what is not, a session sees its own.
     let own = match (operator.subject().kind, query.public) {
-        (SubjectKind::Session, None) if !query.all => operator.user_id().map(str::to_owned),
+        (SubjectKind::Session, None | Some(false)) if !query.all => operator.user_id().map(str::to_owned),
         _ => None,
     };
     let filter = ProjectFilter {
@@ -111,8 +112,9 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_projects(&filter).await?;
-    let Page { mut rows, next } = page::cut(value, length, |project| &project.id);
-    rows.retain(|project| operator.sees_project(&project.id));
+    let Page { rows, next } = page::cut(value, length, |project| &project.id, |_| 0);
+    let sees = |project: &Project| operator.sees_row("/v1/projects", &project.id, Operation::ReadProject);
+    let rows = page::visible(rows, sees).await;
     let projects = rows.iter().map(ProjectAnswer::from).collect();
     Ok(call::answer(StatusCode::OK, &ProjectList { projects, next, revision }))
 }
@@ -124,7 +126,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
     responses((status = 200, description = "The project", body = WrittenProject), ManagementProblems),
 )]
 pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::ReadProject)?;
+    let operator = caller.may(Operation::ReadProject).await?;
     let AsOf { revision, value } = operator.management()?.store.project(operator.tenant(), &id).await?;
     let message = WrittenProject { project: ProjectAnswer::from(&value), changed: false, revision };
     Ok(call::answer(StatusCode::OK, &message))
@@ -148,7 +150,7 @@ pub(in crate::api) async fn put(
 ) -> Result<Response, Problem> {
     let Sent { message: ProjectMessage { name, public }, document } =
         sent::<ProjectMessage>(request, &shared.bounds).await?;
-    let operator = caller.may_with(Operation::PutProject, None, document)?;
+    let operator = caller.may_with(Operation::PutProject, None, document).await?;
     if let Some(Err(error)) = name.as_deref().map(check_label) {
         return Err(Problem::Invalid(format!("name: {error}")));
     }
@@ -170,7 +172,7 @@ pub(in crate::api) async fn put(
     responses((status = 200, description = "It is gone", body = Removed), ManagementProblems),
 )]
 pub(in crate::api) async fn remove(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::RemoveProject)?;
+    let operator = caller.may(Operation::RemoveProject).await?;
     let revision = operator.management()?.store.remove_project(operator.tenant(), &id).await?;
     Ok(removed(revision))
 }

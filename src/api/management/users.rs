@@ -89,7 +89,7 @@ pub(super) struct UserListQuery {
     responses((status = 200, description = "A page", body = UserList), ManagementProblems),
 )]
 pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::ListUsers)?;
+    let operator = caller.may(Operation::ListUsers).await?;
     let query: UserListQuery = page::parameters(caller.uri())?;
     let length = page::length(query.limit)?;
     let filter = UserFilter {
@@ -100,7 +100,9 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_users(&filter).await?;
-    let Page { rows, next } = page::cut(value, length, |user| &user.id);
+    let Page { rows, next } = page::cut(value, length, |user| &user.id, |_| 0);
+    let sees = |user: &User| operator.sees_row("/v1/users", &user.id, Operation::ReadUser);
+    let rows = page::visible(rows, sees).await;
     Ok(call::answer(
         StatusCode::OK,
         &UserList { users: rows.iter().map(UserAnswer::from).collect(), next, revision },
@@ -114,7 +116,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
     responses((status = 200, description = "The user", body = WrittenUser), ManagementProblems),
 )]
 pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::ReadUser)?;
+    let operator = caller.may(Operation::ReadUser).await?;
     let AsOf { revision, value } = operator.management()?.store.user(operator.tenant(), &id).await?;
     Ok(call::answer(
         StatusCode::OK,
@@ -140,7 +142,7 @@ pub(in crate::api) async fn put(
 ) -> Result<Response, Problem> {
     let Sent { message: UserMessage { role, disabled }, document } =
         sent::<UserMessage>(request, &shared.bounds).await?;
-    let operator = caller.may_with(Operation::PutUser, None, document)?;
+    let operator = caller.may_with(Operation::PutUser, None, document).await?;
     let store = &operator.management()?.store;
     let written = store.put_user(operator.tenant(), &id, &UserChange { role, disabled }).await?;
     let AsOf { value, .. } = store.user(operator.tenant(), &id).await?;
@@ -156,7 +158,7 @@ pub(in crate::api) async fn put(
     responses((status = 200, description = "They are gone", body = super::message::Removed), ManagementProblems),
 )]
 pub(in crate::api) async fn remove(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::RemoveUser)?;
+    let operator = caller.may(Operation::RemoveUser).await?;
     let revision = operator.management()?.store.remove_user(operator.tenant(), &id).await?;
     Ok(super::message::removed(revision))
 }

@@ -80,8 +80,10 @@ impl KeySet {
     /// Reads a JWK set. Keys that are for something else, too weak, or of a kind that none of `algorithms`
     /// uses are passed over; symmetric ones always are.
     ///
+    /// None may be left: an issuer that withdraws all its keys is to be believed.
+    ///
     /// # Errors
-    /// [`InvalidKeySet`] when none is left.
+    /// [`InvalidKeySet`] for what is no key set, or one of too many keys.
     pub fn read(json: &[u8], algorithms: &[Algorithm]) -> Result<Self, InvalidKeySet> {
         let JsonObject(KeySetMessage { keys }) =
             serde_json::from_slice(json).map_err(|_| InvalidKeySet::NotAKeySet)?;
@@ -93,9 +95,6 @@ impl KeySet {
             .filter_map(|key| Key::read(serde_json::from_value(key).ok()?))
             .filter(|key| algorithms.iter().any(|algorithm| key.fits(*algorithm)))
             .collect();
-        if keys.is_empty() {
-            return Err(InvalidKeySet::NoUsableKey);
-        }
         Ok(Self { keys, digest: Sha256::digest(json).into() })
     }
 
@@ -243,7 +242,7 @@ mod tests {
     }
 
     fn usable(key: Value) -> bool {
-        KeySet::read(json!({"keys": [key]}).to_string().as_bytes(), &ALL).is_ok()
+        KeySet::read(json!({"keys": [key]}).to_string().as_bytes(), &ALL).is_ok_and(|keys| keys.len() == 1)
     }
 
     #[test]
@@ -295,7 +294,8 @@ mod tests {
         for json in ["", "[]", "{}", "null", "{\"keys\": {}}", "{\"keys\": [", "<html>"] {
             assert_eq!(read(json), Some(InvalidKeySet::NotAKeySet), "{json}");
         }
-        assert_eq!(read("{\"keys\": []}"), Some(InvalidKeySet::NoUsableKey));
+        // An issuer that withdraws all its keys is to be believed.
+        assert_eq!(read("{\"keys\": []}"), None);
         let many = json!({"keys": vec![rsa(256); 101]}).to_string();
         assert_eq!(read(&many), Some(InvalidKeySet::TooManyKeys));
         assert_eq!(KeySet::of_secret(&[7; 31]).err(), Some(InvalidKeySet::ShortSecret));

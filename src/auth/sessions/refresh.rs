@@ -46,8 +46,15 @@ pub(super) async fn refresh(issuer: &Issuer, clock: &dyn Clock, said: &mut Optio
             if said.take().is_some() {
                 tracing::info!(issuer = name, "the issuer's keys can be read again");
             }
-            if let Change::Keys(count) = issuer.put(keys, clock.reading()) {
-                tracing::info!(issuer = name, count, "the issuer has new keys");
+            match issuer.put(keys, clock.reading()) {
+                Change::None => {}
+                Change::Keys(0) => {
+                    tracing::warn!(
+                        issuer = name,
+                        "the issuer has withdrawn all its keys: its sessions are refused"
+                    );
+                }
+                Change::Keys(count) => tracing::info!(issuer = name, count, "the issuer has new keys"),
             }
             true
         }

@@ -80,7 +80,12 @@ impl KeySource {
             Self::File(path) => ("keys_file", key_set_of(path, algorithms)),
             Self::SharedSecret(path) => ("shared_secret_file", secret_of(path)),
         };
-        keys.map(Some).map_err(|source| InvalidIssuer::Keys { key, source })
+        // At the start it is a mistake; later an issuer may withdraw all its keys.
+        let some = |keys: KeySet| match keys.len() {
+            0 => Err(InvalidKeySet::NoUsableKey.into()),
+            _ => Ok(Some(keys)),
+        };
+        keys.and_then(some).map_err(|source| InvalidIssuer::Keys { key, source })
     }
 
     /// Reads the keys.

@@ -1,91 +1,18 @@
-//! JSON that has one reading: no member twice, not nested deeper than a rule would look.
+//! JSON that has one reading.
 
-use std::{collections::BTreeSet, fmt};
-
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+use crate::types::one_reading;
 
 /// Levels of arrays and objects in a header or in claims.
 const DEEPEST: usize = 32;
 
 /// The members of an object. `None` for what is no JSON object, is nested too deep, or has a member twice at
-/// any level: of two readers one would take the first and the other the last (RFC 7515 section 4, RFC 7519
-/// section 4).
+/// any level (RFC 7515 section 4, RFC 7519 section 4).
 pub(super) fn object(json: &[u8]) -> Option<Map<String, Value>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    OneReading { levels: DEEPEST }.deserialize(&mut deserializer).ok()?;
-    deserializer.end().ok()?;
-    serde_json::from_slice(json).ok()
-}
-
-/// Goes through a value and keeps nothing.
-#[derive(Clone, Copy)]
-struct OneReading {
-    levels: usize,
-}
-
-impl OneReading {
-    fn within<E: Error>(self) -> Result<Self, E> {
-        let levels = self.levels.checked_sub(1).ok_or_else(|| E::custom("nested too deep"))?;
-        Ok(Self { levels })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for OneReading {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OneReading {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let within = self.within()?;
-        while items.next_element_seed(within)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let within = self.within()?;
-        let mut names = BTreeSet::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if !names.insert(name) {
-                return Err(A::Error::custom("a member comes twice"));
-            }
-            members.next_value_seed(within)?;
-        }
-        Ok(())
+    match one_reading(json, DEEPEST)? {
+        Value::Object(members) => Some(members),
+        _ => None,
     }
 }
 

@@ -96,32 +96,39 @@ pub(in crate::store) async fn mint(
     if !conflicts::taken_hashes(transaction, dialect, &parameter).await?.is_empty() {
         return Err(StoreError::Duplicate { what: "token hash" });
     }
-    if let (Some(tenant), Some(user)) = (&token.tenant, &token.user_id) {
-        refuse_too_many(transaction, dialect, tenant, user, token.created_at, most_live).await?;
+    let owner = match (&token.user_id, &token.project_id) {
+        (Some(user), _) => Some((Target::User, user)),
+        (None, Some(project)) => Some((Target::Project, project)),
+        (None, None) => None,
+    };
+    if let (Some(tenant), Some((target, id))) = (&token.tenant, owner) {
+        refuse_too_many(transaction, dialect, tenant, target, id, token.created_at, most_live).await?;
     }
     transaction.execute(&schema::TOKENS.insert(dialect), Some(&parameter)).await?;
     revision::end(transaction, dialect).await
 }
 
-/// Refuses another token of a user that has `most_live` live ones at `now`.
+/// Refuses another token of a user, or of a project that is nobody's, with `most_live` live ones at `now`.
 ///
-/// INVARIANT: nobody mints for the same user between the count and the end of the transaction: the user's row is
+/// INVARIANT: nobody mints for the same owner between the count and the end of the transaction: the owner's row is
 /// held from before the count, and each statement sees what was committed before it began. (A process that
 /// waited for the row counts what the one before it has made.)
 async fn refuse_too_many(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
     tenant: &TenantId,
-    user: &str,
+    target: Target,
+    id: &str,
     now: Timestamp,
     most_live: u32,
 ) -> Result<(), StoreError> {
     let hold = format!(
-        "select 0 from {} join users as t on t.tenant = r.tenant and t.id = r.id{}",
+        "select 0 from {} join {} as t on t.tenant = r.tenant and t.id = r.id{}",
         dialect.rows(schema::USERS.columns),
+        target.table(),
         dialect.hold()
     );
-    let parameter = json!([{"tenant": tenant, "id": user}]).to_string();
+    let parameter = json!([{"tenant": tenant, "id": id}]).to_string();
     let mut held = false;
     transaction
         .query(&hold, Some(&parameter), &mut |_| {
@@ -131,17 +138,27 @@ async fn refuse_too_many(
         .await?;
     if !held {
         // Removed since it was looked up.
-        return Err(StoreError::UnknownReference { what: Target::User.noun() });
+        return Err(StoreError::UnknownReference { what: target.noun() });
     }
+    let (user, project) = match target {
+        Target::Project => (None, Some(id)),
+        _ => (Some(id), None),
+    };
+    let owned = match target {
+        Target::Project => "t.user_id is null and t.project_id = r.project_id",
+        _ => "t.user_id = r.user_id",
+    };
     let count = format!(
-        "select count(*) from {} join tokens as t on t.tenant = r.tenant and t.user_id = r.user_id where {}",
+        "select count(*) from {} join tokens as t on t.tenant = r.tenant and {owned} where {}",
         dialect.rows(schema::TOKENS.columns),
         live::is_live(dialect),
     );
-    let parameter =
-        json!([{"tenant": tenant, "user_id": user, "expires_at": live::first_expiry_after(now)}]).to_string();
+    let parameter = json!([{
+        "tenant": tenant, "user_id": user, "project_id": project, "expires_at": live::first_expiry_after(now),
+    }])
+    .to_string();
     if transaction.number(&count, &parameter).await? >= i64::from(most_live) {
-        return Err(StoreError::TooMany { limit: most_live });
+        return Err(StoreError::TooMany { what: target.noun(), limit: most_live });
     }
     Ok(())
 }

@@ -69,6 +69,8 @@ pub struct TokenSpecification {
 
 /// Entries of a list of projects or tools.
 const LONGEST_LIST: usize = 1_000;
+/// Bytes of all entries of a list: each is kept in the memory of every process.
+const LARGEST_LIST: usize = 16 * 1024;
 /// Characters of a tool's name.
 const LONGEST_TOOL: usize = 256;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -190,6 +192,7 @@ pub fn token_projects(
     if list.0.len() > LONGEST_LIST {
         return Err(InvalidField::new("projects", format!("at most {LONGEST_LIST} projects are taken")));
     }
+    bounded("projects", list.0.iter().map(|(project, _)| project.len()).sum())?;
     let mut projects = BTreeMap::new();
     for (place, (project, expiry)) in list.0.into_iter().enumerate() {
         let wrong = |problem: String| InvalidField { field: format!("projects[{place}]").into(), problem };
@@ -225,6 +228,7 @@ pub fn token_tools(tools: &[String], kind: TokenKind) -> Result<(), InvalidField
     if tools.len() > LONGEST_LIST {
         return Err(InvalidField::new("tools", format!("at most {LONGEST_LIST} tools are taken")));
     }
+    bounded("tools", tools.iter().map(String::len).sum())?;
     for (place, tool) in tools.iter().enumerate() {
         if let Err(error) = check_text(tool, LONGEST_TOOL) {
             let problem = error.to_string();
@@ -244,6 +248,14 @@ pub fn token_expiry(days: i64, limits: TokenLimits, now: Timestamp) -> Result<Ti
         return Err(InvalidField::new("expires_in_days", problem));
     }
     Ok(Timestamp::from_unix_millis(now.unix_millis().saturating_add(days * DAY_MILLIS)))
+}
+
+fn bounded(field: &'static str, bytes: usize) -> Result<(), InvalidField> {
+    if bytes > LARGEST_LIST {
+        let problem = format!("its entries have more than {LARGEST_LIST} bytes together");
+        return Err(InvalidField::new(field, problem));
+    }
+    Ok(())
 }
 
 fn without_effect(kind: TokenKind, what: &str) -> String {

@@ -256,14 +256,8 @@ pub(super) struct TokenListQuery {
 }
 
 impl TokenListQuery {
-    /// The rows to look for; `limit` is left to the caller.
-    pub(super) fn filter(
-        self,
-        caller: &Subject,
-        tenant: &TenantId,
-        now: Timestamp,
-    ) -> Result<TokenFilter, Problem> {
-        const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+    /// The rows to look for. The tenant, the moment and what is counted from it come with [`as_of`](Self::as_of).
+    pub(super) fn filter(&self, caller: &Subject) -> Result<TokenFilter, Problem> {
         let own = match (caller.kind, &self.project_id) {
             (SubjectKind::Session, None) if !self.all => caller.user_id.as_deref().map(str::to_owned),
             _ => None,
@@ -275,23 +269,25 @@ impl TokenListQuery {
             Some("revoked") => Some(TokenState::Revoked),
             Some(_) => return Err(Problem::Invalid("state: it must be live, expired or revoked".to_owned())),
         };
-        let unused_since = match self.unused_days {
-            None => None,
-            Some(days @ 1..=36_500) => Some(Timestamp::from_unix_millis(
-                now.unix_millis().saturating_sub(i64::from(days) * DAY_MILLIS),
-            )),
-            Some(_) => return Err(Problem::Invalid("unused_days: it must be 1 to 36500".to_owned())),
-        };
+        if self.unused_days.is_some_and(|days| !(1..=36_500).contains(&days)) {
+            return Err(Problem::Invalid("unused_days: it must be 1 to 36500".to_owned()));
+        }
         Ok(TokenFilter {
-            tenant: Some(tenant.clone()),
             kind: self.kind,
-            user_id: page::id("user_id", self.user_id)?.or(own),
-            project_id: page::id("project_id", self.project_id)?,
+            user_id: page::id("user_id", self.user_id.clone())?.or(own),
+            project_id: page::id("project_id", self.project_id.clone())?,
             state,
-            now,
-            unused_since,
-            after: page::id("after", self.after)?,
+            after: page::id("after", self.after.clone())?,
             ..TokenFilter::default()
         })
+    }
+
+    /// The same within a tenant, as of now.
+    pub(super) fn as_of(&self, filter: TokenFilter, tenant: &TenantId, now: Timestamp) -> TokenFilter {
+        const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+        let ago = |days| {
+            Timestamp::from_unix_millis(now.unix_millis().saturating_sub(i64::from(days) * DAY_MILLIS))
+        };
+        TokenFilter { tenant: Some(tenant.clone()), now, unused_since: self.unused_days.map(ago), ..filter }
     }
 }

@@ -34,7 +34,7 @@ use crate::{
 fn managed(row: &TokenRow) -> ManagedToken<'_> {
     ManagedToken {
         id: Some(&row.id),
-        kind: row.kind,
+        kind: Some(row.kind),
         user_id: row.user_id.as_deref(),
         project_id: row.project_id.as_deref(),
     }
@@ -57,11 +57,11 @@ pub(in crate::api) async fn mint(
     let specification = message.specification(caller.subject());
     let about = ManagedToken {
         id: None,
-        kind: specification.kind,
+        kind: Some(specification.kind),
         user_id: specification.user_id.as_deref(),
         project_id: specification.project_id.as_deref(),
     };
-    let operator = caller.may_with(Operation::MintToken, Some(about), document)?;
+    let operator = caller.may_with(Operation::MintToken, Some(about), document).await?;
     let management = operator.management()?;
     let minted = management.with_random(|random| auth::mint(specification.kind, random));
     let (id, now) = (management.new_id(), management.now());
@@ -95,18 +95,39 @@ pub(in crate::api) async fn mint(
     responses((status = 200, description = "A page", body = TokenList), ManagementProblems),
 )]
 pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::ListTokens)?;
-    let management = operator.management()?;
     let query: TokenListQuery = page::parameters(caller.uri())?;
     let length = page::length(query.limit)?;
+    let filter = TokenFilter { limit: length + 1, ..query.filter(caller.subject())? };
+    // The list is asked about as what all its tokens have in common: nothing may be learnt of those that are left
+    // out, not even from where a page ends.
+    let common = ManagedToken {
+        id: None,
+        kind: filter.kind,
+        user_id: filter.user_id.as_deref(),
+        project_id: filter.project_id.as_deref(),
+    };
+    let operator = caller.may_with(Operation::ListTokens, Some(common), Document::Null).await?;
+    let management = operator.management()?;
     let now = management.now();
-    let filter =
-        TokenFilter { limit: length + 1, ..query.filter(operator.subject(), operator.tenant(), now)? };
+    let filter = query.as_of(filter, operator.tenant(), now);
+    if let Some(after) = &filter.after {
+        let last = management.store.token(after, Some(operator.tenant())).await.map_err(cursor)?;
+        if !operator.sees(managed(&last.value)) {
+            return Err(cursor(StoreError::NotFound { what: "token" }));
+        }
+    }
     let AsOf { revision, value } = management.store.list_tokens(&filter).await.map_err(cursor)?;
-    let Page { mut rows, next } = page::cut(value, length, |row| &row.id);
-    rows.retain(|row| operator.sees(managed(row)));
+    let Page { rows, next } = page::cut(value, length, |row| &row.id, weight);
+    let rows = page::visible(rows, |row| operator.sees(managed(row))).await;
     let tokens = rows.iter().map(|row| TokenAnswer::new(row, now)).collect();
     Ok(call::answer(StatusCode::OK, &TokenList { tokens, next, revision }))
+}
+
+/// Bytes that lists of a row bring into a page.
+fn weight(row: &TokenRow) -> usize {
+    let projects = row.projects.iter().flatten().map(|(project, _)| project.len());
+    let tools = row.tools.iter().flatten().map(String::len);
+    projects.chain(tools).sum()
 }
 
 /// Where a page cannot go on, the cursor is wrong.
@@ -124,7 +145,7 @@ fn cursor(error: StoreError) -> Problem {
     responses((status = 200, description = "The token without its secret", body = WrittenToken), ManagementProblems),
 )]
 pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::ReadToken)?;
+    let operator = caller.may(Operation::ReadToken).await?;
     let found = find(&operator, &id).await?;
     operator.may_on(Operation::ReadToken, managed(&found.value), Document::Null)?;
     show(&operator, &found.value, false, found.revision)
@@ -145,7 +166,7 @@ pub(in crate::api) async fn change(
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message, document } = sent::<ChangeMessage>(request, &shared.bounds).await?;
-    let operator = caller.may_with(Operation::ChangeToken, None, document.clone())?;
+    let operator = caller.may_with(Operation::ChangeToken, None, document.clone()).await?;
     let found = find(&operator, &id).await?;
     operator.may_on(Operation::ChangeToken, managed(&found.value), document)?;
     let management = operator.management()?;
@@ -162,7 +183,7 @@ pub(in crate::api) async fn change(
     responses((status = 200, description = "The token, revoked", body = WrittenToken), ManagementProblems),
 )]
 pub(in crate::api) async fn revoke(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
-    let operator = caller.may(Operation::RevokeToken)?;
+    let operator = caller.may(Operation::RevokeToken).await?;
     let found = find(&operator, &id).await?;
     operator.may_on(Operation::RevokeToken, managed(&found.value), Document::Null)?;
     let management = operator.management()?;
@@ -202,7 +223,7 @@ async fn set_trigger(
     operation: Operation,
     allowed: bool,
 ) -> Result<Response, Problem> {
-    let operator = caller.may(operation)?;
+    let operator = caller.may(operation).await?;
     let found = find(&operator, &id).await?;
     operator.may_on(operation, managed(&found.value), Document::Null)?;
     let management = operator.management()?;

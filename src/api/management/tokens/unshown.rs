@@ -14,8 +14,16 @@ const TRIES_AFTER_AN_ANSWER: u32 = 10;
 
 /// Removes the token behind the answer, as soon as the database can be reached.
 pub(super) fn remove(management: &Management, id: String) {
+    let Ok(place) = Arc::clone(&management.unshown).try_acquire_owned() else {
+        tracing::warn!(
+            token = id,
+            "a token that was never shown may be stored: too many are looked for already"
+        );
+        return;
+    };
     let store = Arc::clone(&management.store);
     tokio::spawn(async move {
+        let _place = place;
         let mut answers = 0;
         for _ in 0..TRIES {
             match store.remove_unshown_token(&id).await {
