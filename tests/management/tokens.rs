@@ -190,13 +190,13 @@ fn a_live_token_is_changed_and_a_dead_one_is_not(scene: Scene) {
     let (id, key) = scene.mint_as(&me, &json!({"kind": "mcp", "name": "x", "projects": ["p2"]}));
     let path = format!("/v1/tokens/{id}");
     let change = |body: Value| scene.expect(200, &me, "PATCH", &path, Some(&body));
-    assert_eq!(scene.decide(&key, "GET", "/api/v1/mcp/projects/p1").0, false);
+    assert!(!scene.decide(&key, "GET", "/api/v1/mcp/projects/p1").0);
     let changed = change(json!({"name": "y", "projects": ["p1"], "expires_in_days": 30}));
     assert_eq!(
         (&changed["name"], &changed["projects"], &changed["changed"]),
         (&json!("y"), &json!({"p1": null}), &json!(true))
     );
-    assert_eq!(scene.decide(&key, "GET", "/api/v1/mcp/projects/p1").0, true);
+    assert!(scene.decide(&key, "GET", "/api/v1/mcp/projects/p1").0);
     let expiry = changed["expires_at"].clone();
     assert!(expiry.is_string());
     // What is left out stays.
@@ -245,7 +245,7 @@ fn who_manages_a_project_manages_its_tokens(scene: Scene) {
         json!({"kind": "project", "name": "ci", "project_id": "p1", "scope_pull": true, "scope_push": true});
     for user in ["u1", "u2"] {
         let (id, key) = scene.mint_as(&scene.session(user), &body);
-        assert_eq!(scene.decide(&key, "POST", "/api/v1/projects/p1/upload").0, true);
+        assert!(scene.decide(&key, "POST", "/api/v1/projects/p1/upload").0);
         let path = format!("/v1/tokens/{id}");
         // The other who manages it may as well; a developer may not, and does not see it.
         for other in ["u1", "u2"] {

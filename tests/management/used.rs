@@ -26,7 +26,7 @@ fn a_database_that_hangs_holds_up_no_decision_and_loses_no_use() {
     postgres.freeze();
     let began = Instant::now();
     for _ in 0..200 {
-        assert_eq!(scene.decide(&key, "POST", "/mcp").0, true);
+        assert!(scene.decide(&key, "POST", "/mcp").0);
     }
     // Far below the time for which the database hangs, and in no relation to it.
     let took = began.elapsed();
