@@ -37,7 +37,7 @@ pub(super) struct List {
     /// Leave revoked ones out
     #[arg(long, conflicts_with = "state")]
     unrevoked: bool,
-    /// Only those that were not used for so many days, or ever
+    /// Only those that were not used for so many days; one that was never used counts from when it was made
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     unused_days: Option<u32>,
     #[command(flatten)]

@@ -17,7 +17,8 @@ use crate::{
 
 /// Revoke a token; the row stays, and doing it again is harmless
 ///
-/// The very next decision refuses it, in every process.
+/// Processes that serve see it within milliseconds on Postgres and some 20 ms on SQLite. A question with the revision
+/// that this prints as its min_revision waits for it.
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
     #[command(flatten)]

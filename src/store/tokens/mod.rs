@@ -71,7 +71,8 @@ pub struct TokenFilter {
     pub state: Option<TokenState>,
     /// The moment of `state`.
     pub now: Timestamp,
-    /// Only those that were never used, or last before this moment, as far as is known.
+    /// Only those that were last used before this moment, as far as is known; of one that was never used it counts
+    /// when it was made.
     pub unused_since: Option<Timestamp>,
     /// The id of the last token of the page before. It must be the id of a token of `tenant`.
     pub after: Option<String>,

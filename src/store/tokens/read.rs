@@ -67,7 +67,12 @@ pub(in crate::store) async fn list(
         Some(TokenState::Expired) => format!("t.revoked_at is null and not {is_live}"),
         Some(TokenState::Revoked) => "t.revoked_at is not null".to_owned(),
     };
-    let unused = format!("coalesce({} < r.last_used_at, true)", dialect.moment("t.last_used_at"));
+    // One that was never used counts from when it was made: a new token is not one that nobody needs.
+    let unused = format!(
+        "coalesce(coalesce({}, {}) < r.last_used_at, true)",
+        dialect.moment("t.last_used_at"),
+        dialect.moment("t.created_at"),
+    );
     let conditions = row::and_all(&[
         (own, true),
         ("t.kind = r.kind", filter.kind.is_some()),
