@@ -22,7 +22,7 @@ use sqlx::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ConnectOptions, DataPosition, Hint, StoreError,
+    ConnectOptions, DataPosition, DatabaseFault, Hint, StoreError,
     database::{Database, FeedConnection, JsonSink, Purpose, RowSink, Transaction, transaction},
     dialect::Dialect,
     migrations, revision,
@@ -38,6 +38,26 @@ pub(super) struct SqliteDatabase {
     pool: SqlitePool,
     /// How a connection is opened beside the pool's; `None` in memory, where there is no second one.
     beside: Option<Beside>,
+}
+
+fn is_in_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
+}
+
+/// See [`sqlite_file`](super::sqlite_file).
+pub(super) fn file(url: &str) -> Option<PathBuf> {
+    let options = SqliteConnectOptions::from_str(url).ok().filter(|_| url.starts_with("sqlite:"))?;
+    (!is_in_memory(url)).then(|| options.get_filename().to_owned())
+}
+
+/// What went wrong when the file was opened first, with its path, which is no secret.
+fn cannot_be_opened(path: &Path, error: sqlx::Error) -> StoreError {
+    let named = |fault| DatabaseFault(format!("{} cannot be opened: {fault}", path.display()));
+    match StoreError::from(error) {
+        StoreError::Unavailable(fault) => StoreError::Unavailable(named(fault)),
+        StoreError::Failed(fault) => StoreError::Failed(named(fault)),
+        other => other,
+    }
 }
 
 impl SqliteDatabase {
@@ -61,7 +81,7 @@ impl SqliteDatabase {
             connection.journal_mode(SqliteJournalMode::Wal)
         };
         let pool = SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout);
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+        let in_memory = is_in_memory(url);
         let (pool, beside) = if in_memory {
             // The data lives as long as a connection does: there is one, and it is never let go.
             (pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None), None)
@@ -85,7 +105,7 @@ impl SqliteDatabase {
                         sleep(Duration::from_millis(20)).await;
                         continue;
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(cannot_be_opened(connection.get_filename(), error)),
                 }
             }
             let later = connection.clone().create_if_missing(in_memory);

@@ -65,6 +65,8 @@ pub struct TokenFilter {
     pub user_id: Option<String>,
     /// Only this project's own tokens.
     pub project_id: Option<String>,
+    /// Only the one with this hash.
+    pub sha256: Option<TokenHash>,
     /// Revoked ones too.
     pub include_revoked: bool,
     /// Only those in this state at `now`; one of [`Revoked`](TokenState::Revoked) contradicts leaving those out.
@@ -87,6 +89,7 @@ impl Default for TokenFilter {
             kind: None,
             user_id: None,
             project_id: None,
+            sha256: None,
             include_revoked: true,
             state: None,
             now: Timestamp::from_unix_seconds(0),
