@@ -25,7 +25,7 @@ pub(super) struct StoreArguments {
     /// Configuration file (TOML); variables REGATE_SECTION__KEY and flags are stronger
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// sqlite://FILE (created when missing), sqlite::memory: or postgres://…
+    /// sqlite://FILE (made when missing by commands that add rows), sqlite::memory: or postgres://…
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
 }
