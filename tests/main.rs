@@ -18,6 +18,7 @@ mod http;
 mod invariants;
 mod live;
 mod management;
+mod management_page;
 mod policies;
 mod policy_runner;
 mod reload;

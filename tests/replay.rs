@@ -378,7 +378,7 @@ fn the_live_rows_are_read_and_nothing_is_written() {
     let arguments = ["replay", "--policies", "new", "--database-url", "sqlite://live.sqlite", "-"];
     let output = run(folder.path(), &arguments, &records());
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("the database cannot be reached"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there is no database at live.sqlite"), "{}", stderr(&output));
     assert_eq!(files(), before);
     // A file without tables is not given any.
     fs::write(folder.path().join("live.sqlite"), "").unwrap();

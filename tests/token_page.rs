@@ -113,8 +113,7 @@ fn the_commands_of_the_page_and_the_readme_run() {
         let output = run(folder.path(), &arguments, "");
         assert!(output.status.success(), "{line}: {}", stderr(&output));
         if line.starts_with("regate token mint") {
-            let listed =
-                run(folder.path(), &["token", "list", "--kind", "mcp", "--unused-days", "1", "--json"], "");
+            let listed = run(folder.path(), &["token", "list", "--kind", "mcp", "--json"], "");
             let rows = stdout(&listed);
             let row: Value = serde_json::from_str(rows.lines().last().unwrap()).unwrap();
             id = row["id"].as_str().unwrap().to_owned();

@@ -1,12 +1,12 @@
 //! `regate collaborator`: who works on a project, as what.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     exit::{Absent, CommandError, Exit},
     rows::{self, PageArguments, Shown},
-    store::StoreArguments,
+    store::{Access, StoreArguments},
     values::{WithinTenant, project_role},
 };
 use crate::{
@@ -108,14 +108,14 @@ impl Shown for Collaborator {
         vec![project_id.clone(), user_id.clone(), tenant.to_string(), role.as_str().to_owned()]
     }
 
-    fn fields(&self) -> Map<String, Value> {
+    fn fields(&self) -> Vec<(&'static str, Value)> {
         let Self { tenant, project_id, user_id, role } = self;
-        Map::from_iter([
-            ("project_id".to_owned(), project_id.as_str().into()),
-            ("user_id".to_owned(), user_id.as_str().into()),
-            ("tenant".to_owned(), tenant.as_str().into()),
-            ("role".to_owned(), role.as_str().into()),
-        ])
+        vec![
+            ("project_id", project_id.as_str().into()),
+            ("user_id", user_id.as_str().into()),
+            ("tenant", tenant.as_str().into()),
+            ("role", role.as_str().into()),
+        ]
     }
 }
 
@@ -142,7 +142,7 @@ impl One {
     }
 
     fn show(&self) -> Result<Exit, CommandError> {
-        let row = self.store.run(async |store| {
+        let row = self.store.run(Access::Read, async |store| {
             let reading = store.collaborator(self.tenant(), &self.project, &self.user);
             reading.await.map_err(|error| self.explain("nothing to show", error))
         })?;
@@ -151,13 +151,12 @@ impl One {
     }
 
     fn remove(&self) -> Result<Exit, CommandError> {
-        let revision = self.store.run(async |store| {
+        let revision = self.store.run(Access::Change, async |store| {
             let removing = store.remove_collaborator(self.tenant(), &self.project, &self.user);
             removing.await.map_err(|error| self.explain("nothing was removed", error))
         })?;
-        let names = [("project_id", self.project.as_str()), ("user_id", self.user.as_str())];
         let what = format!("collaborator {} on {}", self.user, self.project);
-        rows::write_removed(&what, &names, self.tenant(), revision, self.json)?;
+        rows::write_removed(&what, revision, self.json)?;
         Ok(Exit::Done)
     }
 }
@@ -175,11 +174,11 @@ impl Put {
             user_id: one.user.clone(),
             role: self.role,
         };
-        let written = one.store.run(async |store| {
+        let written = one.store.run(Access::Add, async |store| {
             let putting = store.put_collaborator(&row);
             putting.await.map_err(|error| one.explain("nothing was changed", error))
         })?;
-        rows::write_done(&row, &written, one.json)?;
+        rows::write_put(&row, &written, one.json)?;
         Ok(Exit::Done)
     }
 }
@@ -193,7 +192,7 @@ impl List {
             after: self.page.after.clone(),
             limit: self.page.rows_to_read(),
         };
-        let found = self.store.run(async |store| {
+        let found = self.store.run(Access::Read, async |store| {
             let listing = store.list_collaborators(&filter);
             let found = listing.await.map_err(|error| match error {
                 StoreError::NotFound { .. } => CommandError::Nothing {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     exit::{CommandError, Exit},
-    store::StoreArguments,
+    store::{Access, StoreArguments},
 };
 use crate::store::import::{self, CheckedDocument, ImportError, ImportProgress, ImportReport, Problems};
 
@@ -41,8 +41,9 @@ impl Import {
         let bytes = read(&self.file)?;
         let mut progress = Progress::default();
         let imported = checked(&bytes).and_then(|document| {
-            self.store
-                .run(async |store| Ok(store.import(&document, &mut |step| progress.show(&step)).await?))
+            self.store.run(Access::Add, async |store| {
+                Ok(store.import(&document, &mut |step| progress.show(&step)).await?)
+            })
         });
         progress.end();
         let report = imported.inspect_err(|error| {

@@ -24,6 +24,7 @@ mod rows;
 mod serve;
 mod store;
 mod test;
+mod tips;
 mod token;
 mod user;
 mod values;
@@ -72,6 +73,9 @@ pub fn run() -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
+            let words: Vec<String> =
+                std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+            let error = tips::with_tip(error, &words);
             // `--help` and `--version` come this way as well, and are no mistake.
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             let _ = error.print();

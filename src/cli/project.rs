@@ -1,12 +1,12 @@
 //! `regate project`: what people work on.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     exit::{Absent, CommandError, Exit},
     rows::{self, PageArguments, Shown, yes},
-    store::StoreArguments,
+    store::{Access, StoreArguments},
     user::no_tenant,
     values::{WithinTenant, id, label},
 };
@@ -111,14 +111,14 @@ impl Shown for Project {
         vec![self.id.clone(), self.tenant.to_string(), self.name.clone(), yes(self.public)]
     }
 
-    fn fields(&self) -> Map<String, Value> {
+    fn fields(&self) -> Vec<(&'static str, Value)> {
         let Self { tenant, id, name, public } = self;
-        Map::from_iter([
-            ("id".to_owned(), id.as_str().into()),
-            ("tenant".to_owned(), tenant.as_str().into()),
-            ("name".to_owned(), name.as_str().into()),
-            ("public".to_owned(), (*public).into()),
-        ])
+        vec![
+            ("id", id.as_str().into()),
+            ("tenant", tenant.as_str().into()),
+            ("name", name.as_str().into()),
+            ("public", (*public).into()),
+        ]
     }
 }
 
@@ -142,7 +142,7 @@ impl One {
     }
 
     fn show(&self) -> Result<Exit, CommandError> {
-        let project = self.store.run(async |store| {
+        let project = self.store.run(Access::Read, async |store| {
             let reading = store.project(self.tenant(), &self.id);
             reading.await.map_err(|error| self.explain("nothing to show", error))
         })?;
@@ -151,12 +151,12 @@ impl One {
     }
 
     fn remove(&self) -> Result<Exit, CommandError> {
-        let revision = self.store.run(async |store| {
+        let revision = self.store.run(Access::Change, async |store| {
             let removing = store.remove_project(self.tenant(), &self.id);
             removing.await.map_err(|error| self.explain("nothing was removed", error))
         })?;
         let what = format!("project {}", self.id);
-        rows::write_removed(&what, &[("id", &self.id)], self.tenant(), revision, self.json)?;
+        rows::write_removed(&what, revision, self.json)?;
         Ok(Exit::Done)
     }
 }
@@ -166,12 +166,12 @@ impl Put {
         let one = &self.one;
         id(&one.id).map_err(|problem| CommandError::Usage(format!("PROJECT: {problem}")))?;
         let change = ProjectChange { name: self.name.clone(), public: self.public };
-        let (written, project) = one.store.run(async |store| {
+        let (written, project) = one.store.run(Access::Add, async |store| {
             let explain = |error| one.explain("nothing was changed", error);
             let written = store.put_project(one.tenant(), &one.id, &change).await.map_err(explain)?;
             Ok((written, store.project(one.tenant(), &one.id).await.map_err(explain)?.value))
         })?;
-        rows::write_done(&project, &written, one.json)?;
+        rows::write_put(&project, &written, one.json)?;
         Ok(Exit::Done)
     }
 }
@@ -185,7 +185,8 @@ impl List {
             after: self.page.after.clone(),
             limit: self.page.rows_to_read(),
         };
-        let projects = self.store.run(async |store| Ok(store.list_projects(&filter).await?.value))?;
+        let projects =
+            self.store.run(Access::Read, async |store| Ok(store.list_projects(&filter).await?.value))?;
         self.page.write(projects, self.json)?;
         Ok(Exit::Done)
     }

@@ -7,13 +7,11 @@ use std::io::{self, Write};
 
 use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use super::printable::printable;
-use crate::{
-    store::Written,
-    types::{DataRevision, TenantId},
-};
+use super::printable::{as_argument, printable};
+use crate::{store::Written, types::DataRevision};
 
 /// A row that can be shown.
 pub(super) trait Shown {
@@ -31,8 +29,8 @@ pub(super) trait Shown {
     /// What stands in the columns.
     fn cells(&self) -> Vec<String>;
 
-    /// All that there is to show, for programs: the fields of the management API.
-    fn fields(&self) -> Map<String, Value>;
+    /// All that there is to show, for programs: the fields of the management API, in its order.
+    fn fields(&self) -> Vec<(&'static str, Value)>;
 
     /// All that there is to show, for people.
     fn details(&self) -> Vec<(&'static str, String)> {
@@ -43,8 +41,8 @@ pub(super) trait Shown {
 /// Flags of every list.
 #[derive(Clone, Debug, Args)]
 pub(super) struct PageArguments {
-    /// The most to list
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    /// The most to list, 1 to 1000
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
     /// Go on after the one with this id
     #[arg(long, value_name = "ID")]
@@ -65,45 +63,96 @@ impl PageArguments {
         let mut output = io::stdout().lock();
         if json {
             for row in &rows {
-                writeln!(output, "{}", Value::Object(row.fields()))?;
+                write_object(&mut output, &row.fields())?;
             }
         } else if rows.is_empty() {
             writeln!(output, "no {}s", T::NOUN)?;
         } else {
-            writeln!(output, "{}", table(T::COLUMNS, rows.iter().map(Shown::cells)))?;
+            writeln!(output, "{}", table(T::COLUMNS, &rows.iter().map(Shown::cells).collect::<Vec<_>>()))?;
         }
         if let (true, Some(last)) = (more, rows.last()) {
-            let note = format!("There are more: --after {}", printable(last.cursor()));
+            let cursor = last.cursor();
+            // What begins as a flag does would be taken for one.
+            let between = if cursor.starts_with('-') { '=' } else { ' ' };
+            let note = format!("There are more: --after{between}{}", as_argument(cursor));
             if json { writeln!(io::stderr(), "{note}")? } else { writeln!(output, "{note}")? }
         }
         Ok(())
     }
 }
 
-fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
+/// A column in which nothing stands is left out, and that of the tenant where all rows are of one.
+fn table(columns: &[&str], rows: &[Vec<String>]) -> Table {
+    let says_something = |place: usize, column: &str| {
+        let mut cells = rows.iter().filter_map(|row| row.get(place));
+        if column == "TENANT" {
+            let first = cells.next();
+            return cells.any(|cell| Some(cell) != first);
+        }
+        cells.any(|cell| !cell.is_empty())
+    };
+    let shown: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .filter(|(place, column)| says_something(*place, column))
+        .map(|(place, _)| place)
+        .collect();
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header(columns.iter().copied());
+    table.set_header(shown.iter().filter_map(|place| columns.get(*place)));
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
+        table.add_row(shown.iter().filter_map(|place| row.get(*place)).map(|cell| printable(cell)));
     }
     table
+}
+
+/// Fields in the order in which the management API answers them.
+struct Object<'a>(&'a [(&'static str, Value)]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// Writes one JSON object on a line.
+pub(super) fn write_object(output: &mut impl Write, fields: &[(&'static str, Value)]) -> io::Result<()> {
+    writeln!(output, "{}", serde_json::to_string(&Object(fields))?)
 }
 
 /// Writes one row with all that there is to show.
 pub(super) fn write_one<T: Shown>(row: &T, revision: DataRevision, json: bool) -> io::Result<()> {
     let mut output = io::stdout().lock();
     if json {
-        let mut fields = row.fields();
-        fields.insert("revision".to_owned(), revision.0.into());
-        return writeln!(output, "{}", Value::Object(fields));
+        return write_object(&mut output, &with_outcome(row, &[("changed", false.into())], revision));
     }
     let details = row.details();
     let width = details.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in details {
-        writeln!(output, "{:width$}  {}", name.to_lowercase(), printable(&value))?;
+        let value = if value.is_empty() { "none".into() } else { printable(&value) };
+        writeln!(output, "{:width$}  {value}", name.to_lowercase())?;
     }
     Ok(())
+}
+
+fn with_outcome<T: Shown>(
+    row: &T,
+    outcome: &[(&'static str, Value)],
+    revision: DataRevision,
+) -> Vec<(&'static str, Value)> {
+    let mut fields = row.fields();
+    fields.extend_from_slice(outcome);
+    fields.push(("revision", revision.0.into()));
+    fields
+}
+
+/// Writes what putting a row did to it. `created` is what HTTP says with the status 201.
+pub(super) fn write_put<T: Shown>(row: &T, written: &Written, json: bool) -> io::Result<()> {
+    if !json {
+        return write_done(row, written, false);
+    }
+    let outcome = [("created", written.created.into()), ("changed", written.changed.into())];
+    write_object(&mut io::stdout().lock(), &with_outcome(row, &outcome, written.revision))
 }
 
 /// Writes what a write did to a row.
@@ -111,11 +160,7 @@ pub(super) fn write_done<T: Shown>(row: &T, written: &Written, json: bool) -> io
     let Written { revision, created, changed } = *written;
     let mut output = io::stdout().lock();
     if json {
-        let mut fields = row.fields();
-        fields.insert("created".to_owned(), created.into());
-        fields.insert("changed".to_owned(), changed.into());
-        fields.insert("revision".to_owned(), revision.0.into());
-        return writeln!(output, "{}", Value::Object(fields));
+        return write_object(&mut output, &with_outcome(row, &[("changed", changed.into())], revision));
     }
     let what = match (created, changed) {
         (true, _) => "was added",
@@ -125,21 +170,11 @@ pub(super) fn write_done<T: Shown>(row: &T, written: &Written, json: bool) -> io
     writeln!(output, "{} {} {what}, revision {revision}", T::NOUN, printable(&row.title()))
 }
 
-/// Writes that a row is gone: what it was in a sentence, and the fields that named it.
-pub(super) fn write_removed(
-    what: &str,
-    names: &[(&str, &str)],
-    tenant: &TenantId,
-    revision: DataRevision,
-    json: bool,
-) -> io::Result<()> {
+/// Writes that a row is gone.
+pub(super) fn write_removed(what: &str, revision: DataRevision, json: bool) -> io::Result<()> {
     let mut output = io::stdout().lock();
     if json {
-        let mut fields: Map<String, Value> =
-            names.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-        fields.insert("tenant".to_owned(), tenant.as_str().into());
-        fields.insert("revision".to_owned(), revision.0.into());
-        return writeln!(output, "{}", Value::Object(fields));
+        return write_object(&mut output, &[("revision", revision.0.into())]);
     }
     writeln!(output, "{} was removed, revision {revision}", printable(what))
 }

@@ -1,12 +1,18 @@
 //! How commands reach the store.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Args;
 
 use super::{
     configuration::{self, Configuration},
     exit::CommandError,
+    printable::printable,
 };
 use crate::{
     decision::{Snapshot, SnapshotBuilder},
@@ -19,7 +25,7 @@ pub(super) struct StoreArguments {
     /// Configuration file (TOML); variables REGATE_SECTION__KEY and flags are stronger
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// sqlite://FILE (created when missing), sqlite::memory: or postgres://…
+    /// sqlite://FILE (made when missing by commands that add rows), sqlite::memory: or postgres://…
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
 }
@@ -34,23 +40,64 @@ impl StoreArguments {
         Ok(configuration)
     }
 
-    /// The store, its tables up to date unless the configuration says otherwise.
-    pub(super) async fn open(&self) -> Result<Arc<dyn Store>, CommandError> {
-        open(&self.configuration()?).await
-    }
-
     /// Runs work on the store to its end, and closes it.
     pub(super) fn run<T>(
         &self,
+        access: Access,
         work: impl AsyncFnOnce(&dyn Store) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
         block_on(async {
-            let store = self.open().await?;
+            let configuration = self.configuration()?;
+            let store = match access {
+                Access::Read => connect_to_read(&configuration).await?,
+                Access::Change => {
+                    refuse_missing_file(&configuration)?;
+                    open(&configuration).await?
+                }
+                Access::Add => open_and_tell(&configuration).await?,
+            };
             let done = work(&*store).await?;
             store.close().await;
             Ok(done)
         })
     }
+}
+
+/// What a command is about to do to the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Look at rows: nothing is made, and the tables stay as they are.
+    Read,
+    /// Change or remove rows: where there is no SQLite file there are none, and none is made.
+    Change,
+    /// Add rows: a missing SQLite file is made, which is told.
+    Add,
+}
+
+/// A SQLite file that the configuration names and that is not there.
+fn missing_file(configuration: &Configuration) -> Result<Option<PathBuf>, CommandError> {
+    let file = store::sqlite_file(configuration.database.url()?.expose());
+    Ok(file.filter(|file| !file.exists()))
+}
+
+fn refuse_missing_file(configuration: &Configuration) -> Result<(), CommandError> {
+    let Some(file) = missing_file(configuration)? else { return Ok(()) };
+    Err(CommandError::Refused(format!(
+        "there is no database at {}: name another one (--database-url, REGATE_DATABASE__URL, or url in [database] of \
+         the file of --config); this one is made by regate serve, migrate, import, token mint and the puts",
+        file.display()
+    )))
+}
+
+/// Opens the store to add rows to it. That there was none before is told on standard error: it may be a mistake.
+pub(super) async fn open_and_tell(configuration: &Configuration) -> Result<Arc<dyn Store>, CommandError> {
+    let missing = missing_file(configuration)?;
+    let store = open(configuration).await?;
+    if let Some(file) = missing {
+        let file = file.display().to_string();
+        let _ = writeln!(io::stderr(), "regate: there was no database at {0}: it was made", printable(&file));
+    }
+    Ok(store)
 }
 
 /// Opens the store that the configuration names and brings its tables up to date.
@@ -72,6 +119,7 @@ pub(super) async fn connect(configuration: &Configuration) -> Result<Arc<dyn Sto
 
 /// Opens the store that the configuration names for reading: it must be there already.
 pub(super) async fn connect_to_read(configuration: &Configuration) -> Result<Arc<dyn Store>, CommandError> {
+    refuse_missing_file(configuration)?;
     connect_with(configuration, true).await
 }
 

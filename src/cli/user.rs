@@ -1,12 +1,12 @@
 //! `regate user`: who belongs to a tenant.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     exit::{Absent, CommandError, Exit},
     rows::{self, PageArguments, Shown, yes},
-    store::StoreArguments,
+    store::{Access, StoreArguments},
     values::{WithinTenant, id, user_role},
 };
 use crate::{
@@ -110,14 +110,14 @@ impl Shown for User {
         vec![self.id.clone(), self.tenant.to_string(), self.role.as_str().to_owned(), yes(self.disabled)]
     }
 
-    fn fields(&self) -> Map<String, Value> {
+    fn fields(&self) -> Vec<(&'static str, Value)> {
         let Self { tenant, id, role, disabled } = self;
-        Map::from_iter([
-            ("id".to_owned(), id.as_str().into()),
-            ("tenant".to_owned(), tenant.as_str().into()),
-            ("role".to_owned(), role.as_str().into()),
-            ("disabled".to_owned(), (*disabled).into()),
-        ])
+        vec![
+            ("id", id.as_str().into()),
+            ("tenant", tenant.as_str().into()),
+            ("role", role.as_str().into()),
+            ("disabled", (*disabled).into()),
+        ]
     }
 }
 
@@ -141,7 +141,7 @@ impl One {
     }
 
     fn show(&self) -> Result<Exit, CommandError> {
-        let user = self.store.run(async |store| {
+        let user = self.store.run(Access::Read, async |store| {
             let reading = store.user(self.tenant(), &self.id);
             reading.await.map_err(|error| self.explain("nothing to show", error))
         })?;
@@ -150,12 +150,12 @@ impl One {
     }
 
     fn remove(&self) -> Result<Exit, CommandError> {
-        let revision = self.store.run(async |store| {
+        let revision = self.store.run(Access::Change, async |store| {
             let removing = store.remove_user(self.tenant(), &self.id);
             removing.await.map_err(|error| self.explain("nothing was removed", error))
         })?;
         let what = format!("user {}", self.id);
-        rows::write_removed(&what, &[("id", &self.id)], self.tenant(), revision, self.json)?;
+        rows::write_removed(&what, revision, self.json)?;
         Ok(Exit::Done)
     }
 }
@@ -170,12 +170,12 @@ impl Put {
         let one = &self.one;
         id(&one.id).map_err(|problem| CommandError::Usage(format!("USER: {problem}")))?;
         let change = UserChange { role: self.role, disabled: self.disabled };
-        let (written, user) = one.store.run(async |store| {
+        let (written, user) = one.store.run(Access::Add, async |store| {
             let explain = |error| one.explain("nothing was changed", error);
             let written = store.put_user(one.tenant(), &one.id, &change).await.map_err(explain)?;
             Ok((written, store.user(one.tenant(), &one.id).await.map_err(explain)?.value))
         })?;
-        rows::write_done(&user, &written, one.json)?;
+        rows::write_put(&user, &written, one.json)?;
         Ok(Exit::Done)
     }
 }
@@ -189,7 +189,7 @@ impl List {
             after: self.page.after.clone(),
             limit: self.page.rows_to_read(),
         };
-        let users = self.store.run(async |store| Ok(store.list_users(&filter).await?.value))?;
+        let users = self.store.run(Access::Read, async |store| Ok(store.list_users(&filter).await?.value))?;
         self.page.write(users, self.json)?;
         Ok(Exit::Done)
     }

@@ -116,7 +116,7 @@ pub trait ChangeFeed: Send {
     /// [`StoreError::Unavailable`] when the connection ended.
     async fn hint(&mut self) -> Result<Vec<Hint>, StoreError>;
 
-    /// Whether this database gives hints.
+    /// Whether the database announces each change, so that one which is found without a hint was missed.
     fn gives_hints(&self) -> bool;
 
     /// Throws the connection away: the next call makes another.

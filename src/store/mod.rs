@@ -24,7 +24,7 @@
 //! INVARIANT: a write that changes what decisions see moves the data revision in its own transaction,
 //! whoever writes; a write that changes nothing of it does not. Triggers see to it, in `migrations/`.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -113,6 +113,12 @@ pub async fn connect(url: &str, options: ConnectOptions) -> Result<Arc<dyn Store
             reason: "it must begin with sqlite:// or postgres://, or be sqlite::memory:".to_owned(),
         })
     }
+}
+
+/// The file that a URL of SQLite names, whether it is there or not; `None` for what is kept in memory, and for other
+/// databases. Of a URL that cannot be used there is none either: [`connect`] says what is wrong.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    sqlite::file(url)
 }
 
 /// The durable state. All methods may be called from any number of tasks at once.

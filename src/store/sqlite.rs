@@ -14,12 +14,15 @@ use futures_util::TryStreamExt;
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions as _, Connection, Row, Sqlite, SqlitePool, TypeInfo, ValueRef,
     migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+    sqlite::{
+        SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+        SqliteSynchronous,
+    },
 };
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ConnectOptions, DataPosition, Hint, StoreError,
+    ConnectOptions, DataPosition, DatabaseFault, Hint, StoreError,
     database::{Database, FeedConnection, JsonSink, Purpose, RowSink, Transaction, transaction},
     dialect::Dialect,
     migrations, revision,
@@ -27,9 +30,34 @@ use super::{
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// How often is looked whether another connection wrote to the file. A look reads a number from shared memory.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// A SQLite database in a file or in memory.
 pub(super) struct SqliteDatabase {
     pool: SqlitePool,
+    /// How a connection is opened beside the pool's; `None` in memory, where there is no second one.
+    beside: Option<Beside>,
+}
+
+fn is_in_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
+}
+
+/// See [`sqlite_file`](super::sqlite_file).
+pub(super) fn file(url: &str) -> Option<PathBuf> {
+    let options = SqliteConnectOptions::from_str(url).ok().filter(|_| url.starts_with("sqlite:"))?;
+    (!is_in_memory(url)).then(|| options.get_filename().to_owned())
+}
+
+/// What went wrong when the file was opened first, with its path, which is no secret.
+fn cannot_be_opened(path: &Path, error: sqlx::Error) -> StoreError {
+    let named = |fault| DatabaseFault(format!("{} cannot be opened: {fault}", path.display()));
+    match StoreError::from(error) {
+        StoreError::Unavailable(fault) => StoreError::Unavailable(named(fault)),
+        StoreError::Failed(fault) => StoreError::Failed(named(fault)),
+        other => other,
+    }
 }
 
 impl SqliteDatabase {
@@ -53,16 +81,19 @@ impl SqliteDatabase {
             connection.journal_mode(SqliteJournalMode::Wal)
         };
         let pool = SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout);
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-        let pool = if in_memory {
+        let in_memory = is_in_memory(url);
+        let (pool, beside) = if in_memory {
             // The data lives as long as a connection does: there is one, and it is never let go.
-            pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None)
+            (pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None), None)
         } else {
             let file = Arc::new(DatabaseFile::new(connection.get_filename()));
-            pool.max_connections(options.max_connections).before_acquire(move |_, held| {
+            let options_beside = connection.clone().create_if_missing(false).pragma("query_only", "on");
+            let beside = Beside { options: options_beside, file: Arc::clone(&file) };
+            let pool = pool.max_connections(options.max_connections).before_acquire(move |_, held| {
                 let is_it = file.is_where_it_was(held.age);
                 Box::pin(async move { Ok(is_it) })
-            })
+            });
+            (pool, Some(beside))
         };
         let begun = Instant::now();
         loop {
@@ -74,12 +105,12 @@ impl SqliteDatabase {
                         sleep(Duration::from_millis(20)).await;
                         continue;
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(cannot_be_opened(connection.get_filename(), error)),
                 }
             }
             let later = connection.clone().create_if_missing(in_memory);
             match pool.clone().connect_with(later).await {
-                Ok(pool) => return Ok(Self { pool }),
+                Ok(pool) => return Ok(Self { pool, beside }),
                 // Turning a new file to WAL takes a lock for which SQLite does not wait by itself.
                 Err(error) if is_busy(&error) && begun.elapsed() < options.acquire_timeout => {
                     sleep(Duration::from_millis(20)).await;
@@ -155,7 +186,7 @@ impl Database for SqliteDatabase {
     }
 
     fn feed(&self, _channels: &[String]) -> Box<dyn FeedConnection> {
-        Box::new(SqliteFeed { pool: self.pool.clone() })
+        Box::new(SqliteFeed { pool: self.pool.clone(), beside: self.beside.clone(), watch: None })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -170,9 +201,60 @@ impl Database for SqliteDatabase {
 
 transaction!(SqliteTransaction, Sqlite, persistent: true);
 
+/// How a connection of its own is opened, and on which file.
+#[derive(Clone)]
+struct Beside {
+    options: SqliteConnectOptions,
+    file: Arc<DatabaseFile>,
+}
+
+/// A connection that is asked whether another one wrote.
+struct Watch {
+    connection: SqliteConnection,
+    opened: Instant,
+    /// What SQLite's `data_version` was last: another number after each commit of another connection.
+    version: i64,
+}
+
+impl Watch {
+    async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("pragma data_version").fetch_one(connection).await
+    }
+}
+
 /// Reads through the pool: there is no connection to lose, and one in memory has no second.
 struct SqliteFeed {
     pool: SqlitePool,
+    beside: Option<Beside>,
+    watch: Option<Watch>,
+}
+
+impl SqliteFeed {
+    /// Waits until another connection wrote, of this process or of another one.
+    ///
+    /// The watching connection is out of `self` while it is asked: one whose answer nobody waited for is not used again.
+    async fn changed(&mut self) -> Result<(), sqlx::Error> {
+        let Some(Beside { options, file }) = &self.beside else { return std::future::pending().await };
+        loop {
+            let held = self.watch.take().filter(|watch| file.is_where_it_was(watch.opened.elapsed()));
+            let Some(mut watch) = held else {
+                let opened = Instant::now();
+                let mut connection = options.connect().await?;
+                let version = Watch::version(&mut connection).await?;
+                self.watch = Some(Watch { connection, opened, version });
+                // What was written before nobody has watched.
+                return Ok(());
+            };
+            let version = Watch::version(&mut watch.connection).await?;
+            let changed = version != watch.version;
+            watch.version = version;
+            self.watch = Some(watch);
+            if changed {
+                return Ok(());
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    }
 }
 
 #[async_trait]
@@ -199,10 +281,16 @@ impl FeedConnection for SqliteFeed {
     }
 
     async fn hint(&mut self) -> Result<Vec<Hint>, StoreError> {
-        std::future::pending().await
+        match self.changed().await {
+            Ok(()) => Ok(vec![Hint::Data]),
+            // No hint is lost that matters: whoever waits asks at an interval as well, and is told what is wrong.
+            Err(_) => std::future::pending().await,
+        }
     }
 
-    fn disconnect(&mut self) {}
+    fn disconnect(&mut self) {
+        self.watch = None;
+    }
 }
 
 /// A row by the names of its columns. A blob is refused: JSON has nothing for it.

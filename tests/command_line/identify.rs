@@ -63,7 +63,12 @@ fn each_line_has_a_verdict_that_names_what_is_wrong_and_shows_nothing_of_it() {
         assert!(!text.contains(&token[8..13]) && !text.contains("something"));
     }
     // An empty input is no token either, as when a script's variable is empty.
-    assert_eq!(identify(&[], ""), (Some(2), "not a regate token\n".to_owned()));
+    assert_eq!(identify(&[], ""), (Some(2), "no input\n".to_owned()));
+    let output = run(Path::new("/"), &["token", "identify", "--json"], "");
+    assert_eq!(
+        (output.status.code(), stdout(&output), stderr(&output)),
+        (Some(2), String::new(), "no input\n".into())
+    );
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 mod identify;
 mod imports;
+mod leaks;
+mod missing;
 mod rows;
+mod same_as_http;
 mod tokens;
 
 use std::{fs, path::Path, process::Output};

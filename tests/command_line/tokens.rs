@@ -121,6 +121,11 @@ fn a_token_is_never_wider_than_its_flags_say_and_a_mistake_is_told(scene: &Scene
         ("gateway --user u1", 64, "--user: a user has no effect on a token of kind gateway"),
         ("gateway --scope-push", 64, "--scope-push has no effect on a token of kind gateway"),
         ("gateway --only-project p1", 64, "--only-project: a list of projects has no effect"),
+        (
+            "admin --only-project p1",
+            64,
+            "--only-project: a list of projects does not confine what a token of kind",
+        ),
         ("admin --tool a", 64, "--tool: a list of tools has no effect"),
         ("mcp --all-tenants", 64, "--all-tenants: only a gateway can be of all tenants"),
         ("mcp --tenant _x", 64, "tenant id"),
@@ -133,7 +138,7 @@ fn a_token_is_never_wider_than_its_flags_say_and_a_mistake_is_told(scene: &Scene
         (
             "mcp --only-project p1 --only-project p2=2001-01-01T00:00:00Z",
             64,
-            "--only-project number 2: the expiry has passed",
+            "--only-project \"p2\": the expiry has passed",
         ),
         ("mcp --only-project p1 --only-project p1=never", 64, "names \"p1\" twice"),
         ("mcp --only-project p1 --no-projects", 64, "cannot be used with"),
@@ -208,6 +213,11 @@ fn a_token_is_changed_and_what_is_left_out_stays(scene: &Scene) {
     }
     let elsewhere = ["token", "change", id(&minted), "--name", "x", "--tenant", "acme"];
     assert!(scene.said(1, &elsewhere).contains("there is no token"));
+    let said = scene.said(64, &["token", "change", id(&minted), "--scope-push"]);
+    assert!(
+        said.contains("tip: what a token is and may do never changes") && !said.contains("-- --"),
+        "{said}"
+    );
     scene.said(0, &["token", "revoke", id(&minted)]);
     let said = scene.said(1, &["token", "change", id(&minted), "--name", "x"]);
     assert!(said.contains("nothing was changed\n  the token is revoked"), "{said}");
@@ -269,11 +279,17 @@ fn tokens_are_listed_by_what_they_are(scene: &Scene) {
     assert_eq!(names(&["--unrevoked"]), ["d", "a", "c"]);
     assert_eq!(names(&["--project", "p1"]), ["c"]);
     assert_eq!(names(&["--user", "u1", "--kind", "mcp", "--state", "live"]), ["a"]);
-    assert_eq!(names(&["--unused-days", "1", "--tenant", "default"]).len(), 4);
+    // Those that were never used count from when they were made.
+    assert_eq!(names(&["--unused-days", "1", "--tenant", "default"]), ["d"]);
     assert_eq!(names(&["--tenant", "acme"]), [] as [&str; 0]);
     assert_eq!(names(&["--limit", "2", "--after", "old"]), ["a", "b"]);
     let table = scene.said(0, &["token", "list", "--limit", "1"]);
-    assert!(table.contains("LAST USED") && table.ends_with("There are more: --after old\n"), "{table}");
+    assert!(table.contains("STATE") && table.ends_with("There are more: --after old\n"), "{table}");
+    // Columns in which nothing stands are left out, and the tenant where all are of one.
+    assert!(!table.contains("LAST USED") && !table.contains("USER") && !table.contains("TENANT"), "{table}");
+    mint(scene, &["--kind", "mcp", "--name", "e", "--tenant", "acme", "--only-project", "p1", "--no-tools"]);
+    let table = scene.said(0, &["token", "list"]);
+    assert!(table.contains("TENANT") && table.contains("1 project, no tool"), "{table}");
     assert!(scene.said(1, &["token", "list", "--after", "nobody"]).contains("no such token to go on after"));
     for wrong in [
         &["--state", "dead"][..],

@@ -193,3 +193,24 @@ async fn a_gateway_that_is_revoked_while_it_speaks_is_not_heard(database: TestDa
     slow.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }
+
+/// A file announces nothing: it is looked at between the times when it is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlite_another_processes_change_decides_long_before_the_next_poll() {
+    let database = TestDatabase::sqlite().await;
+    database.import(r#"{"users": [{"id": "u1"}]}"#).await;
+    database.store.mint_token(&new_token("t1"), 20).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let serving = serve(&database, folder.path(), "[data]\npoll_interval = \"9s\"");
+    let reason = || decide(&serving.address, &question("t1", "/x"))["reason"].clone();
+    assert_ne!(reason(), "token.revoked");
+    let url = ["--database-url", &database.url];
+    let begun = std::time::Instant::now();
+    let revoked =
+        crate::harness::program::run(folder.path(), &[&["token", "revoke", "t1"][..], &url].concat(), "");
+    assert!(revoked.status.success());
+    let told = std::time::Instant::now();
+    until(reason, |reason| reason == "token.revoked");
+    println!("decided {:?} after the command had ended", told.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}

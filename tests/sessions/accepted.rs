@@ -180,7 +180,10 @@ fn a_configuration_that_cannot_be_used_ends_the_start() {
         (section("http://127.0.0.1:9/jwks", "keys_file = \"x\""), "keys_url: say one of"),
         (section("https://login.example/jwks", "tenant = \"_x\""), "a tenant id has"),
         (section("https://login.example/jwks", "algorithms = [\"none\"]"), "algorithms"),
-        (section("x", "").replace("keys_url = \"x\"", "keys_file = \"nowhere\""), "keys_file cannot be used"),
+        (
+            section("x", "").replace("keys_url = \"x\"", "keys_file = \"nowhere\""),
+            "issuers[0].keys_file: nowhere cannot be used",
+        ),
     ] {
         std::fs::write(folder.path().join("regate.toml"), &toml).unwrap();
         let started =

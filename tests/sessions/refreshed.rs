@@ -112,6 +112,7 @@ fn without_keys_nobody_can_tell_until_the_issuer_answers() {
     let answer = scene.ask(&good, "/api/v1/projects/p1");
     assert_eq!((&answer["reason"], &answer["status"]), (&json!("session.keys_unavailable"), &json!(503)));
     assert_eq!((&answer["allow"], &answer["challenge"]), (&json!(false), &json!(null)));
+    until(|| scene.serving.log(), |log| log.contains("cannot be read, and never were"));
     let authorization = format!("Bearer {good}");
     let headers = [("authorization", authorization.as_str())];
     let call = send(&scene.serving.address, "GET", "/v1/policies", &headers, b"");

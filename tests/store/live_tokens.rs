@@ -297,6 +297,10 @@ async fn tokens_are_listed_by_state_and_by_use(database: TestDatabase) {
     assert_eq!(unused(at(50)).await, ["t0003", "t0004"]);
     assert_eq!(unused(at(51)).await, ["t0001", "t0003", "t0004"]);
     assert_eq!(unused(at(61)).await, ["t0001", "t0002", "t0003", "t0004"]);
+    // One that was never used counts from when it was made.
+    let made = store.token("t0003", None).await.unwrap().value.created_at;
+    assert_eq!(unused(made).await, [""; 0]);
+    assert!(unused(Timestamp::from_unix_millis(made.unix_millis() + 1)).await.contains(&"t0003".to_owned()));
 }
 
 async fn pages_have_no_gap_and_a_cursor_of_another_tenant_is_unknown(database: TestDatabase) {

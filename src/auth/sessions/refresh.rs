@@ -62,7 +62,16 @@ pub(super) async fn refresh(issuer: &Issuer, clock: &dyn Clock, said: &mut Optio
             issuer.count_failure();
             let problem = error.to_string();
             if said.as_ref() != Some(&problem) {
-                tracing::warn!(issuer = name, %problem, "the issuer's keys cannot be read; the last ones stay in force");
+                if issuer.age(clock.reading()).is_some() {
+                    tracing::warn!(issuer = name, %problem, "the issuer's keys cannot be read; the last ones stay in force");
+                } else {
+                    tracing::warn!(
+                        issuer = name,
+                        %problem,
+                        "the issuer's keys cannot be read, and never were: its sessions are refused \
+                         (session.keys_unavailable) until they can"
+                    );
+                }
                 *said = Some(problem);
             }
             false

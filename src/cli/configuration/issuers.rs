@@ -107,6 +107,21 @@ fn duration_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Durati
 }
 
 impl IssuerSection {
+    /// What is wrong, with the key's whole name and the file's path, which is no secret.
+    fn wrong(&self, place: usize, problem: InvalidIssuer) -> ConfigurationError {
+        let (key, problem) = match problem {
+            InvalidIssuer::Setting { key, problem } => (key, problem.to_owned()),
+            InvalidIssuer::Keys { key, source } => {
+                let path = self.keys_file.as_ref().or(self.shared_secret_file.as_ref());
+                let path = path.map(|path| path.display().to_string()).unwrap_or_default();
+                (key, format!("{path} cannot be used: {source}"))
+            }
+            InvalidIssuer::Client(problem) => ("keys_url", format!("it cannot be used: {problem}")),
+        };
+        let problem = format!("{problem} (the issuer {:?})", self.issuer);
+        ConfigurationError::Value { key: format!("issuers[{place}].{key}").into(), problem }
+    }
+
     fn read(&self) -> Result<IssuerSettings, InvalidIssuer> {
         let wrong = |key, problem| InvalidIssuer::Setting { key, problem };
         let keys = match (&self.keys_url, &self.keys_file, &self.shared_secret_file) {
@@ -157,16 +172,21 @@ impl Configuration {
         if self.issuers.is_empty() {
             return Ok(None);
         }
-        let wrong = |(issuer, problem): (String, InvalidIssuer)| ConfigurationError::Value {
-            key: "issuers",
-            problem: format!("the issuer {issuer:?}: {problem}"),
-        };
         let settings = self
             .issuers
             .iter()
-            .map(|section| section.read().map_err(|problem| wrong((section.issuer.clone(), problem))));
+            .enumerate()
+            .map(|(place, section)| section.read().map_err(|problem| section.wrong(place, problem)));
         let settings = settings.collect::<Result<_, _>>()?;
-        let sessions = Sessions::new(settings, self.http.max_token_bytes, clock).map_err(wrong)?;
+        let sessions =
+            Sessions::new(settings, self.http.max_token_bytes, clock).map_err(|(name, problem)| {
+                // Of two with one name it is the later one that is refused.
+                let mut sections = self.issuers.iter().enumerate();
+                match sections.rfind(|(_, section)| section.issuer == name) {
+                    Some((place, section)) => section.wrong(place, problem),
+                    None => ConfigurationError::Value { key: "issuers".into(), problem: problem.to_string() },
+                }
+            })?;
         Ok(Some(Arc::new(sessions)))
     }
 }
@@ -225,11 +245,11 @@ mod tests {
             (format!("{GOOD}refetch_limit = \"0s\""), "is not a time"),
             (
                 format!("{GOOD}[[issuers]]\nissuer = \"https://login.example\"\n{GOOD}"),
-                "issuer: there are two",
+                "issuers[1].issuer: there are two",
             ),
             (
                 GOOD.replace("keys_url = \"http://127.0.0.1:9/jwks\"", "keys_file = \"/nowhere\""),
-                "keys_file cannot",
+                "issuers[0].keys_file: /nowhere cannot be used: ",
             ),
         ] {
             let found = problem(&lines);
@@ -244,11 +264,7 @@ mod tests {
         let lines = |more: &str| format!("audience = \"regate\"\nshared_secret_file = {path:?}\n{more}");
         for (secret, more, expected) in [
             ("hunter2-hunter2-hunter2-hunter2-", "", ""),
-            (
-                "hunter2-hunter2-hunter2-hunter2\n",
-                "",
-                "shared_secret_file cannot be used: the shared secret has fewer",
-            ),
+            ("hunter2-hunter2-hunter2-hunter2\n", "", "secret cannot be used: the shared secret has fewer"),
             (
                 "hunter2-hunter2-hunter2-hunter2-",
                 "algorithms = [\"HS256\", \"RS256\"]",

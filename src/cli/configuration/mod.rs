@@ -3,10 +3,12 @@
 //! Every key has a default, an unknown key is an error. A variable is named after its section and
 //! key with two underscores between: `REGATE_DATABASE__URL` is `url` in `[database]`.
 
+mod explain;
 mod issuers;
 mod sections;
+mod tokens;
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{borrow::Cow, collections::HashMap, fs, path::PathBuf};
 
 use config::{Config, File, FileFormat};
 use serde::Deserialize;
@@ -18,16 +20,18 @@ use crate::{
     feed::{FeedOptions, OwnDocument},
     policy::{BundleLimits, PolicySettings, PolicySource, WatchOptions},
     store::TokenLimits,
-    types::{SecretText, without_values},
+    types::SecretText,
 };
 
+use explain::in_our_words;
 pub use issuers::IssuerSection;
 pub(super) use issuers::credential_reader;
 pub(super) use sections::parse_duration;
 pub use sections::{
     Authentication, DataSection, DatabaseSection, DocumentSection, EncodedSlash, GatewaySection, HttpSection,
-    LogSection, MetricsSection, PolicySection, RequestSection, TokenSection,
+    LogSection, MetricsSection, PolicySection, RequestSection,
 };
+pub use tokens::TokenSection;
 
 /// All sections.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -79,7 +83,7 @@ pub enum ConfigurationError {
     #[error("{key}: {problem}")]
     Value {
         /// Section and key.
-        key: &'static str,
+        key: Cow<'static, str>,
         /// What is wrong, and what would be right.
         problem: String,
     },
@@ -125,7 +129,7 @@ impl Configuration {
             .source(Some(settings(variables)?));
         let variables_source = Config::builder().add_source(environment.clone());
         let invalid =
-            |error: config::ConfigError| ConfigurationError::Invalid(without_text(&error.to_string()));
+            |error: config::ConfigError| ConfigurationError::Invalid(in_our_words(&error.to_string()));
         let read = builder.add_source(environment).build().and_then(Config::try_deserialize);
         let mut configuration: Self = read.map_err(invalid)?;
         let in_file = names_a_url(&file_source.build().map_err(invalid)?)?;
@@ -145,9 +149,10 @@ impl Configuration {
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 let problem = format!("{value} is not between {least} and {most}");
-                return Err(ConfigurationError::Value { key, problem });
+                return Err(ConfigurationError::Value { key: key.into(), problem });
             }
         }
+        configuration.tokens.check()?;
         Ok(configuration)
     }
 
@@ -173,7 +178,7 @@ impl Configuration {
 
     /// How many tokens, and for how long.
     pub fn token_limits(&self) -> TokenLimits {
-        TokenLimits { live_tokens: self.tokens.max_live_per_user, days: self.tokens.max_days }
+        self.tokens.limits()
     }
 
     /// The bounds of the HTTP listener.
@@ -269,7 +274,7 @@ impl Configuration {
             .iter()
             .map(|text| {
                 DecisionRules::public_path(text, path).map_err(|error| ConfigurationError::Value {
-                    key: "requests.public_paths",
+                    key: "requests.public_paths".into(),
                     problem: format!("{text}: {error}"),
                 })
             })
@@ -286,17 +291,10 @@ fn names_a_url(source: &Config) -> Result<[bool; 2], ConfigurationError> {
     ] {
         if source.get_string(url).is_ok() && source.get_string(file).is_ok() {
             let problem = format!("set it or {file}, not both");
-            return Err(ConfigurationError::Value { key, problem });
+            return Err(ConfigurationError::Value { key: key.into(), problem });
         }
     }
     Ok(["database.url", "database.url_file"].map(|key| source.get_string(key).is_ok()))
-}
-
-/// The reader's message without the lines of the file that it shows, and without the value that it
-/// found: either may hold the database's password.
-fn without_text(message: &str) -> String {
-    let lines = message.lines().filter(|line| !line.contains('|'));
-    lines.map(without_values).collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
 /// The variables that are settings. Kubernetes gives every process `REGATE_PORT…` and

@@ -11,7 +11,6 @@ use crate::{
     decision::{EngineChoice, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
     policy::{BundleLimits, PolicySettings, WatchOptions},
-    store::TokenLimits,
     telemetry::LogFormat,
     types::{SecretText, TenantId},
 };
@@ -248,26 +247,6 @@ impl Default for PolicySection {
     }
 }
 
-/// `[tokens]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TokenSection {
-    /// Live tokens that one user may have.
-    pub max_live_per_user: u32,
-    /// Days that a token may live.
-    pub max_days: u16,
-    /// How often is written when tokens were last used.
-    #[serde(deserialize_with = "duration")]
-    pub last_used_interval: Duration,
-}
-
-impl Default for TokenSection {
-    fn default() -> Self {
-        let TokenLimits { live_tokens, days } = TokenLimits::default();
-        Self { max_live_per_user: live_tokens, max_days: days, last_used_interval: Duration::from_secs(10) }
-    }
-}
-
 /// `[requests]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -357,7 +336,7 @@ fn secret_of_file(path: &PathBuf) -> Result<SecretText, ConfigurationError> {
 impl DocumentSection {
     pub(super) fn read(&self) -> Result<OwnDocument, ConfigurationError> {
         let wrong = |problem: String| ConfigurationError::Value {
-            key: "documents",
+            key: "documents".into(),
             problem: format!("the document {:?}: {problem}", self.path),
         };
         let path = self.path.parse().map_err(|error: InvalidDocumentPath| wrong(error.to_string()))?;

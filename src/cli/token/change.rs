@@ -11,6 +11,7 @@ use crate::{
     cli::{
         exit::{CommandError, Exit},
         rows,
+        store::Access,
     },
     store::{
         InvalidField, TokenChange, TokenLimits, import::ProjectList, token_expiry, token_name,
@@ -55,16 +56,27 @@ impl Change {
         let (one, now) = (&self.one, SystemClock.now());
         let limits = one.store().configuration()?.token_limits();
         let projects = self.confinement.projects()?;
-        let (written, token) = one.run("nothing was changed", async |store| {
-            let kind = one.read(store, now).await?.row.kind;
+        let (written, token) = one.run(Access::Change, "nothing was changed", async |store, id| {
+            let kind = one.read(store, id, now).await?.row.kind;
             let change = self
                 .change(projects, kind, limits, now)
-                .map_err(|invalid| Refusal::Command(explain(&invalid, limits)))?;
-            let written = store.change_token(&one.id, one.tenant.as_ref(), &change, now).await?;
-            Ok((written, one.read(store, now).await?))
+                .map_err(|invalid| Refusal::Command(self.explain(&invalid, limits)))?;
+            let written = store.change_token(id, one.tenant.as_ref(), &change, now).await?;
+            Ok((written, one.read(store, id, now).await?))
         })?;
         rows::write_done(&token, &written, one.json)?;
         Ok(Exit::Done)
+    }
+
+    /// As at minting, but for the expiry: left out, it stays.
+    fn explain(&self, invalid: &InvalidField, limits: TokenLimits) -> CommandError {
+        if invalid.field == "expires_in_days" {
+            let days = limits.days;
+            return CommandError::Usage(format!(
+                "--expires-in-days: it must be 1 to {days}; --never-expires takes the expiry away"
+            ));
+        }
+        in_words_of_flags(invalid, &self.confinement)
     }
 
     /// The change to a token of this kind, by the rules that hold for minting.
@@ -96,15 +108,4 @@ impl Change {
 /// What to write: a value, none, or nothing at all.
 fn given<T>(value: Option<T>, lift: bool) -> Option<Option<T>> {
     if lift { Some(None) } else { value.map(Some) }
-}
-
-/// As at minting, but for the expiry: left out, it stays.
-fn explain(invalid: &InvalidField, limits: TokenLimits) -> CommandError {
-    if invalid.field == "expires_in_days" {
-        let days = limits.days;
-        return CommandError::Usage(format!(
-            "--expires-in-days: it must be 1 to {days}; --never-expires takes the expiry away"
-        ));
-    }
-    in_words_of_flags(invalid)
 }

@@ -13,8 +13,8 @@ pub(super) struct Confinement {
     /// Confine it to no project at all (an empty list)
     #[arg(long, conflicts_with = "only_projects")]
     pub no_projects: bool,
-    /// Confine it to this tool; may be repeated. Lists of tools are not enforced yet: until then decisions refuse
-    /// such a token as if it were revoked
+    /// Confine it to this tool (tokens of kind mcp); may be repeated. The gateway must send the MCP message with its
+    /// question: a call of another tool, or of one that is not named, is refused
     #[arg(long = "tool", value_name = "NAME")]
     pub tools: Vec<String>,
     /// Confine it to no tool at all (an empty list)

@@ -1,9 +1,10 @@
 //! What the store says of a token's fields, in the words of the flags.
 
-use crate::{cli::exit::CommandError, store::InvalidField};
+use super::confinement::Confinement;
+use crate::{cli::exit::CommandError, store::InvalidField, types::check_id};
 
 /// Wrong usage: the flag, and what is wrong with its value.
-pub(super) fn in_words_of_flags(invalid: &InvalidField) -> CommandError {
+pub(super) fn in_words_of_flags(invalid: &InvalidField, given: &Confinement) -> CommandError {
     let (field, place) = match invalid.field.split_once('[') {
         Some((field, place)) => (field, place.trim_end_matches(']').parse::<usize>().ok()),
         None => (invalid.field.as_ref(), None),
@@ -26,8 +27,16 @@ pub(super) fn in_words_of_flags(invalid: &InvalidField) -> CommandError {
         .replace("scope_pull", "--scope-pull")
         .replace("scope_push", "--scope-push")
         .replace("give a list of projects", "give --only-project");
+    let named = |place: usize| match field {
+        "projects" => given.only_projects.get(place).map(|(project, _)| project),
+        _ => given.tools.get(place),
+    };
     CommandError::Usage(match place {
-        Some(place) => format!("{flag} number {}: {problem}", place + 1),
+        // An empty name, or none that could be shown, has a place all the same.
+        Some(place) => match named(place).filter(|name| check_id(name).is_ok()) {
+            Some(name) => format!("{flag} {name:?}: {problem}"),
+            None => format!("{flag} number {}: {problem}", place + 1),
+        },
         None if problem.starts_with(flag) => problem,
         None => format!("{flag}: {problem}"),
     })
@@ -35,7 +44,7 @@ pub(super) fn in_words_of_flags(invalid: &InvalidField) -> CommandError {
 
 #[cfg(test)]
 mod tests {
-    use super::in_words_of_flags;
+    use super::{Confinement, in_words_of_flags};
     use crate::{
         store::{TokenLimits, TokenSpecification, import::ProjectList},
         types::{TenantId, Timestamp, TokenHash, TokenKind},
@@ -56,6 +65,12 @@ mod tests {
         };
         change(&mut specification);
         let (limits, now) = (TokenLimits::default(), Timestamp::from_unix_seconds(1_000));
+        let given = Confinement {
+            only_projects: specification.projects.clone().map(|list| list.0).unwrap_or_default(),
+            no_projects: false,
+            tools: specification.tools.clone().unwrap_or_default(),
+            no_tools: false,
+        };
         let made = specification.into_new_token(
             "t1".to_owned(),
             TokenHash([0; 32]),
@@ -63,7 +78,7 @@ mod tests {
             limits,
             now,
         );
-        in_words_of_flags(&made.unwrap_err()).to_string()
+        in_words_of_flags(&made.unwrap_err(), &given).to_string()
     }
 
     #[test]
@@ -87,6 +102,7 @@ mod tests {
         for text in &texts {
             assert!(text.starts_with("--") && !text.contains('_') && !text.contains('['), "{text}");
         }
+        assert!(texts[12].starts_with("--only-project \"p1\": the expiry must"), "{}", texts[12]);
         assert!(texts[11].starts_with("--tool number 2: "), "{}", texts[11]);
         assert!(texts[3].ends_with("to confine a token of kind mcp give --only-project"), "{}", texts[3]);
     }

@@ -60,9 +60,14 @@ impl Identify {
                 writeln!(output, "{verdict}")
             }
         };
-        // An empty variable is a text as well, and no token.
         if for_each_line(input, &mut judge)? == 0 {
-            judge(1, b"")?;
+            // As when a script's variable is empty: that is no token.
+            if self.json {
+                writeln!(io::stderr(), "no input")?
+            } else {
+                writeln!(output, "no input")?
+            }
+            return Ok(Exit::Failed);
         }
         Ok(if all_are_tokens { Exit::Done } else { Exit::Failed })
     }

@@ -7,7 +7,7 @@ use crate::{
     cli::{
         exit::{Absent, CommandError, Exit},
         rows::PageArguments,
-        store::StoreArguments,
+        store::{Access, StoreArguments},
         values::{tenant, token_state},
     },
     store::{StoreError, TokenFilter, TokenState},
@@ -37,7 +37,7 @@ pub(super) struct List {
     /// Leave revoked ones out
     #[arg(long, conflicts_with = "state")]
     unrevoked: bool,
-    /// Only those that were not used for so many days, or ever
+    /// Only those that were not used for so many days; one that was never used counts from when it was made
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     unused_days: Option<u32>,
     #[command(flatten)]
@@ -61,6 +61,7 @@ impl List {
             kind: self.kind,
             user_id: self.user.clone(),
             project_id: self.project.clone(),
+            sha256: None,
             include_revoked: !self.unrevoked,
             state: self.state,
             now,
@@ -68,7 +69,7 @@ impl List {
             after: self.page.after.clone(),
             limit: self.page.rows_to_read(),
         };
-        let rows = self.store.run(async |store| {
+        let rows = self.store.run(Access::Read, async |store| {
             let found = store.list_tokens(&filter).await.map_err(|error| match error {
                 StoreError::NotFound { .. } => CommandError::Nothing {
                     outcome: "nothing to list",

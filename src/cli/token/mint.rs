@@ -12,7 +12,8 @@ use crate::{
     cli::{
         configuration::Configuration,
         exit::{Absent, CommandError, Exit},
-        store::{StoreArguments, block_on, open},
+        rows::write_object,
+        store::{StoreArguments, block_on, open_and_tell},
         user::no_tenant,
         values::tenant,
     },
@@ -78,7 +79,7 @@ impl Mint {
         let token = self
             .specification()?
             .into_new_token(id, minted.sha256, minted.prefix.clone(), limits, now)
-            .map_err(|invalid| in_words_of_flags(&invalid))?;
+            .map_err(|invalid| in_words_of_flags(&invalid, &self.confinement))?;
         block_on(self.store_and_show(&configuration, &token, &minted, limits.live_tokens))
     }
 
@@ -105,7 +106,7 @@ impl Mint {
         minted: &MintedToken,
         most_live: u32,
     ) -> Result<Exit, CommandError> {
-        let store = open(configuration).await?;
+        let store = open_and_tell(configuration).await?;
         let revision = match store.mint_token(token, most_live).await {
             Ok(revision) => revision,
             Err(error @ StoreError::Unavailable(_)) => {
@@ -126,12 +127,18 @@ impl Mint {
         let mut output = io::stdout();
         let text = minted.token.expose();
         if self.json {
-            let answer = json!({
-                "id": token.id, "token": text, "prefix": token.prefix, "kind": token.kind, "name": token.name,
-                "tenant": token.tenant, "user_id": token.user_id, "project_id": token.project_id,
-                "expires_at": token.expires_at.map(|moment| moment.to_string()), "revision": revision,
-            });
-            return writeln!(output, "{answer}");
+            let answer = [
+                ("id", json!(token.id)),
+                ("token", json!(text)),
+                ("prefix", json!(token.prefix)),
+                ("kind", json!(token.kind)),
+                ("name", json!(token.name)),
+                ("user_id", json!(token.user_id)),
+                ("project_id", json!(token.project_id)),
+                ("expires_at", json!(token.expires_at.map(|moment| moment.to_string()))),
+                ("revision", json!(revision)),
+            ];
+            return write_object(&mut output, &answer);
         }
         writeln!(output, "{text}")?;
         if output.is_terminal() {

@@ -1,9 +1,11 @@
 //! What may be shown of a token: never the secret, never the hash.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cli::rows::Shown,
+    cli::{printable::as_name, rows::Shown},
     store::TokenRow,
     types::{TenantId, Timestamp},
 };
@@ -31,17 +33,33 @@ impl ShownToken {
         given.join("+")
     }
 
+    /// That it is limited to lists, and how long they are.
+    fn limits(&self) -> String {
+        let TokenRow { projects, tools, .. } = &self.row;
+        let lengths =
+            [(projects.as_ref().map(BTreeMap::len), "project"), (tools.as_ref().map(Vec::len), "tool")];
+        let texts = lengths.into_iter().filter_map(|(length, noun)| {
+            Some(match length? {
+                0 => format!("no {noun}"),
+                1 => format!("1 {noun}"),
+                length => format!("{length} {noun}s"),
+            })
+        });
+        texts.collect::<Vec<_>>().join(", ")
+    }
+
     fn projects(&self) -> String {
         let Some(projects) = &self.row.projects else { return "not limited to a list".to_owned() };
         let texts = projects.iter().map(|(project, expiry)| match expiry {
-            Some(seconds) => format!("{project} until {}", Timestamp::from_unix_seconds(*seconds)),
-            None => project.clone(),
+            Some(seconds) => format!("{} until {}", as_name(project), Timestamp::from_unix_seconds(*seconds)),
+            None => as_name(project).into_owned(),
         });
         listed(texts.collect())
     }
 
     fn tools(&self) -> String {
-        self.row.tools.clone().map_or("not limited to a list".to_owned(), listed)
+        let Some(tools) = &self.row.tools else { return "not limited to a list".to_owned() };
+        listed(tools.iter().map(|tool| as_name(tool).into_owned()).collect())
     }
 }
 
@@ -50,8 +68,14 @@ fn listed(entries: Vec<String>) -> String {
     if entries.is_empty() { "none (an empty list)".to_owned() } else { entries.join(", ") }
 }
 
+/// To the second, which is enough for a list.
 fn time(moment: Option<Timestamp>) -> String {
-    moment.map(|moment| moment.to_string()).unwrap_or_default()
+    let text = moment.map(|moment| moment.to_string()).unwrap_or_default();
+    text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+fn name(id: &Option<String>) -> String {
+    id.as_deref().map(|id| as_name(id).into_owned()).unwrap_or_default()
 }
 
 impl Shown for ShownToken {
@@ -65,6 +89,7 @@ impl Shown for ShownToken {
         "USER",
         "PROJECT",
         "RIGHTS",
+        "ONLY",
         "STATE",
         "EXPIRES",
         "LAST USED",
@@ -79,24 +104,24 @@ impl Shown for ShownToken {
     }
 
     fn cells(&self) -> Vec<String> {
-        let TokenRow { id, kind, name, prefix, user_id, project_id, expires_at, last_used_at, .. } =
-            &self.row;
+        let TokenRow { id, kind, prefix, user_id, project_id, expires_at, last_used_at, .. } = &self.row;
         vec![
             id.clone(),
             kind.to_string(),
-            name.clone(),
+            self.row.name.clone(),
             prefix.clone().unwrap_or_default(),
             self.tenant(),
-            user_id.clone().unwrap_or_default(),
-            project_id.clone().unwrap_or_default(),
+            name(user_id),
+            name(project_id),
             self.rights(),
+            self.limits(),
             self.state(),
             time(*expires_at),
             time(*last_used_at),
         ]
     }
 
-    fn fields(&self) -> Map<String, Value> {
+    fn fields(&self) -> Vec<(&'static str, Value)> {
         let text = |moment: Option<Timestamp>| moment.map(|moment| moment.to_string());
         let row = &self.row;
         let projects = row.projects.as_ref().map(|projects| {
@@ -105,7 +130,7 @@ impl Shown for ShownToken {
             };
             projects.iter().map(entry).collect::<Map<_, _>>()
         });
-        let fields = [
+        vec![
             ("id", json!(row.id)),
             ("kind", json!(row.kind)),
             ("name", json!(row.name)),
@@ -123,8 +148,7 @@ impl Shown for ShownToken {
             ("expires_at", json!(text(row.expires_at))),
             ("revoked_at", json!(text(row.revoked_at))),
             ("last_used_at", json!(text(row.last_used_at))),
-        ];
-        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        ]
     }
 
     fn details(&self) -> Vec<(&'static str, String)> {
@@ -132,8 +156,10 @@ impl Shown for ShownToken {
         let or = |moment: Option<Timestamp>, none: &str| {
             moment.map_or_else(|| none.to_owned(), |moment| moment.to_string())
         };
+        let in_full = ["ONLY", "EXPIRES", "LAST USED"];
+        let cells = Self::COLUMNS.iter().copied().zip(self.cells());
         let mut details: Vec<(&'static str, String)> =
-            Self::COLUMNS.iter().copied().zip(self.cells()).take(9).collect();
+            cells.filter(|(column, _)| !in_full.contains(column)).collect();
         details.extend([
             ("ONLY PROJECTS", self.projects()),
             ("ONLY TOOLS", self.tools()),

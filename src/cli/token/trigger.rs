@@ -7,6 +7,7 @@ use crate::{
     cli::{
         exit::{Absent, CommandError, Exit},
         rows,
+        store::Access,
     },
     types::{Clock, SystemClock, TokenKind},
 };
@@ -35,16 +36,16 @@ impl Trigger {
             Action::Withdraw(one) => (one, false),
         };
         let now = SystemClock.now();
-        let (written, token) = one.run("nothing was changed", async |store| {
-            let kind = one.read(store, now).await?.row.kind;
+        let (written, token) = one.run(Access::Change, "nothing was changed", async |store, id| {
+            let kind = one.read(store, id, now).await?.row.kind;
             if allowed && kind != TokenKind::Mcp {
                 let because =
                     format!("the right to trigger is for tokens of kind mcp, and this one is {kind}");
                 let outcome = "nothing was changed";
                 return Err(Refusal::Command(CommandError::Nothing { outcome, because: Absent(because) }));
             }
-            let written = store.set_trigger(&one.id, one.tenant.as_ref(), allowed, now).await?;
-            Ok((written, one.read(store, now).await?))
+            let written = store.set_trigger(id, one.tenant.as_ref(), allowed, now).await?;
+            Ok((written, one.read(store, id, now).await?))
         })?;
         rows::write_done(&token, &written, one.json)?;
         Ok(Exit::Done)

@@ -65,13 +65,16 @@ pub struct TokenFilter {
     pub user_id: Option<String>,
     /// Only this project's own tokens.
     pub project_id: Option<String>,
+    /// Only the one with this hash.
+    pub sha256: Option<TokenHash>,
     /// Revoked ones too.
     pub include_revoked: bool,
     /// Only those in this state at `now`; one of [`Revoked`](TokenState::Revoked) contradicts leaving those out.
     pub state: Option<TokenState>,
     /// The moment of `state`.
     pub now: Timestamp,
-    /// Only those that were never used, or last before this moment, as far as is known.
+    /// Only those that were last used before this moment, as far as is known; of one that was never used it counts
+    /// when it was made.
     pub unused_since: Option<Timestamp>,
     /// The id of the last token of the page before. It must be the id of a token of `tenant`.
     pub after: Option<String>,
@@ -86,6 +89,7 @@ impl Default for TokenFilter {
             kind: None,
             user_id: None,
             project_id: None,
+            sha256: None,
             include_revoked: true,
             state: None,
             now: Timestamp::from_unix_seconds(0),

@@ -49,6 +49,7 @@ pub(in crate::store) async fn list(
         "kind": filter.kind,
         "user_id": filter.user_id,
         "project_id": filter.project_id,
+        "sha256": filter.sha256.map(|hash| hash.to_string()),
         "expires_at": live::first_expiry_after(filter.now),
         "last_used_at": filter.unused_since.map(time::to_text),
         "id": filter.after,
@@ -67,12 +68,18 @@ pub(in crate::store) async fn list(
         Some(TokenState::Expired) => format!("t.revoked_at is null and not {is_live}"),
         Some(TokenState::Revoked) => "t.revoked_at is not null".to_owned(),
     };
-    let unused = format!("coalesce({} < r.last_used_at, true)", dialect.moment("t.last_used_at"));
+    // One that was never used counts from when it was made: a new token is not one that nobody needs.
+    let unused = format!(
+        "coalesce(coalesce({}, {}) < r.last_used_at, true)",
+        dialect.moment("t.last_used_at"),
+        dialect.moment("t.created_at"),
+    );
     let conditions = row::and_all(&[
         (own, true),
         ("t.kind = r.kind", filter.kind.is_some()),
         ("t.user_id = r.user_id", filter.user_id.is_some()),
         ("t.project_id = r.project_id", filter.project_id.is_some()),
+        ("t.sha256 = r.sha256", filter.sha256.is_some()),
         ("t.revoked_at is null", !filter.include_revoked),
         (&state, filter.state.is_some()),
         (&unused, filter.unused_since.is_some()),

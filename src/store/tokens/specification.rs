@@ -79,8 +79,9 @@ impl TokenSpecification {
     /// The token that is to be stored, made at `now`, with the id and hash that it will have.
     ///
     /// # Errors
-    /// The first field that is not as it should be. A field that has no effect on a token of this kind is refused
-    /// as well: a token must not be wider than whoever minted it thinks.
+    /// The first field that is not as it should be. A restriction that has no effect on a token of this kind is refused
+    /// as well: a token must not be wider than whoever minted it thinks. So are scopes where no rule could ask for them;
+    /// elsewhere they are kept, since a bundle of the organisation's own may.
     pub fn into_new_token(
         self,
         id: String,
@@ -186,8 +187,16 @@ pub fn token_projects(
     limits: TokenLimits,
     now: Timestamp,
 ) -> Result<BTreeMap<String, Option<Timestamp>>, InvalidField> {
-    if kind == TokenKind::Gateway {
-        return Err(InvalidField::new("projects", without_effect(kind, "a list of projects")));
+    match kind {
+        TokenKind::Gateway => {
+            return Err(InvalidField::new("projects", without_effect(kind, "a list of projects")));
+        }
+        TokenKind::Admin => {
+            let problem =
+                "a list of projects does not confine what a token of kind admin manages: leave it out";
+            return Err(InvalidField::new("projects", problem));
+        }
+        TokenKind::Global | TokenKind::Project | TokenKind::Mcp => {}
     }
     if list.0.len() > LONGEST_LIST {
         return Err(InvalidField::new("projects", format!("at most {LONGEST_LIST} projects are taken")));

@@ -104,3 +104,31 @@ async fn triggers_of_the_organisations_own_are_no_ones_business() {
     database.execute("insert into users (id) values ('u7')").await.unwrap();
     replica.follow(&database).await;
 }
+
+/// Nobody announces a change of a file, so it is looked at; in between nothing is hinted at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_by_another_connection_is_hinted_at() {
+    use std::time::Duration;
+    let database = TestDatabase::sqlite().await;
+    let mut feed = database.store.feed(&[]);
+    let hinted = async |feed: &mut Box<dyn regate::store::ChangeFeed>, patience: Duration| {
+        tokio::time::timeout(patience, feed.hint()).await.map(|hints| hints.unwrap().len())
+    };
+    let (short, long) = (Duration::from_millis(200), Duration::from_secs(30));
+    // What was written before it began to look is looked for once.
+    assert_eq!(hinted(&mut feed, long).await, Ok(1));
+    for user in ["u1", "u2"] {
+        assert!(hinted(&mut feed, short).await.is_err());
+        database.execute(&format!("insert into users (id) values ('{user}')")).await.unwrap();
+        assert_eq!(hinted(&mut feed, long).await, Ok(1));
+    }
+    // Whoever puts another file in the place of this one is noticed too; a file that is gone hints at nothing.
+    let file = database.url.strip_prefix("sqlite://").unwrap().to_owned();
+    database.execute(&format!("vacuum into '{file}.backup'")).await.unwrap();
+    let _ = hinted(&mut feed, short).await;
+    std::fs::rename(format!("{file}.backup"), &file).unwrap();
+    assert_eq!(hinted(&mut feed, long).await, Ok(1));
+    std::fs::remove_file(&file).unwrap();
+    assert!(hinted(&mut feed, short).await.is_err());
+    assert!(!std::path::Path::new(&file).exists());
+}

@@ -245,7 +245,7 @@ pub(super) struct TokenListQuery {
     /// Only those in this state: `live`, `expired` or `revoked`.
     #[param(inline, value_type = Option<super::super::super::openapi::TokenStateSchema>)]
     state: Option<String>,
-    /// Only those that were not used for so many days, or ever.
+    /// Only those that were not used for so many days. One that was never used counts from when it was made.
     #[param(minimum = 1, maximum = 36500)]
     unused_days: Option<u32>,
     /// Rows of the page, 100 unless said otherwise.
