@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use regate::{
-    api::{self, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, QuestionMessage, Shared},
+    api::{
+        self, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, QuestionMessage, Shared, TokenUses,
+    },
     auth::CredentialReader,
     decision::{Decision, DecisionRules, SnapshotBuilder},
     feed::{Feed, FeedOptions, LiveStore},
@@ -50,6 +52,7 @@ pub fn point(live: Arc<Live>, max_staleness: Duration) -> DecisionPoint {
     let new_ids: NewIds = Arc::new(|| Box::new(RandomIds::new()));
     let (rules, clock) = (DecisionRules::default(), Arc::new(SystemClock));
     DecisionPoint::new(live, rules, clock, new_ids, GatewayAuthentication::Optional, max_staleness)
+        .noting(Arc::new(TokenUses::default()))
 }
 
 /// A question that is asked again and again.

@@ -92,7 +92,7 @@ impl From<Caller<'_>> for Subject {
 /// one to name.
 ///
 /// INVARIANT: a credential that is there and not good is a refusal. It never becomes anonymous, and what is
-/// a token of the data is never a session.
+/// a token of the tenant's data is never a session: it can be revoked.
 pub(super) fn resolve<'a>(
     snapshot: &'a Snapshot,
     question: &'a Question<'_>,
@@ -107,6 +107,10 @@ pub(super) fn resolve<'a>(
             resolve_token(token, question, now)
         }
         PresentedCredential::Session { sha256, session } => match (snapshot.token(sha256), session) {
+            // Who knows another tenant's session cannot make it theirs by importing its hash.
+            (Some(token), Ok(session)) if token.tenant.as_ref() != Some(&session.tenant) => {
+                resolve_session(session, question, now)
+            }
             (Some(token), _) => resolve_token(token, question, now),
             (None, Ok(session)) => resolve_session(session, question, now),
             (None, Err(refusal)) => Err(((*refusal).into(), None)),

@@ -98,6 +98,17 @@ fn an_imported_token_that_looks_like_a_jwt_is_that_token() {
         assert!(decision.allow);
         assert_eq!(decision.subject.unwrap().token_id.as_deref(), Some("t1"));
     }
+    // Who knows another tenant's session does not get it by importing its hash.
+    let stolen =
+        Fact::Token(regate::decision::facts::Token { tenant: Some(tenant("other")), ..imported.clone() });
+    let text = "package regate\ndecision := {\"allow\": true, \"reasons\": [input.token.kind]}";
+    let mut other = World::new(
+        super::compile(text, &Default::default()).unwrap(),
+        [user("other", "u1"), user("default", "somebody"), stolen],
+    );
+    let decision = other.ask(&stranger);
+    assert_eq!(gist(&decision), (true, 200, vec!["session"]));
+    assert_eq!(decision.subject.unwrap().tenant, Some(tenant("default")));
     // Revoked, it is a revoked token and not the session that it might be.
     imported.revoked = true;
     let bundle = super::compile("package regate\ndecision := true", &Default::default()).unwrap();
