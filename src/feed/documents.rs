@@ -78,6 +78,10 @@ pub(super) async fn keep(
         let Some(status) = reach.status.documents().get(place) else { return };
         match rows(&own, &mut *feed, answer_time).await {
             Ok((documents, count)) => {
+                // First what is told of it: whoever sees the rows decide sees how many there are.
+                if status.succeeded(count).is_some() {
+                    tracing::info!(path = status.path(), rows = count, "the document's query works again");
+                }
                 if last.as_deref() != Some(&documents) {
                     let documents = Arc::new(documents);
                     reach.live.publish(Update::Mounted(place, Arc::clone(&documents)));
@@ -86,9 +90,6 @@ pub(super) async fn keep(
                 // It is as old as it may be when the next run is due.
                 let due = began.later_by(own.interval);
                 reach.live.confirm(Source::Document(place), due);
-                if status.succeeded(count).is_some() {
-                    tracing::info!(path = status.path(), rows = count, "the document's query works again");
-                }
                 let took = clock.reading().since(began);
                 tokio::time::sleep(SHORTEST_PAUSE.max(took.saturating_mul(2)).min(own.interval)).await;
                 outdated = wait(&own, &mut *feed, began, &*clock).await.then_some(due);
