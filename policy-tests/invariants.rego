@@ -148,6 +148,15 @@ is_listed if {
 	is_number(input.token.projects[project])
 }
 
+invariant_a_list_of_tools_confines if not beside_the_tools
+
+# On a project's path nothing says which tool is meant.
+beside_the_tools if {
+	allowed
+	project
+	is_array(input.token.tools)
+}
+
 invariant_a_project_token_stays_in_its_project if not project_token_strays
 
 project_token_strays if {

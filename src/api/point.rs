@@ -151,22 +151,24 @@ impl DecisionPoint {
         if !self.live.is_loaded() {
             return Err(Problem::NotLoaded);
         }
-        let recognised = match credential {
+        if *credential == PresentedCredential::Absent {
             // The usual case on a loopback listener takes no look at the clock.
-            PresentedCredential::Absent => Ok(None),
-            _ => recognise_gateway(self.live.basis().snapshot(), credential, self.clock.now()),
-        };
-        match (recognised, self.authentication) {
-            (Ok(None), GatewayAuthentication::Required) => Err(Problem::Gateway(GatewayRefusal)),
-            (Ok(gateway), _) => {
-                if let (Some(uses), Some(gateway)) = (&self.uses, &gateway) {
-                    uses.note(WORKER.with_borrow(|worker| worker.number), &gateway.id, self.clock.now());
+            return match self.authentication {
+                GatewayAuthentication::Required => Err(Problem::Gateway(GatewayRefusal)),
+                GatewayAuthentication::Optional => Ok(None),
+            };
+        }
+        let now = self.clock.now();
+        match recognise_gateway(self.live.basis().snapshot(), credential, now) {
+            Ok(gateway) => {
+                if let Some(uses) = &self.uses {
+                    uses.note(WORKER.with_borrow(|worker| worker.number), &gateway.id, now);
                 }
-                Ok(gateway)
+                Ok(Some(gateway))
             }
             // It may have been minted since.
-            (Err(_), _) if matches!(self.data_state(), DataState::Stale(_)) => Err(Problem::Stale),
-            (Err(refusal), _) => Err(Problem::Gateway(refusal)),
+            Err(_) if matches!(self.data_state(), DataState::Stale(_)) => Err(Problem::Stale),
+            Err(refusal) => Err(Problem::Gateway(refusal)),
         }
     }
 

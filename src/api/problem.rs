@@ -220,6 +220,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound { what } => Self::NoSuch(what),
             StoreError::UnknownReference { what } => Self::Invalid(format!("there is no such {what}")),
+            StoreError::WrongKind { .. } => Self::Invalid(error.to_string()),
             StoreError::NotLive { state } => Self::NotLive { state },
             StoreError::TooMany { what, limit } => Self::TooManyTokens { what, limit },
             StoreError::Rejected { rule } => Self::Rejected(rule),

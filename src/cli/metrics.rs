@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    api::{DataState, DecisionPoint},
+    api::{DataState, DecisionPoint, TokenUses},
     auth::sessions::{KeyStatus, Sessions},
     feed::Reach,
     policy::{PolicyState, Reloader},
@@ -16,12 +16,19 @@ pub(super) fn registry(
     feed: &Reach,
     policies: &Reloader,
     sessions: Option<&Arc<Sessions>>,
+    uses: &Arc<TokenUses>,
 ) -> Metrics {
     let mut metrics = Metrics::default();
     policy(&mut metrics, policies);
     if let Some(sessions) = sessions {
         keys(&mut metrics, sessions);
     }
+    let noted = Arc::clone(uses);
+    metrics.counter(
+        "token_uses_not_noted",
+        "How often there was no room to note when a token was used",
+        move || number(noted.not_noted()),
+    );
     let of_point = |read: fn(&DecisionPoint) -> f64| {
         let point = Arc::clone(point);
         move || read(&point)

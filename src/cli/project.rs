@@ -4,10 +4,9 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{
-    exit::{Absent, CommandError, Exit},
+    exit::{CommandError, Exit},
     rows::{self, PageArguments, Shown, yes},
     store::{Access, StoreArguments},
-    user::no_tenant,
     values::{WithinTenant, id, label},
 };
 use crate::{
@@ -127,18 +126,8 @@ impl One {
         &self.within.tenant
     }
 
-    /// The store's refusal in the words of the command.
     fn explain(&self, outcome: &'static str, error: StoreError) -> CommandError {
-        let tenant = self.tenant();
-        let because = match error {
-            StoreError::NotFound { .. } => format!(
-                "there is no project {:?} in the tenant \"{tenant}\": see regate project list --tenant {tenant}",
-                self.id
-            ),
-            StoreError::UnknownReference { .. } => no_tenant(tenant),
-            other => return other.into(),
-        };
-        CommandError::Nothing { outcome, because: Absent(because) }
+        self.within.explain("project", &self.id, outcome, error)
     }
 
     fn show(&self) -> Result<Exit, CommandError> {

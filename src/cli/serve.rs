@@ -154,7 +154,8 @@ impl Serve {
         if let Some(listen) = &configuration.metrics.listen {
             let metrics = Server::bind(listen, Arc::clone(&bounds)).await?;
             tracing::info!(address = %metrics.address()?, "metrics at /metrics");
-            let registry = metrics::registry(&point, feed.reach(), policies.reloader(), sessions.as_ref());
+            let registry =
+                metrics::registry(&point, feed.reach(), policies.reloader(), sessions.as_ref(), &uses);
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
         let feed_reach = Some(feed.reach().clone());

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{
-    exit::{Absent, CommandError, Exit},
+    exit::{CommandError, Exit},
     rows::{self, PageArguments, Shown, yes},
     store::{Access, StoreArguments},
     values::{WithinTenant, id, user_role},
@@ -126,18 +126,8 @@ impl One {
         &self.within.tenant
     }
 
-    /// The store's refusal in the words of the command.
     fn explain(&self, outcome: &'static str, error: StoreError) -> CommandError {
-        let tenant = self.tenant();
-        let because = match error {
-            StoreError::NotFound { .. } => format!(
-                "there is no user {:?} in the tenant \"{tenant}\": see regate user list --tenant {tenant}",
-                self.id
-            ),
-            StoreError::UnknownReference { .. } => no_tenant(tenant),
-            other => return other.into(),
-        };
-        CommandError::Nothing { outcome, because: Absent(because) }
+        self.within.explain("user", &self.id, outcome, error)
     }
 
     fn show(&self) -> Result<Exit, CommandError> {
@@ -158,11 +148,6 @@ impl One {
         rows::write_removed(&what, revision, self.json)?;
         Ok(Exit::Done)
     }
-}
-
-/// What to do about a tenant that is not there.
-pub(super) fn no_tenant(tenant: &TenantId) -> String {
-    format!("there is no tenant \"{tenant}\": add it with regate import")
 }
 
 impl Put {

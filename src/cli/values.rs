@@ -5,9 +5,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
+use super::exit::{Absent, CommandError};
 use crate::{
     decision::facts::ProjectRole,
-    store::TokenState,
+    store::{StoreError, TokenState},
     types::{TenantId, UserRole, check_id, check_label},
 };
 
@@ -17,6 +18,32 @@ pub(super) struct WithinTenant {
     /// The tenant
     #[arg(long, default_value = "default", value_parser = tenant)]
     pub tenant: TenantId,
+}
+
+impl WithinTenant {
+    /// The store's refusal about the row of this id, in the words of the command named after it.
+    pub(super) fn explain(
+        &self,
+        noun: &str,
+        id: &str,
+        outcome: &'static str,
+        error: StoreError,
+    ) -> CommandError {
+        let tenant = &self.tenant;
+        let because = match error {
+            StoreError::NotFound { .. } => format!(
+                "there is no {noun} {id:?} in the tenant \"{tenant}\": see regate {noun} list --tenant {tenant}"
+            ),
+            StoreError::UnknownReference { .. } => no_tenant(tenant),
+            other => return other.into(),
+        };
+        CommandError::Nothing { outcome, because: Absent(because) }
+    }
+}
+
+/// What to do about a tenant that is not there.
+pub(super) fn no_tenant(tenant: &TenantId) -> String {
+    format!("there is no tenant \"{tenant}\": add it with regate import")
 }
 
 /// A tenant's id.
@@ -48,7 +75,6 @@ pub(super) fn project_role() -> impl TypedValueParser<Value = ProjectRole> {
 
 /// Whether a token can be used.
 pub(super) fn token_state() -> impl TypedValueParser<Value = TokenState> {
-    PossibleValuesParser::new(TokenState::ALL.map(TokenState::as_str)).try_map(|name| {
-        TokenState::ALL.into_iter().find(|state| state.as_str() == name).ok_or("no such state")
-    })
+    PossibleValuesParser::new(TokenState::ALL.map(TokenState::as_str))
+        .try_map(|name| TokenState::from_name(&name).ok_or("no such state"))
 }

@@ -13,22 +13,19 @@ use crate::types::{PresentedCredential, Timestamp, TokenKind};
 #[error("the gateway did not authenticate: a live token of kind `gateway` is needed")]
 pub struct GatewayRefusal;
 
-/// The gateway that presented `credential`; `None` if it presented none.
+/// The gateway that presented `credential`.
 ///
 /// # Errors
-/// [`GatewayRefusal`] for a credential that is there and is not a live gateway token.
+/// [`GatewayRefusal`] for a credential that is not a live gateway token, and for none.
 pub fn recognise_gateway(
     snapshot: &Snapshot,
     credential: &PresentedCredential,
     now: Timestamp,
-) -> Result<Option<AskingGateway>, GatewayRefusal> {
-    if *credential == PresentedCredential::Absent {
-        return Ok(None);
-    }
+) -> Result<AskingGateway, GatewayRefusal> {
     // A user's session is no gateway: its hash is that of no token.
     let token = credential.token_hash().and_then(|hash| snapshot.token(hash)).ok_or(GatewayRefusal)?;
     if token.kind != TokenKind::Gateway || token.revoked || is_expired(token, now) {
         return Err(GatewayRefusal);
     }
-    Ok(Some(AskingGateway { id: Arc::clone(&token.id), tenant: token.tenant.clone() }))
+    Ok(AskingGateway { id: Arc::clone(&token.id), tenant: token.tenant.clone() })
 }

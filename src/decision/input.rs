@@ -7,7 +7,7 @@ use regorus::{Value, value::Object};
 use super::{
     Document,
     caller::{Caller, UserInput},
-    document::document,
+    document,
     manage::ManagementCall,
     path::RequestPath,
     question::Question,
@@ -225,10 +225,7 @@ impl InputBuilder {
             Value::Bool(token.scope_pull),
             Value::Bool(token.scope_push),
             token.tenant.as_ref().map_or(Value::Null, |tenant| Value::String(tenant.shared())),
-            token
-                .tools
-                .as_ref()
-                .map_or(Value::Null, |tools| tools.iter().map(shared).collect::<Vec<_>>().into()),
+            token.tools.clone(),
             optional(&token.user_id),
         ])
     }
@@ -237,7 +234,7 @@ impl InputBuilder {
     fn session(&self, session: &Session) -> Value {
         self.session.fill([
             Value::Bool(false),
-            document(serde_json::Value::Object(session.claims.clone())),
+            document::object(&session.claims),
             session.expires_at.map_or(Value::Null, Value::from),
             session.token_id.as_ref().map_or(Value::Null, shared),
             "session".into(),

@@ -57,7 +57,7 @@ macro_rules! own_reasons {
 
             /// Whether it says why a JWT is nobody's session.
             pub fn is_about_sessions(self) -> bool {
-                self.code().starts_with("session.")
+                SessionRefusal::ALL.into_iter().any(|refusal| Self::from(refusal) == self)
             }
 
             /// What the caller may be told. The answers to a dead credential are one text, so

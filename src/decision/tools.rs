@@ -11,7 +11,11 @@ use crate::types::TokenKind;
 /// with GET, and ends a session with DELETE: MCP 2025-11-25, "Streamable HTTP").
 pub(super) fn lets_through(caller: Option<Caller<'_>>, method: &str, question: &Question<'_>) -> bool {
     let Some(Caller::Token(token)) = caller else { return true };
-    let Some(tools) = &token.tools else { return true };
+    let tools = match &token.tools {
+        Document::Null => return true,
+        Document::Array(tools) => tools.as_slice(),
+        _ => return false,
+    };
     let Some(mcp) = &question.mcp else {
         return token.kind == TokenKind::Mcp && matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
     };
@@ -25,7 +29,7 @@ pub(super) fn lets_through(caller: Option<Caller<'_>>, method: &str, question: &
     }
     let Document::Object(params) = &mcp.params else { return false };
     match params.get(&Document::from("name")) {
-        Some(Document::String(name)) => tools.binary_search_by(|tool| tool.as_ref().cmp(name)).is_ok(),
+        Some(name @ Document::String(_)) => tools.binary_search(name).is_ok(),
         _ => false,
     }
 }

@@ -32,7 +32,7 @@ pub use live_store::LiveStore;
 pub use status::{DocumentStatus, FeedStatus};
 
 use crate::{
-    policy::Live,
+    policy::{Live, RevisionTimeout},
     store::Store,
     types::{Clock, DataRevision},
 };
@@ -155,17 +155,22 @@ impl Reach {
         &self.status
     }
 
-    /// Looks for changes now.
-    pub fn nudge(&self) {
-        self.nudge.notify_one();
+    /// Looks for changes now, if there are any, and waits until this process decides from `revision` or a later one.
+    ///
+    /// # Errors
+    /// [`RevisionTimeout`] when it does not within this time.
+    pub async fn wait_for(&self, revision: DataRevision, within: Duration) -> Result<(), RevisionTimeout> {
+        if self.live.basis().snapshot().revision() < revision {
+            self.nudge.notify_one();
+        }
+        self.live.wait_for_revision(revision, within).await
     }
 
     /// Returns when no decision of this process is made from data older than `revision` any more:
     /// because it has been read, or because the data has become so old that decisions are denied.
     pub async fn catch_up(&self, revision: DataRevision) {
-        self.nudge.notify_one();
         // Either way decisions are right from here on.
-        let _ = self.live.wait_for_revision(revision, self.max_staleness).await;
+        let _ = self.wait_for(revision, self.max_staleness).await;
     }
 }
 

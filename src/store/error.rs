@@ -4,6 +4,8 @@ use std::{error::Error, fmt};
 
 use sqlx::error::ErrorKind;
 
+use crate::types::TokenKind;
+
 /// Why an operation of the store failed. `Display` says what the caller can act on; the database's
 /// own words are in the source, never repeated here.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,14 @@ pub enum StoreError {
     UnknownReference {
         /// What does not exist, such as `user`.
         what: &'static str,
+    },
+    /// What was asked for is for tokens of another kind.
+    #[error("this is for tokens of kind {wanted}, and this one is of kind {kind}")]
+    WrongKind {
+        /// The kind that it is for.
+        wanted: TokenKind,
+        /// The token's.
+        kind: TokenKind,
     },
     /// The token can no longer be used, so nothing but its own end can be changed about it.
     #[error("the token is {state}, and only a live one can be changed")]
@@ -102,6 +112,7 @@ impl StoreError {
             Self::NotFound { .. } => "not_found",
             Self::Duplicate { .. } => "duplicate",
             Self::UnknownReference { .. } => "unknown_reference",
+            Self::WrongKind { .. } => "wrong_kind",
             Self::NotLive { .. } => "not_live",
             Self::TooMany { .. } => "too_many",
             Self::Rejected { .. } => "rejected",

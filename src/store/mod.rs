@@ -298,7 +298,7 @@ pub trait Store: Send + Sync {
     /// Grants a token the right to trigger, or withdraws it. To withdraw is always possible.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] as [`token`](Self::token). To grant: [`StoreError::Rejected`] unless it is of the
+    /// [`StoreError::NotFound`] as [`token`](Self::token). To grant: [`StoreError::WrongKind`] unless it is of the
     /// kind `mcp`, [`StoreError::NotLive`] unless it is live at `now`.
     async fn set_trigger(
         &self,

@@ -29,6 +29,12 @@ impl Timestamp {
         self.0
     }
 
+    /// So many days later; earlier, if there are fewer than none. Values beyond the range are kept at its end.
+    pub const fn plus_days(self, days: i64) -> Self {
+        const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+        Self(self.0.saturating_add(days.saturating_mul(DAY_MILLIS)))
+    }
+
     /// Whole seconds since 1970, rounded down.
     pub const fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1000)

@@ -10,8 +10,6 @@ use super::{TenantId, Timestamp, UserRole};
 /// question, asked at the moment of each decision: see [`refusal_at`](Self::refusal_at).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The claim `iss`.
-    pub issuer: Arc<str>,
     /// The user, from the claim that the issuer's configuration names.
     pub user_id: Arc<str>,
     /// The tenant, from the issuer's configuration or from the claim that it names.
@@ -104,7 +102,6 @@ mod tests {
     fn session(expires_at: Option<i64>, not_before: Option<i64>) -> Session {
         let claims = json!({"email": "ada@example.org"}).as_object().unwrap().clone();
         Session {
-            issuer: "https://login.example".into(),
             user_id: "ada".into(),
             tenant: TenantId::default_tenant(),
             role: None,

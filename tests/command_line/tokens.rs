@@ -250,7 +250,7 @@ fn the_right_to_trigger_is_granted_and_withdrawn(scene: &Scene) {
     }
     let global = mint(scene, &["--kind", "global", "--name", "g", "--user", "u1"]);
     let said = scene.said(1, &["token", "trigger", "grant", id(&global)]);
-    assert!(said.contains("for tokens of kind mcp, and this one is global"), "{said}");
+    assert!(said.contains("for tokens of kind mcp, and this one is of kind global"), "{said}");
     scene.said(1, &["token", "trigger", "grant", id(&minted), "--tenant", "acme"]);
     scene.said(0, &["token", "revoke", id(&minted)]);
     assert!(scene.said(1, &["token", "trigger", "grant", id(&minted)]).contains("the token is revoked"));

@@ -17,7 +17,6 @@ use super::{NOW, World, gist, question, tenant, token, user};
 pub fn session(user_id: &str) -> Session {
     let claims = serde_json::json!({"sub": user_id, "groups": ["a"], "exp": NOW + 60, "rate": 0.5});
     Session {
-        issuer: "https://login.example".into(),
         user_id: user_id.into(),
         tenant: tenant("default"),
         role: None,

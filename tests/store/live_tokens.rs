@@ -247,7 +247,10 @@ async fn the_right_to_trigger_is_granted_to_live_mcp_tokens_and_withdrawn_from_a
     assert_eq!((again.revision, again.changed), (DataRevision(4), false));
     assert!(shown(&store, "t0001").await.allow_trigger);
     let refused = set("t0002", true, 1).await;
-    assert!(matches!(refused, Err(StoreError::Rejected { .. })), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(StoreError::WrongKind { wanted: TokenKind::Mcp, kind: TokenKind::Global })),
+        "{refused:?}"
+    );
     assert!(!set("t0002", false, 1).await.unwrap().changed);
     is_unknown(store.set_trigger("t0001", Some(&tenant("b")), false, at(1)).await);
     is_unknown(set("t0404", true, 1).await);

@@ -27,7 +27,6 @@ use crate::{
 
 /// Who makes a call: the credential was live when the call came, and is of a kind that may manage. What they may do
 /// is not said yet.
-#[derive(Clone)]
 pub(in crate::api) struct Caller {
     method: Method,
     uri: Uri,
@@ -38,9 +37,8 @@ pub(in crate::api) struct Caller {
 }
 
 /// A caller whom the bundle allowed this call. What they see and change is their own tenant's.
-#[derive(Clone)]
-pub(in crate::api) struct Operator {
-    caller: Caller,
+pub(in crate::api) struct Operator<'a> {
+    caller: &'a Caller,
     subject: Subject,
     tenant: TenantId,
 }
@@ -77,7 +75,7 @@ impl Caller {
     ///
     /// # Errors
     /// Why not.
-    pub(in crate::api) async fn may(&self, operation: Operation) -> Result<Operator, Problem> {
+    pub(in crate::api) async fn may(&self, operation: Operation) -> Result<Operator<'_>, Problem> {
         self.may_with(operation, None, Document::Null).await
     }
 
@@ -90,11 +88,12 @@ impl Caller {
         operation: Operation,
         token: Option<ManagedToken<'_>>,
         body: Document,
-    ) -> Result<Operator, Problem> {
+    ) -> Result<Operator<'_>, Problem> {
         if operation.is_about_rows() {
             self.catch_up().await?;
         }
-        self.ask(operation, token, body)
+        let (subject, tenant) = self.ask(operation, token, body)?;
+        Ok(Operator { caller: self, subject, tenant })
     }
 
     /// Waits until this process decides from what the database had when the call came: what another process took
@@ -104,12 +103,7 @@ impl Caller {
             return Ok(());
         };
         let revision = management.store.revision().await?;
-        let live = self.shared.point.live();
-        if live.basis().snapshot().revision() < revision {
-            feed.nudge();
-            live.wait_for_revision(revision, self.shared.bounds.revision_wait).await?;
-        }
-        Ok(())
+        Ok(feed.wait_for(revision, self.shared.bounds.revision_wait).await?)
     }
 
     fn ask(
@@ -117,11 +111,10 @@ impl Caller {
         operation: Operation,
         token: Option<ManagedToken<'_>>,
         body: Document,
-    ) -> Result<Operator, Problem> {
+    ) -> Result<(Subject, TenantId), Problem> {
         let question = question(&self.headers, &self.credential, &self.method, target(&self.uri));
         let call = ManagementCall { question, operation: operation.as_str(), token, body };
-        let (subject, tenant) = permitted(self.shared.point.manage(&call))?;
-        Ok(Operator { caller: self.clone(), subject, tenant })
+        permitted(self.shared.point.manage(&call))
     }
 
     /// Whether the bundle would let the caller read what stands at this path.
@@ -136,7 +129,7 @@ impl Caller {
     }
 }
 
-impl Operator {
+impl Operator<'_> {
     /// Whose credential it is.
     pub(in crate::api) fn subject(&self) -> &Subject {
         &self.subject

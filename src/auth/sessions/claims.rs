@@ -1,7 +1,5 @@
 //! From claims that are signed to a session: for whom, until when, whose.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use super::settings::{IssuerSettings, RoleFrom, TenantFrom};
@@ -17,7 +15,6 @@ const LONGEST_USER_ID: usize = 512;
 /// [`SessionRefusal::Malformed`] for a registered claim of a wrong type (RFC 7519 section 4.1).
 pub(super) fn session(
     issuer: &IssuerSettings,
-    name: &Arc<str>,
     claims: Map<String, Value>,
 ) -> Result<Session, SessionRefusal> {
     if !is_meant_for(issuer, claims.get("aud")) {
@@ -44,8 +41,7 @@ pub(super) fn session(
         RoleFrom::Claim(name) => Some(role(find(&claims, name))),
     };
     let leeway = i64::try_from(issuer.leeway.as_secs()).unwrap_or(0);
-    let issuer = Arc::clone(name);
-    Ok(Session { issuer, user_id, tenant, role, expires_at, not_before, leeway, token_id, claims })
+    Ok(Session { user_id, tenant, role, expires_at, not_before, leeway, token_id, claims })
 }
 
 fn is_meant_for(issuer: &IssuerSettings, audience: Option<&Value>) -> bool {
@@ -141,7 +137,7 @@ mod tests {
                 value => drop(claims.insert(name.clone(), value.clone())),
             }
         }
-        session(issuer, &"https://login.example".into(), claims)
+        session(issuer, claims)
     }
 
     #[test]

@@ -25,7 +25,6 @@ pub(super) struct Issuer {
     pub source: KeySource,
     /// Told when a key is asked for that is not there.
     pub wanted: Notify,
-    name: Arc<str>,
     keys: RwLock<Option<Known>>,
     /// Which set it is, counted from 1; 0 before the first.
     generation: AtomicU64,
@@ -57,7 +56,6 @@ impl Issuer {
         let source = KeySource::new(&settings.keys)?;
         let first = source.read_file(&settings.algorithms)?;
         let issuer = Self {
-            name: settings.issuer.as_str().into(),
             settings,
             source,
             wanted: Notify::new(),
@@ -103,7 +101,7 @@ impl Issuer {
             self.wanted.notify_one();
         }
         verified?;
-        Ok((claims::session(&self.settings, &self.name, claims)?, generation))
+        Ok((claims::session(&self.settings, claims)?, generation))
     }
 
     /// Takes keys that were read at this moment.

@@ -11,7 +11,7 @@ use crate::{
         values::{tenant, token_state},
     },
     store::{StoreError, TokenFilter, TokenState},
-    types::{Clock, SystemClock, TenantId, Timestamp, TokenKind},
+    types::{Clock, SystemClock, TenantId, TokenKind},
 };
 
 /// List tokens, oldest first; never the secret, never the hash
@@ -49,13 +49,9 @@ pub(super) struct List {
     json: bool,
 }
 
-/// Milliseconds of a day.
-const DAY: i64 = 24 * 60 * 60 * 1000;
-
 impl List {
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
         let now = SystemClock.now();
-        let unused_since = |days: u32| Timestamp::from_unix_millis(now.unix_millis() - i64::from(days) * DAY);
         let filter = TokenFilter {
             tenant: self.tenant.clone(),
             kind: self.kind,
@@ -65,7 +61,7 @@ impl List {
             include_revoked: !self.unrevoked,
             state: self.state,
             now,
-            unused_since: self.unused_days.map(unused_since),
+            unused_since: self.unused_days.map(|days| now.plus_days(-i64::from(days))),
             after: self.page.after.clone(),
             limit: self.page.rows_to_read(),
         };

@@ -111,7 +111,7 @@ impl OneToken {
                     self.tenant.as_ref().map(|tenant| format!(" --tenant {tenant}")).unwrap_or_default();
                 format!("there is no token {id:?}{within}: see regate token list{flag}")
             }
-            (StoreError::NotLive { .. }, _) => error.to_string(),
+            (StoreError::NotLive { .. } | StoreError::WrongKind { .. }, _) => error.to_string(),
             _ => return error.into(),
         };
         CommandError::Nothing { outcome, because: Absent(because) }

@@ -2,14 +2,14 @@
 
 use clap::{Args, Subcommand};
 
-use super::one::{OneToken, Refusal};
+use super::one::OneToken;
 use crate::{
     cli::{
-        exit::{Absent, CommandError, Exit},
+        exit::{CommandError, Exit},
         rows,
         store::Access,
     },
-    types::{Clock, SystemClock, TokenKind},
+    types::{Clock, SystemClock},
 };
 
 /// Grant an MCP token the right to trigger, or withdraw it
@@ -37,13 +37,6 @@ impl Trigger {
         };
         let now = SystemClock.now();
         let (written, token) = one.run(Access::Change, "nothing was changed", async |store, id| {
-            let kind = one.read(store, id, now).await?.row.kind;
-            if allowed && kind != TokenKind::Mcp {
-                let because =
-                    format!("the right to trigger is for tokens of kind mcp, and this one is {kind}");
-                let outcome = "nothing was changed";
-                return Err(Refusal::Command(CommandError::Nothing { outcome, because: Absent(because) }));
-            }
             let written = store.set_trigger(id, one.tenant.as_ref(), allowed, now).await?;
             Ok((written, one.read(store, id, now).await?))
         })?;

@@ -124,11 +124,10 @@ pub struct TokenRecord {
     pub revoked: bool,
     /// Unix seconds.
     pub expires_at: Option<i64>,
-    /// `None` is not limited to a list of tools. Else the tools that it may call, in the order of their bytes and
-    /// without doubles; tokens that list the same tool share its text.
-    pub tools: Option<Arc<[Arc<str>]>>,
     /// The project list as Rego sees it: null, or an object.
     pub(super) projects: Document,
+    /// The tools that it may call as Rego sees them: null for all, or an array in their order, each once.
+    pub(super) tools: Document,
 }
 
 /// An upstream, packed.

@@ -84,10 +84,13 @@ impl TokenRecord {
                 .collect::<BTreeMap<_, _>>()
                 .into(),
         };
-        let tools = token.tools.as_ref().map(|list| {
-            let list: BTreeSet<&str> = list.iter().map(String::as_str).collect();
-            list.into_iter().map(&mut text).collect()
-        });
+        let tools = match &token.tools {
+            None => Value::Null,
+            Some(list) => {
+                let list: BTreeSet<&str> = list.iter().map(String::as_str).collect();
+                list.into_iter().map(|tool| Value::String(text(tool))).collect::<Vec<_>>().into()
+            }
+        };
         Self {
             id: token.id.as_str().into(),
             tenant: token.tenant.clone(),

@@ -88,6 +88,8 @@ pub struct CaseToken {
     pub scope_push: bool,
     /// The tenant.
     pub tenant: String,
+    /// The list of tools that confines it.
+    pub tools: Option<Vec<String>>,
     /// Whose it is.
     pub user_id: Option<String>,
 }
@@ -210,5 +212,38 @@ impl Case {
             .map(|(document, rows)| format!("\n\t\twith data.{document} as {rows}"))
             .collect();
         format!("test_{name} if {{\n\t{invariant} with input as {}{data}\n}}", self.input())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CaseToken;
+    use crate::decision::schema::{INPUT, Shape};
+
+    #[test]
+    fn a_made_up_token_has_the_fields_that_regate_sends() {
+        let token = CaseToken {
+            allow_trigger: false,
+            expires_at: None,
+            id: "t1".into(),
+            kind: "mcp".into(),
+            project_id: None,
+            projects: None,
+            scope_pull: false,
+            scope_push: false,
+            tenant: "default".into(),
+            tools: None,
+            user_id: None,
+        };
+        let Shape::Object(input) = INPUT else { panic!("the input is an object") };
+        let Some((_, Shape::Nullable(Shape::Object(known)))) =
+            input.iter().find(|(name, _)| *name == "token")
+        else {
+            panic!("a token is an object, or null")
+        };
+        let made = serde_json::to_value(&token).unwrap();
+        // Claims are a session's alone.
+        let known: Vec<&str> = known.iter().map(|(name, _)| *name).filter(|name| *name != "claims").collect();
+        assert_eq!(made.as_object().unwrap().keys().collect::<Vec<_>>(), known);
     }
 }

@@ -97,12 +97,13 @@ impl<'a> Generator<'a> {
             _ => {
                 let Some(mut token) = case.token.clone() else { return };
                 let other = self.token(case, random);
-                match random.random_range(0..6) {
+                match random.random_range(0..7) {
                     0 => token.user_id = other.user_id,
                     1 => token.scope_push = !token.scope_push,
                     2 => token.allow_trigger = !token.allow_trigger,
                     3 if token.kind != "session" => token.projects = other.projects,
                     4 => token.project_id = other.project_id,
+                    5 => token.tools = other.tools.filter(|_| token.kind == "mcp"),
                     _ => {
                         token.projects = token.projects.filter(|_| other.kind != "session");
                         token.kind = other.kind;
@@ -168,6 +169,7 @@ impl<'a> Generator<'a> {
             scope_pull: random.random_bool(0.5),
             scope_push: random.random_bool(0.5),
             tenant: "default".into(),
+            tools: (kind == "mcp" && random.random_bool(0.2)).then(|| vec![self.word(random)]),
             user_id: user_id.filter(|_| kind != "project").map(|id| (*id).clone()),
             kind,
         }

@@ -36,6 +36,11 @@ pub(super) fn weaker(case: &Case, data_too: bool) -> Vec<Case> {
         step(&|case| case.token.iter_mut().for_each(|token| token.allow_trigger = false));
         step(&|case| case.token.iter_mut().for_each(|token| token.scope_pull = false));
         step(&|case| case.token.iter_mut().for_each(|token| token.project_id = None));
+        step(&|case| {
+            for token in case.token.iter_mut().filter(|token| token.kind == "mcp") {
+                token.tools = Some(Vec::new());
+            }
+        });
     }
     if data_too {
         step(&|case| case.world.collaborators.clear());

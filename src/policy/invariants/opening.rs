@@ -106,7 +106,7 @@ fn own_project(case: &Case) -> Option<String> {
 fn give_rights(case: &mut Case, project: Option<&str>, data_too: bool) {
     let Some(token) = &mut case.token else { return };
     (token.scope_pull, token.scope_push, token.allow_trigger) = (true, true, true);
-    token.projects = None;
+    (token.projects, token.tools) = (None, None);
     if let (Some(user), Some(project), true) = (&token.user_id, project, data_too) {
         let members = case.world.collaborators.entry(project.to_owned()).or_default();
         members.insert(user.clone(), CaseRole { role: "owner".to_owned() });

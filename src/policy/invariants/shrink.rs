@@ -53,10 +53,11 @@ fn steps(case: &Case, data_too: bool) -> Vec<Case> {
     }
     if let Some(token) = &case.token {
         type Change = fn(&mut super::CaseToken);
-        let changes: [Change; 7] = [
+        let changes: [Change; 8] = [
             |token| token.user_id = None,
             |token| token.project_id = None,
             |token| token.projects = None,
+            |token| token.tools = None,
             |token| token.expires_at = None,
             |token| token.scope_pull = false,
             |token| token.scope_push = false,

@@ -161,6 +161,11 @@ impl TokenState {
         }
     }
 
+    /// The state with that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
     /// Of a token that is revoked, or not, and expires then, if ever.
     fn of(revoked: bool, expires_at: Option<Timestamp>, now: Timestamp) -> Self {
         if revoked {

@@ -73,7 +73,6 @@ const LONGEST_LIST: usize = 1_000;
 const LARGEST_LIST: usize = 16 * 1024;
 /// Characters of a tool's name.
 const LONGEST_TOOL: usize = 256;
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 impl TokenSpecification {
     /// The token that is to be stored, made at `now`, with the id and hash that it will have.
@@ -215,7 +214,7 @@ pub fn token_projects(
                 if read.unix_seconds() <= now.unix_seconds() {
                     return Err(wrong("the expiry has passed".to_owned()));
                 }
-                if read.unix_millis() > latest(limits, now) {
+                if read > now.plus_days(i64::from(limits.days)) {
                     return Err(wrong(format!("the expiry is more than {} days away", limits.days)));
                 }
                 Some(read)
@@ -256,7 +255,7 @@ pub fn token_expiry(days: i64, limits: TokenLimits, now: Timestamp) -> Result<Ti
         let problem = format!("it must be 1 to {}", limits.days);
         return Err(InvalidField::new("expires_in_days", problem));
     }
-    Ok(Timestamp::from_unix_millis(now.unix_millis().saturating_add(days * DAY_MILLIS)))
+    Ok(now.plus_days(days))
 }
 
 fn bounded(field: &'static str, bytes: usize) -> Result<(), InvalidField> {
@@ -269,8 +268,4 @@ fn bounded(field: &'static str, bytes: usize) -> Result<(), InvalidField> {
 
 fn without_effect(kind: TokenKind, what: &str) -> String {
     format!("{what} has no effect on a token of kind {kind}: leave it out")
-}
-
-fn latest(limits: TokenLimits, now: Timestamp) -> i64 {
-    now.unix_millis().saturating_add(i64::from(limits.days) * DAY_MILLIS)
 }

@@ -20,7 +20,7 @@ pub(in crate::store) async fn set(
     let standing = live::hold(transaction, dialect, id, tenant, now).await?;
     if allowed {
         if standing.kind != TokenKind::Mcp {
-            return Err(StoreError::Rejected { rule: "only_an_mcp_token_may_trigger".to_owned() });
+            return Err(StoreError::WrongKind { wanted: TokenKind::Mcp, kind: standing.kind });
         }
         standing.refuse_dead(now)?;
     }

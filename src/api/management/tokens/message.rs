@@ -262,12 +262,11 @@ impl TokenListQuery {
             (SubjectKind::Session, None) if !self.all => caller.user_id.as_deref().map(str::to_owned),
             _ => None,
         };
-        let state = match self.state.as_deref() {
-            None => None,
-            Some("live") => Some(TokenState::Live),
-            Some("expired") => Some(TokenState::Expired),
-            Some("revoked") => Some(TokenState::Revoked),
-            Some(_) => return Err(Problem::Invalid("state: it must be live, expired or revoked".to_owned())),
+        let state = match self.state.as_deref().map(TokenState::from_name) {
+            Some(None) => {
+                return Err(Problem::Invalid("state: it must be live, expired or revoked".to_owned()));
+            }
+            state => state.flatten(),
         };
         if self.unused_days.is_some_and(|days| !(1..=36_500).contains(&days)) {
             return Err(Problem::Invalid("unused_days: it must be 1 to 36500".to_owned()));
@@ -284,10 +283,7 @@ impl TokenListQuery {
 
     /// The same within a tenant, as of now.
     pub(super) fn as_of(&self, filter: TokenFilter, tenant: &TenantId, now: Timestamp) -> TokenFilter {
-        const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
-        let ago = |days| {
-            Timestamp::from_unix_millis(now.unix_millis().saturating_sub(i64::from(days) * DAY_MILLIS))
-        };
+        let ago = |days| now.plus_days(-i64::from(days));
         TokenFilter { tenant: Some(tenant.clone()), now, unused_since: self.unused_days.map(ago), ..filter }
     }
 }

@@ -9,8 +9,11 @@ use axum::{
     response::Response,
 };
 
-use self::message::{
-    ChangeMessage, MintMessage, MintedMessage, TokenAnswer, TokenList, TokenListQuery, WrittenToken,
+use self::{
+    message::{
+        ChangeMessage, MintMessage, MintedMessage, TokenAnswer, TokenList, TokenListQuery, WrittenToken,
+    },
+    unshown::Unshown,
 };
 use super::{
     super::{
@@ -27,7 +30,7 @@ use crate::{
     auth,
     decision::{Document, ManagedToken},
     store::{AsOf, StoreError, TokenFilter, TokenRow},
-    types::{DataRevision, TokenKind},
+    types::DataRevision,
 };
 
 /// What rules see of a row.
@@ -66,16 +69,20 @@ pub(in crate::api) async fn mint(
     let minted = management.with_random(|random| auth::mint(specification.kind, random));
     let (id, now) = (management.new_id(), management.now());
     let token = specification.into_new_token(id, minted.sha256, minted.prefix, management.limits, now)?;
+    let unshown = Unshown::new(management, &token.id);
     let revision = match management.store.mint_token(&token, management.limits.live_tokens).await {
         Ok(revision) => revision,
-        Err(StoreError::UnknownReference { what }) => {
-            return Err(Problem::Invalid(format!("{what}_id: there is no such {what}")));
-        }
         Err(error) => {
-            if matches!(error, StoreError::Unavailable(_)) {
-                unshown::remove(management, token.id);
+            // Anything else was said before the database was told to keep it.
+            if !matches!(error, StoreError::Unavailable(_) | StoreError::Failed(_)) {
+                unshown.settled();
             }
-            return Err(error.into());
+            return Err(match error {
+                StoreError::UnknownReference { what } => {
+                    Problem::Invalid(format!("{what}_id: there is no such {what}"))
+                }
+                error => error.into(),
+            });
         }
     };
     let message = MintedMessage::new(&token, minted.token.expose(), revision);
@@ -83,6 +90,7 @@ pub(in crate::api) async fn mint(
     if let Ok(location) = HeaderValue::try_from(format!("/v1/tokens/{}", token.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
+    unshown.settled();
     Ok(response)
 }
 
@@ -227,21 +235,18 @@ async fn set_trigger(
     let found = find(&operator, &id).await?;
     operator.may_on(operation, managed(&found.value), Document::Null)?;
     let management = operator.management()?;
-    if allowed && found.value.kind != TokenKind::Mcp {
-        return Err(Problem::Invalid("the right to trigger is for tokens of kind mcp".to_owned()));
-    }
     let written =
         management.store.set_trigger(&id, Some(operator.tenant()), allowed, management.now()).await?;
     show_again(&operator, &id, written.changed, written.revision).await
 }
 
-async fn find(operator: &Operator, id: &str) -> Result<AsOf<TokenRow>, Problem> {
+async fn find(operator: &Operator<'_>, id: &str) -> Result<AsOf<TokenRow>, Problem> {
     Ok(operator.management()?.store.token(id, Some(operator.tenant())).await?)
 }
 
 /// The token as it is after a write.
 async fn show_again(
-    operator: &Operator,
+    operator: &Operator<'_>,
     id: &str,
     changed: bool,
     revision: DataRevision,
@@ -250,7 +255,7 @@ async fn show_again(
 }
 
 fn show(
-    operator: &Operator,
+    operator: &Operator<'_>,
     row: &TokenRow,
     changed: bool,
     revision: DataRevision,
