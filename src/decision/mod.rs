@@ -16,6 +16,7 @@ mod basis;
 mod builtins;
 mod bundle;
 mod caller;
+mod connection;
 mod decide;
 mod document;
 mod edits;

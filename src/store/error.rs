@@ -4,6 +4,7 @@ use std::{error::Error, fmt};
 
 use sqlx::error::ErrorKind;
 
+use super::upstreams::FlowEnd;
 use crate::types::TokenKind;
 
 /// Why an operation of the store failed. `Display` says what the caller can act on; the database's
@@ -71,6 +72,28 @@ pub enum StoreError {
         /// The most that a user may have.
         limit: u32,
     },
+    /// A new row lacks something that it must have.
+    #[error("a new {what} needs its {field}")]
+    Required {
+        /// What was to be made.
+        what: &'static str,
+        /// What it lacks.
+        field: &'static str,
+    },
+    /// The upstream has no credentials of such holders.
+    #[error("the upstream's credential is `{mode}`, which a {holder} does not hold")]
+    WrongHolder {
+        /// Which credential goes on there.
+        mode: &'static str,
+        /// The holder that was named.
+        holder: &'static str,
+    },
+    /// The token may not reach the upstream.
+    #[error("the token has no grant for this upstream")]
+    NotGranted,
+    /// The consent flow cannot be completed any more.
+    #[error("the flow {0}")]
+    FlowOver(FlowEnd),
     /// A constraint refused the row.
     #[error("the row breaks the rule {rule}")]
     Rejected {
@@ -115,6 +138,10 @@ impl StoreError {
             Self::WrongKind { .. } => "wrong_kind",
             Self::NotLive { .. } => "not_live",
             Self::TooMany { .. } => "too_many",
+            Self::Required { .. } => "required",
+            Self::WrongHolder { .. } => "wrong_holder",
+            Self::NotGranted => "not_granted",
+            Self::FlowOver(_) => "flow_over",
             Self::Rejected { .. } => "rejected",
             Self::Locked(_) => "locked",
             Self::Conflict(_) => "conflict",

@@ -227,6 +227,10 @@ fn upstream(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
         tenant: tenants.read(row, 0)?,
         allow_all: row.flag(2)?,
         credential: named(row, 3, CredentialMode::from_name, "credential", &id)?,
+        header: "Authorization".to_owned(),
+        format: "Bearer {token}".to_owned(),
+        value_headers: None,
+        pass_headers: None,
         id,
     }))
 }

@@ -43,9 +43,11 @@ mod revision;
 mod row;
 mod schema;
 mod sql_store;
+mod sql_upstreams;
 mod sqlite;
 mod time;
 mod tokens;
+pub mod upstreams;
 mod users;
 
 pub use collaborators::CollaboratorFilter;
@@ -60,6 +62,7 @@ pub use tokens::{
 pub use users::{UserChange, UserFilter};
 
 use self::import::{CheckedDocument, ImportError, ImportProgress, ImportReport};
+use self::upstreams::UpstreamStore;
 use crate::{
     decision::facts::{Collaborator, Fact, Project, User},
     types::{DataRevision, SecretText, TenantId, Timestamp},
@@ -131,7 +134,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
 /// as [`ConnectOptions::acquire_timeout`], and with [`StoreError::Conflict`] when other writes came in between
 /// again and again. Reads that give [`AsOf`] see their revision and their rows at one moment.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: UpstreamStore {
     /// Brings the tables up to date and gives the names of the migrations applied by this call, in
     /// order: none when there was nothing to do. Any number of processes may call it at once.
     ///

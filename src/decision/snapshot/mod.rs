@@ -25,11 +25,11 @@ use regorus::{Value, value::Object};
 use self::{changes::own_documents, words::Words};
 use super::{
     Document,
-    facts::CredentialMode,
+    facts::{CredentialMode, CredentialState},
     mount::Mount,
     sharded::{ShardKey, Sharded, spread},
 };
-use crate::types::{DataRevision, TenantId, TokenHash, TokenKind};
+use crate::types::{DataRevision, Sealed, TenantId, TokenHash, TokenKind};
 
 /// The top-level names below `data` that the database provides. A policy bundle may define none of them.
 pub const DATABASE_DOCUMENTS: [&str; 4] = ["projects", "collaborators", "users", "upstreams"];
@@ -40,6 +40,8 @@ const TOKEN_PARTS: usize = 4_096;
 const TENANT_PARTS: usize = 256;
 /// Entries in a part of a tenant's index of users.
 const USERS_IN_A_PART: usize = 256;
+/// Entries in a part of a tenant's index of credentials.
+const CREDENTIALS_IN_A_PART: usize = 256;
 /// A document of more entries is not copied while a change waits for it, see [`Snapshot::detach`].
 const LARGE: usize = 4_096;
 
@@ -57,6 +59,12 @@ impl ShardKey for TokenHash {
 }
 
 impl ShardKey for Arc<str> {
+    fn spread(&self) -> usize {
+        spread(self)
+    }
+}
+
+impl ShardKey for String {
     fn spread(&self) -> usize {
         spread(self)
     }
@@ -98,7 +106,9 @@ pub struct TenantData {
     /// million by comparing texts is most of what such a decision would cost.
     users: Sharded<Arc<str>, Document>,
     grants: Arc<HashMap<Arc<str>, HashSet<Arc<str>>>>,
-    upstreams: Arc<HashMap<Arc<str>, UpstreamRecord>>,
+    upstreams: Arc<HashMap<Arc<str>, Arc<UpstreamRecord>>>,
+    /// By [`credential_key`](super::connection::credential_key). Rules do not see them.
+    credentials: Sharded<String, Arc<CredentialRecord>>,
 }
 
 /// A token, packed.
@@ -131,12 +141,28 @@ pub struct TokenRecord {
 }
 
 /// An upstream, packed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamRecord {
     /// Every token of the tenant may reach it.
     pub allow_all: bool,
     /// Which credential goes on.
     pub credential: CredentialMode,
+    /// The header that carries it, in lower case.
+    pub(super) header: String,
+    /// What stands in that header before and behind the credential.
+    pub(super) format: (String, String),
+    /// The headers whose values a credential gives as they are, in place of `header` and `format`.
+    pub(super) value_headers: Option<Vec<String>>,
+    /// The caller's headers that may pass, sorted; `None` for all but credentials.
+    pub(super) pass_headers: Option<Vec<String>>,
+}
+
+/// What goes on to an upstream for somebody, packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CredentialRecord {
+    pub(super) state: CredentialState,
+    pub(super) expires_at: Option<i64>,
+    pub(super) sealed: Sealed,
 }
 
 impl Snapshot {
@@ -188,8 +214,13 @@ impl Snapshot {
 
 impl TenantData {
     /// The upstream with this id.
-    pub fn upstream(&self, id: &str) -> Option<UpstreamRecord> {
-        self.upstreams.get(id).copied()
+    pub fn upstream(&self, id: &str) -> Option<&UpstreamRecord> {
+        self.upstreams.get(id).map(AsRef::as_ref)
+    }
+
+    /// What goes on, by its [`credential_key`](super::connection::credential_key).
+    pub(super) fn credential(&self, key: &String) -> Option<&CredentialRecord> {
+        self.credentials.get(key).map(AsRef::as_ref)
     }
 
     /// Whether a token may reach an upstream: its explicit grants, and the upstreams that all may
@@ -216,7 +247,10 @@ impl TenantData {
     /// Whether it has no row.
     fn is_empty(&self) -> bool {
         let no_rows = |document: &Document| document.as_object().is_ok_and(Object::is_empty);
-        self.documents.iter().all(no_rows) && self.grants.is_empty() && self.upstreams.is_empty()
+        self.documents.iter().all(no_rows)
+            && self.grants.is_empty()
+            && self.upstreams.is_empty()
+            && self.credentials.len() == 0
     }
 
     /// Makes what Rego sees as `data`.
