@@ -23,6 +23,7 @@ mod session;
 mod tenant;
 mod text;
 mod token;
+mod upstream_secret;
 
 pub use causes::causes;
 pub use clock::{Clock, ClockReading, SystemClock, Timestamp};
@@ -38,3 +39,4 @@ pub use session::{Session, SessionRefusal};
 pub use tenant::{InvalidTenantId, TenantId};
 pub use text::{InvalidName, InvalidText, check_id, check_label, check_name, check_text};
 pub use token::{InvalidTokenHash, TokenHash, TokenKind, UnknownTokenKind};
+pub use upstream_secret::{NoKeys, OpenSealed, UpstreamSecret};

@@ -112,21 +112,22 @@ impl<'a> SealedFor<'a> {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
         };
+        let (what, tenant) = match self {
+            Self::Credential { tenant, .. } => ("regate/1/credential", tenant),
+            Self::RefreshToken { tenant, .. } => ("regate/1/refresh_token", tenant),
+            Self::ClientSecret { tenant, .. } => ("regate/1/client_secret", tenant),
+            Self::CodeVerifier { tenant, .. } => ("regate/1/code_verifier", tenant),
+        };
+        put(what);
+        put(tenant.as_str());
         match self {
-            Self::Credential { tenant, upstream_id, holder, holder_id } => {
-                ["regate/1/credential", tenant.as_str(), upstream_id, holder.as_str(), holder_id]
-                    .map(&mut put);
+            Self::Credential { upstream_id, holder, holder_id, .. }
+            | Self::RefreshToken { upstream_id, holder, holder_id, .. } => {
+                put(upstream_id);
+                put(holder.as_str());
+                put(holder_id);
             }
-            Self::RefreshToken { tenant, upstream_id, holder, holder_id } => {
-                ["regate/1/refresh_token", tenant.as_str(), upstream_id, holder.as_str(), holder_id]
-                    .map(&mut put);
-            }
-            Self::ClientSecret { tenant, upstream_id } => {
-                ["regate/1/client_secret", tenant.as_str(), upstream_id].map(&mut put);
-            }
-            Self::CodeVerifier { tenant, flow_id } => {
-                ["regate/1/code_verifier", tenant.as_str(), flow_id].map(&mut put);
-            }
+            Self::ClientSecret { upstream_id: id, .. } | Self::CodeVerifier { flow_id: id, .. } => put(id),
         }
         bytes
     }

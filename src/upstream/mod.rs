@@ -1,9 +1,14 @@
-//! Which credential goes on to the server behind the gateway.
+//! Upstream credentials: sealed, given, consented to, renewed, swept.
 //!
-//! **For:** sealed upstream credentials, their reconciliation with the grants, consent flows.
+//! **For:** everything about what goes on to an upstream but the decision whether it does (`decision`) and where it
+//! is kept (`store`).
 //!
-//! **Must never know:** the caller's own credential; SQL; HTTP toward the gateway.
+//! **Must never know:** HTTP in, Rego, SQL, configuration files.
 //!
-//! **State:** empty. Upstreams and grants are decision data already, and `decision` checks the grant;
-//! since no credential can be held, an upstream that needs one is denied with
-//! `upstream.credential_missing`.
+//! INVARIANT: a plain secret is in memory for as long as it is used, is wiped then, and is printed nowhere.
+
+mod keys;
+mod secret;
+
+pub use keys::{CannotOpen, InvalidKeys, KeyRing};
+pub use secret::{InvalidSecret, check_secret, declared_headers};
