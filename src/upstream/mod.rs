@@ -7,8 +7,10 @@
 //!
 //! INVARIANT: a plain secret is in memory for as long as it is used, is wiped then, and is printed nowhere.
 
+mod credentials;
 mod keys;
 mod secret;
 
+pub use credentials::{Begun, Completion, CredentialError, Credentials, Given};
 pub use keys::{CannotOpen, InvalidKeys, KeyRing};
 pub use secret::{InvalidSecret, check_secret, declared_headers};
