@@ -9,8 +9,10 @@
 
 mod credentials;
 mod keys;
+mod oauth;
 mod secret;
 
 pub use credentials::{Begun, Completion, CredentialError, Credentials, Given};
 pub use keys::{CannotOpen, InvalidKeys, KeyRing};
+pub use oauth::{OauthClient, OauthError, Refusal, Tokens, authorization_url, check_endpoint};
 pub use secret::{InvalidSecret, check_secret, declared_headers};
