@@ -8,11 +8,12 @@
 //! INVARIANT: a plain secret is in memory for as long as it is used, is wiped then, and is printed nowhere.
 
 mod credentials;
+mod flows;
 mod keys;
 mod oauth;
 mod secret;
 
-pub use credentials::{Begun, Completion, CredentialError, Credentials, Given};
+pub use credentials::{Begun, Completion, CredentialError, CredentialSettings, Credentials, Given};
 pub use keys::{CannotOpen, InvalidKeys, KeyRing};
 pub use oauth::{OauthClient, OauthError, Refusal, Tokens, authorization_url, check_endpoint};
 pub use secret::{InvalidSecret, check_secret, declared_headers};
