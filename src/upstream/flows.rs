@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rand::{CryptoRng, Rng};
+use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -252,17 +252,14 @@ impl Credentials {
 }
 
 /// Opens a text that was sealed, called `what` where it does not open.
-pub(super) fn open(
+fn open(
     keys: &KeyRing,
     place: SealedFor<'_>,
     sealed: &Sealed,
     what: &str,
 ) -> Result<SecretText, CredentialError> {
-    let plain = keys.unseal(place, sealed);
-    let plain = plain.map_err(|why| CredentialError::NotExchanged(format!("{what} does not open: {why}")))?;
-    let text = std::str::from_utf8(&plain)
-        .map_err(|_| CredentialError::NotExchanged(format!("{what} is no text")))?;
-    Ok(SecretText::new(text.to_owned()))
+    let text = keys.unseal_text(place, sealed);
+    text.map_err(|why| CredentialError::NotExchanged(format!("{what} does not open: {why}")))
 }
 
 /// A text that nobody can guess.
