@@ -108,12 +108,12 @@ pub(super) fn is_error(body: &[u8]) -> bool {
 
 /// What of an answer is taken.
 pub(super) fn taken(
-    answer: Result<BasicTokenResponse, RequestTokenError<Unanswered, BasicErrorResponse>>,
+    answer: Result<BasicTokenResponse, RequestTokenError<OauthError, BasicErrorResponse>>,
 ) -> Result<Tokens, OauthError> {
     const NO_TOKEN: OauthError = OauthError::Unusable("its answer is no token");
     let answer = answer.map_err(|error| match error {
         RequestTokenError::ServerResponse(response) => OauthError::Refused(Refusal::of(response.error())),
-        RequestTokenError::Request(Unanswered(error)) => error,
+        RequestTokenError::Request(error) => error,
         // They hold what the server said.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => NO_TOKEN,
     })?;
@@ -127,22 +127,16 @@ pub(super) fn taken(
     Ok(Tokens { access, refresh: refresh.map(SecretText::new), expires_in: answer.expires_in() })
 }
 
-/// What `oauth2` is told when there is no answer to read.
-#[derive(Debug, Error)]
-#[error(transparent)]
-pub(super) struct Unanswered(#[from] OauthError);
-
-impl Unanswered {
-    pub fn no_answer(error: reqwest::Error) -> Self {
-        Self(OauthError::Unreachable(causes(&error.without_url()).join(": ")))
-    }
+/// There is no answer to read.
+pub(super) fn no_answer(error: reqwest::Error) -> OauthError {
+    OauthError::Unreachable(causes(&error.without_url()).join(": "))
 }
 
 #[cfg(test)]
 mod tests {
     use oauth2::{RequestTokenError, basic::BasicErrorResponseType};
 
-    use super::{OauthError, Refusal, Unanswered, is_error, taken};
+    use super::{OauthError, Refusal, is_error, taken};
 
     fn read(body: &str) -> Result<super::Tokens, OauthError> {
         taken(serde_json::from_str(body).map_err(|_| RequestTokenError::Other(body.to_owned())))
@@ -169,7 +163,7 @@ mod tests {
         ] {
             let error = read(wrong).unwrap_err();
             assert!(matches!(error, OauthError::Unusable(_)), "{error:?}");
-            assert!(!format!("{error} {error:?} {}", Unanswered::from(error.clone())).contains("hunter2"));
+            assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
     }
 

@@ -8,11 +8,12 @@
 mod answer;
 mod endpoint;
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use oauth2::{
-    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenUrl, basic::BasicClient,
+    AsyncHttpClient, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest,
+    HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenUrl,
+    basic::BasicClient,
 };
 use reqwest::{Client, redirect};
 
@@ -21,7 +22,7 @@ pub use self::{
     endpoint::check_endpoint,
 };
 use self::{
-    answer::{Unanswered, is_error, taken},
+    answer::{is_error, no_answer, taken},
     endpoint::NO_URL,
 };
 use crate::{
@@ -88,7 +89,7 @@ impl OauthClient {
         if let Some(resource) = &settings.resource {
             request = request.add_extra_param("resource", resource);
         }
-        taken(request.request_async(&|request| self.send(request)).await)
+        taken(request.request_async(self).await)
     }
 
     /// Makes a token of a refresh token.
@@ -107,34 +108,34 @@ impl OauthClient {
         if let Some(resource) = &settings.resource {
             request = request.add_extra_param("resource", resource);
         }
-        taken(request.request_async(&|request| self.send(request)).await)
+        taken(request.request_async(self).await)
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
-        let mut request = reqwest::Request::try_from(request).map_err(Unanswered::no_answer)?;
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OauthError> {
+        let mut request = reqwest::Request::try_from(request).map_err(no_answer)?;
         if let Some(authorization) = request.headers_mut().get_mut("authorization") {
             authorization.set_sensitive(true);
         }
         let client = if request.url().scheme() == "https" { &self.anywhere } else { &self.this_machine };
         let client = client.as_ref().map_err(|why| OauthError::Unreachable(why.clone()))?;
-        let mut answer = client.execute(request).await.map_err(Unanswered::no_answer)?;
+        let mut answer = client.execute(request).await.map_err(no_answer)?;
         let status = answer.status();
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
-            return Err(OauthError::Unreachable(format!("it answers {}", status.as_u16())).into());
+            return Err(OauthError::Unreachable(format!("it answers {}", status.as_u16())));
         }
         if status.is_redirection() {
-            return Err(OauthError::Unusable("its answer leads elsewhere, which is not followed").into());
+            return Err(OauthError::Unusable("its answer leads elsewhere, which is not followed"));
         }
         let mut body = Vec::with_capacity(MOST_BYTES.min(8 * 1024));
-        while let Some(part) = answer.chunk().await.map_err(Unanswered::no_answer)? {
+        while let Some(part) = answer.chunk().await.map_err(no_answer)? {
             if body.len() + part.len() > MOST_BYTES {
-                return Err(OauthError::Unusable("its answer has more than 64 KiB").into());
+                return Err(OauthError::Unusable("its answer has more than 64 KiB"));
             }
             body.extend_from_slice(&part);
         }
         let is_error = is_error(&body);
         if status.is_client_error() && !is_error {
-            return Err(OauthError::Refused(Refusal::Other).into());
+            return Err(OauthError::Refused(Refusal::Other));
         }
         let mut response = HttpResponse::new(body);
         if let Some(form) = answer.headers().get("content-type") {
@@ -142,6 +143,15 @@ impl OauthClient {
         }
         *response.status_mut() = if is_error { reqwest::StatusCode::BAD_REQUEST } else { status };
         Ok(response)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for OauthClient {
+    type Error = OauthError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OauthError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
     }
 }
 
