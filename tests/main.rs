@@ -10,6 +10,7 @@
 
 mod check;
 mod command_line;
+mod credentials;
 mod decisions;
 mod documents;
 mod faults;
