@@ -16,7 +16,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use rand::{CryptoRng, Rng};
+use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -153,6 +153,16 @@ impl KeyRing {
     /// Whether this key is here.
     pub fn knows(&self, key: KeyId) -> bool {
         self.keys.load().find(key).is_some()
+    }
+
+    /// Seals what goes on to an upstream.
+    pub fn seal_credential(
+        &self,
+        place: SealedFor<'_>,
+        value: &UpstreamSecret,
+        random: &mut impl CryptoRng,
+    ) -> Sealed {
+        self.seal(place, &secret::to_plain(value), random)
     }
 
     /// Seals a secret for a place.
