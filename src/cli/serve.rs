@@ -169,6 +169,7 @@ impl Serve {
         let router = api::router(Shared {
             point,
             bounds,
+            channel: api::Channel::at(&address),
             credentials,
             feed: feed_reach,
             policies: reloader,

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     decision::{
-        Decision, Document, Headers, ManagedToken, ManagementCall, OwnReason, Question, Reason, Request,
-        Subject,
+        Decision, Delivery, Document, Headers, ManagedToken, ManagementCall, OwnReason, Question, Reason,
+        Request, Subject,
     },
     types::{PresentedCredential, TenantId},
 };
@@ -241,6 +241,7 @@ fn question<'a>(
         context: Document::new_object(),
         gateway: None,
         explain: false,
+        delivery: Delivery::Refused,
     }
 }
 
