@@ -165,7 +165,8 @@ async fn what_nobody_can_use_is_swept(database: TestDatabase) {
     scene.clock.passes(16 * MINUTE);
     let sweeping = keep_swept(store, Arc::clone(&scene.clock) as _, settings);
     let flows = async || scene.store().flow(&tenant(), &flow).await;
-    eventually(flows, |found| matches!(found, Err(StoreError::NotFound { .. }))).await;
+    let swept = eventually(flows, |found| matches!(found, Err(StoreError::NotFound { .. }))).await;
+    assert!(swept.is_err());
     assert!(scene.row(&orphaned).await.is_some());
     scene.clock.passes(31 * 24 * 60 * MINUTE);
     eventually(async || scene.row(&orphaned).await.is_none(), |gone| *gone).await;
