@@ -262,7 +262,8 @@ pub fn credentials(store: &Arc<dyn Store>, keys: Option<&Arc<KeyRing>>, back: &[
     // Two that are random in the same way would give two flows one name.
     static SEED: AtomicU64 = AtomicU64::new(1000);
     let random = StdRng::seed_from_u64(SEED.fetch_add(1, Ordering::Relaxed));
-    Arc::new(Credentials::new(Arc::clone(store), keys.cloned(), settings, random))
+    let store = Arc::clone(store);
+    Arc::new(Credentials::new(store, keys.cloned(), settings, random))
 }
 
 pub fn renewals(
