@@ -17,7 +17,7 @@ use crate::{
         StoreError,
         upstreams::{CredentialKey, Renewal, RenewalsWanted, Renewed, UpstreamStore},
     },
-    types::{Clock, SealedFor, SecretText, TenantId, Timestamp, UpstreamSecret, causes},
+    types::{Clock, ClockReading, SealedFor, SecretText, TenantId, Timestamp, UpstreamSecret, causes},
     upstream::{KeyRing, OauthClient, OauthError, Refusal, Tokens, secret},
 };
 
@@ -26,6 +26,11 @@ use crate::{
 const HOLD_TIME: Duration = Duration::from_secs(60);
 /// How long to try to write what the server gave: the old refresh token may be worth nothing any more.
 const WRITE_TIME: Duration = Duration::from_secs(25);
+/// How long after it was claimed a credential may still be shown to its server, and how long it may be let go: with all
+/// that follows it is less than [`HOLD_TIME`]. A process that stood still for longer (it was stopped, its machine
+/// slept) may not be the only one.
+const ASK_TIME: Duration = Duration::from_secs(20);
+const LET_GO_TIME: Duration = Duration::from_secs(40);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
@@ -41,6 +46,12 @@ pub(super) struct Keeper {
     renewed: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
+}
+
+/// A credential that is this process's to renew.
+pub(super) struct Claimed {
+    renewal: Renewal,
+    at: ClockReading,
 }
 
 /// Why a credential was not renewed.
@@ -82,8 +93,9 @@ impl Keeper {
     }
 
     /// Takes this credential, or so many of all, if they are due and nobody else has them.
-    pub async fn claim(&self, only: Option<&CredentialKey>, limit: usize) -> Vec<Renewal> {
-        let now = self.clock.now();
+    pub async fn claim(&self, only: Option<&CredentialKey>, limit: usize) -> Vec<Claimed> {
+        let at = self.clock.reading();
+        let now = at.now;
         let wanted = RenewalsWanted {
             only: only.cloned(),
             expiring_before: now.later_by(self.settings.margin),
@@ -94,7 +106,7 @@ impl Keeper {
         match self.store.claim_renewals(&wanted).await {
             Ok(renewals) => {
                 self.said().remove(&None);
-                renewals
+                renewals.into_iter().map(|renewal| Claimed { renewal, at }).collect()
             }
             Err(error) => {
                 self.say(None, causes(&error).join(": "));
@@ -104,10 +116,12 @@ impl Keeper {
     }
 
     /// Renews one that was claimed.
-    pub async fn renew(&self, renewal: &Renewal) {
-        let now = self.clock.now();
+    pub async fn renew(&self, Claimed { renewal, at }: &Claimed) {
+        let now = at.now;
+        let held_for = || self.clock.reading().since(*at);
         let outcome = match self.not_yet(renewal, now).await {
             Ok(Some(due)) => Renewed::NotBefore(due),
+            Ok(None) if held_for() > ASK_TIME => return,
             Ok(None) => match self.ask(renewal, now).await {
                 Ok(outcome) => outcome,
                 Err(NotRenewed::Refused) => Renewed::Refused,
@@ -121,6 +135,10 @@ impl Keeper {
             Err(StoreError::NotFound { .. }) => return,
             Err(error) => return self.say(None, causes(&error).join(": ")),
         };
+        // Whoever has it by now would lose its hold by that.
+        if matches!(outcome, Renewed::NotBefore(_)) && held_for() > LET_GO_TIME {
+            return;
+        }
         match tokio::time::timeout(WRITE_TIME, self.write(renewal, &outcome)).await {
             Ok(true) => self.written(renewal, &outcome),
             Ok(false) => {}

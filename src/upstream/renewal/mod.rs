@@ -155,10 +155,10 @@ async fn keep(keeper: Arc<Keeper>, mut to_do: mpsc::Receiver<Asked>, mut stopped
             Some(_) = at_work.join_next() => {}
             _ = ticks.tick(), if may_begin => more = true,
             Some(asked) = to_do.recv(), if may_begin => {
-                if let Some(renewal) = keeper.claim(Some(&asked.key), 1).await.pop() {
+                if let Some(claimed) = keeper.claim(Some(&asked.key), 1).await.pop() {
                     let keeper = Arc::clone(&keeper);
                     at_work.spawn(async move {
-                        keeper.renew(&renewal).await;
+                        keeper.renew(&claimed).await;
                         drop(asked);
                     });
                 }
@@ -168,9 +168,9 @@ async fn keep(keeper: Arc<Keeper>, mut to_do: mpsc::Receiver<Asked>, mut stopped
         if more && free > 0 {
             let due = keeper.claim(None, free).await;
             more = due.len() >= free;
-            for renewal in due {
+            for claimed in due {
                 let keeper = Arc::clone(&keeper);
-                at_work.spawn(async move { keeper.renew(&renewal).await });
+                at_work.spawn(async move { keeper.renew(&claimed).await });
             }
         }
     }
