@@ -208,7 +208,10 @@ impl Model {
         }
         flow.taken = true;
         let Flow { upstream, holder, .. } = flow.clone();
-        self.put(&upstream, &holder, value, None)
+        let state = self.put(&upstream, &holder, value, None)?;
+        // What is completed is gone.
+        self.flows.remove(id);
+        Ok(state)
     }
 
     pub fn ask(&self, token: &str, upstream: &str, now: i64) -> Answer {
