@@ -3,7 +3,6 @@
 use std::{io::Write, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use clap::Args;
-use rand::{SeedableRng, rngs::StdRng};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -24,6 +23,7 @@ use crate::{
     policy::{FirstBundle, Live},
     telemetry,
     types::{Clock, DataRevision, RandomIds, SystemClock},
+    upstream::Credentials,
 };
 
 /// Room for the longest chain of rules that a bundle may have, and for its explanation, twice over.
@@ -110,6 +110,7 @@ impl Serve {
         let first = FirstBundle::prepare(configuration.policy_settings(workers)?, Arc::clone(&clock))?;
         let documents = configuration.own_documents()?;
         let sessions = configuration.sessions(Arc::clone(&clock))?;
+        let keys = configuration.key_ring()?;
         // Sessions of an issuer are answered 503 until its keys are here: nothing else waits for them.
         let key_refresh = sessions.as_ref().map(|sessions| sessions.keep_keys());
         // Before anything takes long: whoever is told to end while loading ends at once.
@@ -160,16 +161,18 @@ impl Serve {
         }
         let feed_reach = Some(feed.reach().clone());
         let reloader = Some(policies.reloader().clone());
-        let random = StdRng::try_from_rng(&mut rand::rngs::SysRng)
-            .map_err(|error| CommandError::Refused(format!("no randomness to make tokens from: {error}")))?;
+        let (random, other_random) = (store::randomness()?, store::randomness()?);
         let live_store = Arc::new(LiveStore::new(Arc::clone(&store), feed.reach().clone()));
         let limits = configuration.token_limits();
-        let management = Management::new(live_store, clock, new_ids, random, limits);
-        let credentials = configuration::credential_reader(sessions.as_ref());
+        let credentials = Arc::new(Credentials::new(live_store.clone(), keys, other_random));
+        let redirect_uris = configuration.credentials.redirect_uris.clone();
+        let management =
+            Management::new(live_store, clock, new_ids, random, limits, credentials, redirect_uris);
+        let reader = configuration::credential_reader(sessions.as_ref());
         let router = api::router(Shared {
             point,
             bounds,
-            credentials,
+            credentials: reader,
             feed: feed_reach,
             policies: reloader,
             management: Some(Arc::new(management)),

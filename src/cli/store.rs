@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     configuration::{self, Configuration},
@@ -135,6 +136,12 @@ async fn connect_with(
         read_only,
     };
     Ok(store::connect(url.expose(), options).await?)
+}
+
+/// Randomness for secrets, seeded by the operating system.
+pub(super) fn randomness() -> Result<StdRng, CommandError> {
+    StdRng::try_from_rng(&mut rand::rngs::SysRng)
+        .map_err(|error| CommandError::Refused(format!("no randomness to make a secret from: {error}")))
 }
 
 /// How many rows pass between two lines of progress.

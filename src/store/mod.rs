@@ -59,6 +59,7 @@ pub use tokens::{
     InvalidField, NewToken, Revocation, TokenChange, TokenFilter, TokenLimits, TokenRow, TokenSpecification,
     TokenState, TokenUse, token_expiry, token_name, token_projects, token_tools,
 };
+pub use time::parse as read_time;
 pub use users::{UserChange, UserFilter};
 
 use self::import::{CheckedDocument, ImportError, ImportProgress, ImportReport};

@@ -8,9 +8,13 @@
 //! INVARIANT: a plain secret is in memory for as long as it is used, is wiped then, and is printed nowhere.
 
 mod credentials;
+mod cursor;
 mod keys;
 mod secret;
+mod settings;
 
 pub use credentials::{Begun, Completion, CredentialError, Credentials, Given};
+pub use cursor::{cursor, read_cursor};
 pub use keys::{CannotOpen, InvalidKeys, KeyRing};
 pub use secret::{InvalidSecret, check_secret, declared_headers};
+pub use settings::{check_upstream, is_safe_address};

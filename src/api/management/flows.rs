@@ -1,0 +1,367 @@
+//! `/v1/credential-flows`: how a holder comes to a credential, by giving one or by consenting where the upstream's
+//! authorization server asks for it.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    super::{
+        Shared, call,
+        openapi::{FlowProblems, HolderKindSchema, ManagementProblems},
+        problem::Problem,
+    },
+    Caller, Operation, Operator,
+    credentials::{CredentialAnswer, WrittenCredential, one_of},
+    holder::{self, HolderMessage},
+    message::{named_secrets, optional_secret, sent_secret, time},
+    page::{self, Page},
+    path::Named,
+};
+use crate::{
+    decision::{About, Document, ManagedHolder, Subject, SubjectKind},
+    store::{
+        AsOf, StoreError,
+        upstreams::{BegunBy, CredentialKey, FlowFilter, FlowRow, UpstreamRow},
+    },
+    types::{DataRevision, Holder, SecretText, check_id},
+    upstream::{Begun, Completion},
+};
+
+/// A flow that is to begin.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BeginMessage {
+    #[schema(min_length = 1, max_length = 256)]
+    upstream_id: String,
+    /// Whose credential it is to be. Left out by a session: its own user's.
+    holder: Option<HolderMessage>,
+    /// Where the authorization server sends the person back to: one of `redirect_uris` of the configuration. Left out:
+    /// the one that is there, if there is but one.
+    redirect_uri: Option<String>,
+}
+
+/// How a flow is completed: with one of `token`, `headers`, and `code` with `state`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CompleteMessage {
+    /// The token.
+    #[serde(default, deserialize_with = "optional_secret")]
+    #[schema(value_type = Option<String>, write_only)]
+    token: Option<SecretText>,
+    /// Values by the name of the header.
+    #[serde(default, deserialize_with = "named_secrets")]
+    #[schema(value_type = Option<BTreeMap<String, String>>, write_only)]
+    headers: Option<Vec<(String, SecretText)>>,
+    /// What the authorization server sent the person back with.
+    #[serde(default, deserialize_with = "optional_secret")]
+    #[schema(value_type = Option<String>, write_only)]
+    code: Option<SecretText>,
+    /// What came with the code.
+    #[serde(default, deserialize_with = "optional_secret")]
+    #[schema(value_type = Option<String>, write_only)]
+    state: Option<SecretText>,
+}
+
+impl CompleteMessage {
+    fn read(self) -> Result<Completion, Problem> {
+        let invalid = |text: &str| Err(Problem::Invalid(text.to_owned()));
+        match (one_of(self.token, self.headers)?, self.code, self.state) {
+            (Some(given), None, None) => Ok(Completion::Given(given)),
+            (None, Some(code), Some(state)) => Ok(Completion::Code { code, state }),
+            (None, None, None) => invalid("token: give it, or headers, or code and state"),
+            (None, Some(_), None) => invalid("state: it comes with the code"),
+            (None, None, Some(_)) => invalid("code: it comes with the state"),
+            (Some(_), ..) => invalid("code: give a credential, or code and state, not both"),
+        }
+    }
+}
+
+/// What is shown of a flow.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FlowAnswer<'a> {
+    id: &'a str,
+    upstream_id: &'a str,
+    tenant: &'a str,
+    holder: HolderMessage,
+    /// The user behind it: the holder, or the token's user.
+    user_id: Option<&'a str>,
+    /// `pending`, or `completing` while somebody completes it.
+    state: &'static str,
+    /// `values`: a token or values of headers are given; `consent`: a code of the authorization server.
+    kind: &'static str,
+    /// The headers whose values are to be given; empty where a token or a code is.
+    header_names: &'a [String],
+    /// Whether the caller began it, and so can complete it.
+    may_complete: bool,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+impl<'a> FlowAnswer<'a> {
+    fn new(row: &'a FlowRow, header_names: &'a [String], caller: &Subject) -> Self {
+        let flow = &row.flow;
+        let consent = flow.state_sha256.is_some();
+        Self {
+            id: &flow.id,
+            upstream_id: &flow.key.upstream_id,
+            tenant: flow.key.tenant.as_str(),
+            holder: HolderMessage::from(&flow.key.holder),
+            user_id: row.user_id.as_deref(),
+            state: if row.taken { "completing" } else { "pending" },
+            kind: if consent { "consent" } else { "values" },
+            header_names: if consent { &[] } else { header_names },
+            may_complete: flow.begun_by == begun_by(caller),
+            created_at: time(flow.created_at),
+            expires_at: time(flow.expires_at),
+        }
+    }
+}
+
+/// A flow that was begun.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BegunFlow<'a> {
+    #[serde(flatten)]
+    flow: FlowAnswer<'a>,
+    /// Where the person consents; null where values are given. It is not shown again.
+    authorization_url: Option<&'a str>,
+}
+
+/// A page of flows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FlowList<'a> {
+    flows: Vec<FlowAnswer<'a>>,
+    /// Where the next page begins: its `after`; null at the end.
+    next: Option<String>,
+}
+
+/// A flow that was cancelled.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CancelledFlow<'a> {
+    id: &'a str,
+}
+
+/// Which flows to list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FlowListQuery {
+    /// Of a session: all that it may read, not its own user's alone.
+    #[serde(default)]
+    all: bool,
+    /// Only for this upstream.
+    upstream_id: Option<String>,
+    /// Only of this kind of holder: `user`, `token` or `shared`.
+    #[param(inline, value_type = Option<HolderKindSchema>)]
+    holder: Option<String>,
+    /// Only of holders with this id.
+    holder_id: Option<String>,
+    /// Only those behind which this user is: theirs, and their tokens'.
+    user_id: Option<String>,
+    /// Only those in whose upstream's or holder's id this text stands, whatever its case.
+    search: Option<String>,
+    /// Rows of the page, 100 unless said otherwise.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+/// Who begins or completes a flow.
+fn begun_by(caller: &Subject) -> BegunBy {
+    let id = caller.user_id.as_deref().or(caller.token_id.as_deref()).unwrap_or_default();
+    BegunBy { kind: caller.kind.as_str().to_owned(), id: id.to_owned() }
+}
+
+/// List the flows that can still be completed, oldest first
+///
+/// A session sees its own user's and those of their tokens, unless `all` or `user_id` asks for others. A flow is seen by
+/// whoever may read the credential that it leads to.
+#[utoipa::path(
+    get, path = "/v1/credential-flows", operation_id = "list_flows", tag = "credentials", params(FlowListQuery),
+    responses((status = 200, description = "A page", body = FlowList), ManagementProblems),
+)]
+pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
+    let query: FlowListQuery = page::parameters(caller.uri())?;
+    let length = page::length(query.limit)?;
+    let own = (caller.subject().kind == SubjectKind::Session && !query.all)
+        .then(|| caller.subject().user_id.as_deref().map(str::to_owned))
+        .flatten();
+    let upstream_id = page::id("upstream_id", query.upstream_id)?;
+    let kind = holder::kind(query.holder.as_deref())?;
+    let holder_id = page::id("holder_id", query.holder_id)?;
+    let user_id = page::id("user_id", query.user_id)?.or(own);
+    let search = page::id("search", query.search)?;
+    let after = page::id("after", query.after)?;
+    let common = ManagedHolder { kind, id: holder_id.as_deref(), user_id: user_id.as_deref() };
+    let about = About { upstream: upstream_id.as_deref(), holder: Some(common), token: None };
+    let operator = caller.may_with(Operation::ListFlows, about, Document::Null).await?;
+    let management = operator.management()?;
+    let filter = FlowFilter {
+        tenant: operator.tenant().clone(),
+        upstream_id,
+        holder: kind,
+        holder_id,
+        user_id,
+        search,
+        after,
+        limit: length + 1,
+        now: management.now(),
+    };
+    let flows = management.store.list_flows(&filter).await?;
+    let Page { rows, next } = page::cut(flows, length, |row| row.flow.id.clone(), |_| 0);
+    let sees = |row: &FlowRow| {
+        let held = holder::managed(&row.flow.key.holder, row.user_id.as_deref());
+        operator.sees_credential(&row.flow.key.upstream_id, held)
+    };
+    let rows = page::visible(rows, sees).await;
+    let names = header_names(&operator, &rows).await?;
+    let flows = rows.iter().map(|row| {
+        let names = names.get(&row.flow.key.upstream_id).map(Vec::as_slice).unwrap_or_default();
+        FlowAnswer::new(row, names, operator.subject())
+    });
+    Ok(call::answer(StatusCode::OK, &FlowList { flows: flows.collect(), next }))
+}
+
+/// The headers whose values the upstreams of these flows want.
+async fn header_names(
+    operator: &Operator<'_>,
+    rows: &[FlowRow],
+) -> Result<BTreeMap<String, Vec<String>>, Problem> {
+    let mut names = BTreeMap::new();
+    for row in rows {
+        let id = &row.flow.key.upstream_id;
+        if names.contains_key(id) {
+            continue;
+        }
+        match operator.management()?.store.upstream(operator.tenant(), id).await {
+            Ok(AsOf { value, .. }) => names.insert(id.clone(), value.value_headers.unwrap_or_default()),
+            // It was removed since, and the flow with it.
+            Err(StoreError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Ok(names)
+}
+
+/// Begin a flow, which can be completed for 15 minutes
+#[utoipa::path(
+    post, path = "/v1/credential-flows", operation_id = "begin_flow", tag = "credentials", request_body = BeginMessage,
+    responses((status = 201, description = "The flow", body = BegunFlow), FlowProblems),
+)]
+pub(in crate::api) async fn begin(
+    caller: Caller,
+    State(shared): State<Shared>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let message: BeginMessage = sent_secret(request, &shared.bounds).await?;
+    check_id(&message.upstream_id).map_err(|error| Problem::Invalid(format!("upstream_id: {error}")))?;
+    let holder = match (message.holder, caller.subject()) {
+        (Some(holder), _) => holder.read()?,
+        (None, Subject { kind: SubjectKind::Session, user_id: Some(user_id), .. }) => {
+            Holder::User(user_id.as_ref().to_owned())
+        }
+        (None, _) => return Err(Problem::Invalid("holder: say whose credential it is to be".to_owned())),
+    };
+    let (operator, held) =
+        holder::asked(&caller, Operation::BeginFlow, &message.upstream_id, holder).await?;
+    let management = operator.management()?;
+    let upstream = management.store.upstream(operator.tenant(), &message.upstream_id).await?.value;
+    let redirect_uri = redirect_uri(message.redirect_uri, &management.redirect_uris, &upstream)?;
+    let key = CredentialKey {
+        tenant: operator.tenant().clone(),
+        upstream_id: message.upstream_id,
+        holder: held.holder,
+    };
+    let beginner = begun_by(operator.subject());
+    let begun = management.credentials.begin(&key, beginner, redirect_uri, management.now()).await?;
+    let Begun { flow, authorization_url, header_names } = &begun;
+    let message = BegunFlow {
+        flow: FlowAnswer::new(flow, header_names, operator.subject()),
+        authorization_url: authorization_url.as_deref(),
+    };
+    let mut response = call::answer(StatusCode::CREATED, &message);
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/credential-flows/{}", flow.flow.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Where the authorization server sends the person back to: to none but those that the configuration names.
+fn redirect_uri(
+    sent: Option<String>,
+    known: &[String],
+    upstream: &UpstreamRow,
+) -> Result<Option<String>, Problem> {
+    let invalid = |text: &str| Err(Problem::Invalid(format!("redirect_uri: {text}")));
+    match (sent, known, &upstream.oauth) {
+        (None, _, None) => Ok(None),
+        (Some(_), _, None) => invalid("nobody consents at this upstream: leave it out"),
+        (Some(uri), known, Some(_)) if known.contains(&uri) => Ok(Some(uri)),
+        (_, [], Some(_)) => invalid("the configuration names none: set redirect_uris in [credentials]"),
+        (Some(_), _, Some(_)) => invalid("it is none of redirect_uris in [credentials] of the configuration"),
+        (None, [only], Some(_)) => Ok(Some(only.clone())),
+        (None, _, Some(_)) => invalid("say which of redirect_uris in [credentials] of the configuration"),
+    }
+}
+
+/// Complete a flow, once, by whoever began it
+#[utoipa::path(
+    post, path = "/v1/credential-flows/{id}", operation_id = "complete_flow", tag = "credentials",
+    request_body = CompleteMessage,
+    params(("id" = String, Path, description = "The flow's id")),
+    responses((status = 200, description = "The credential that it gave", body = WrittenCredential), FlowProblems),
+)]
+pub(in crate::api) async fn complete(
+    caller: Caller,
+    Named(id): Named<String>,
+    State(shared): State<Shared>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let message: CompleteMessage = sent_secret(request, &shared.bounds).await?;
+    let (operator, _) = asked(&caller, Operation::CompleteFlow, &id).await?;
+    let with = message.read()?;
+    let management = operator.management()?;
+    let by = begun_by(operator.subject());
+    let completed = management.credentials.complete(operator.tenant(), &id, &by, with, management.now());
+    let (key, written) = completed.await?;
+    let AsOf { value, .. } = management.store.credential(&key).await?;
+    let revision: DataRevision = written.revision;
+    let credential = CredentialAnswer::new(&value, &operator);
+    Ok(call::answer(StatusCode::OK, &WrittenCredential { credential, revision }))
+}
+
+/// Cancel a flow: it cannot be completed any more
+#[utoipa::path(
+    delete, path = "/v1/credential-flows/{id}", operation_id = "cancel_flow", tag = "credentials",
+    params(("id" = String, Path, description = "The flow's id")),
+    responses((status = 200, description = "It is gone", body = CancelledFlow), ManagementProblems),
+)]
+pub(in crate::api) async fn cancel(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
+    let (operator, _) = asked(&caller, Operation::CancelFlow, &id).await?;
+    operator.management()?.store.remove_flow(operator.tenant(), &id).await?;
+    Ok(call::answer(StatusCode::OK, &CancelledFlow { id: &id }))
+}
+
+/// Asks about a flow, before it is looked for and with what was found. Its id cannot be guessed: who has somebody
+/// else's is told that it is not theirs.
+async fn asked<'a>(
+    caller: &'a Caller,
+    operation: Operation,
+    id: &str,
+) -> Result<(Operator<'a>, FlowRow), Problem> {
+    let operator = caller.may(operation).await?;
+    let row = operator.management()?.store.flow(operator.tenant(), id).await?;
+    let held = holder::managed(&row.flow.key.holder, row.user_id.as_deref());
+    let about = About { upstream: Some(&row.flow.key.upstream_id), holder: Some(held), token: None };
+    operator.may_now(operation, about)?;
+    Ok((operator, row))
+}
