@@ -10,6 +10,7 @@
 mod check;
 mod collaborator;
 mod configuration;
+mod credential_work;
 mod decide;
 mod demo;
 mod exit;

@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{
     configuration::{self, Authentication, Configuration},
+    credential_work::CredentialWork,
     demo::Demo,
     exit::{CommandError, Exit},
     metrics,
@@ -21,9 +22,10 @@ use crate::{
     decision::SnapshotBuilder,
     feed::{Feed, LiveStore},
     policy::{FirstBundle, Live},
+    store::upstreams::UpstreamStore,
     telemetry,
     types::{Clock, DataRevision, RandomIds, SystemClock},
-    upstream::Credentials,
+    upstream,
 };
 
 /// Room for the longest chain of rules that a bundle may have, and for its explanation, twice over.
@@ -117,6 +119,7 @@ impl Serve {
         let mut end = pin!(end_signal()?);
         let opening = async {
             let store = store::open(configuration).await?;
+            upstream::check_keys(&*store, keys.as_deref()).await?;
             let demo = match self.demo {
                 true => Some(Demo::write(&*store).await?),
                 false => None,
@@ -134,6 +137,10 @@ impl Serve {
         let options = configuration.feed_options();
         let feed =
             Feed::start(Arc::clone(&store), Arc::clone(&live), Arc::clone(&clock), options, documents)?;
+        let live_store = Arc::new(LiveStore::new(Arc::clone(&store), feed.reach().clone()));
+        let credential_store: Arc<dyn UpstreamStore> = live_store.clone();
+        let credential_work =
+            CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
         let staleness = options.max_staleness;
         let uses = Arc::new(TokenUses::default());
@@ -155,19 +162,16 @@ impl Serve {
         if let Some(listen) = &configuration.metrics.listen {
             let metrics = Server::bind(listen, Arc::clone(&bounds)).await?;
             tracing::info!(address = %metrics.address()?, "metrics at /metrics");
-            let registry =
+            let mut registry =
                 metrics::registry(&point, feed.reach(), policies.reloader(), sessions.as_ref(), &uses);
+            credential_work.show(&mut registry);
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
         let feed_reach = Some(feed.reach().clone());
         let reloader = Some(policies.reloader().clone());
-        let (random, other_random) = (store::randomness()?, store::randomness()?);
-        let live_store = Arc::new(LiveStore::new(Arc::clone(&store), feed.reach().clone()));
+        let random = store::randomness()?;
         let limits = configuration.token_limits();
-        let credentials = Arc::new(Credentials::new(live_store.clone(), keys, other_random));
-        let redirect_uris = configuration.credentials.redirect_uris.clone();
-        let management =
-            Management::new(live_store, clock, new_ids, random, limits, credentials, redirect_uris);
+        let management = Management::new(live_store, clock, new_ids, random, limits, credential_work.credentials());
         let reader = configuration::credential_reader(sessions.as_ref());
         let router = api::router(Shared {
             point,
@@ -201,7 +205,8 @@ impl Serve {
         drop(policies);
         drop(key_refresh);
         stop.send_replace(true);
-        while servers.join_next().await.is_some() {}
+        let drained = async { while servers.join_next().await.is_some() {} };
+        tokio::join!(drained, credential_work.finish());
         // What was noted until the end is written, unless the database takes too long for it.
         if tokio::time::timeout(LAST_WRITE_TIME, &mut writing).await.is_err() {
             writing.abort();

@@ -1,17 +1,17 @@
-//! Credentials given by hand, and consent flows.
+//! Credentials given by hand. Consent flows are in `flows`.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::rngs::StdRng;
 use thiserror::Error;
 
-use super::{InvalidSecret, KeyRing};
+use super::{InvalidSecret, KeyRing, OauthClient, check_secret, declared_headers, secret};
 use crate::{
     store::{
         StoreError,
-        upstreams::{BegunBy, CredentialKey, CredentialWritten, FlowRow, UpstreamStore},
+        upstreams::{CredentialKey, CredentialWritten, FlowRow, NewCredential, UpstreamRow, UpstreamStore},
     },
-    types::{SecretText, TenantId, Timestamp},
+    types::{Sealed, SealedFor, SecretText, TenantId, Timestamp, UpstreamSecret},
 };
 
 /// What somebody gives as a credential.
@@ -74,75 +74,118 @@ pub enum CredentialError {
     Store(#[from] StoreError),
 }
 
+/// How credentials are taken.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialSettings {
+    /// Where authorization servers may send people back to, compared letter by letter. The only one is used when none
+    /// is asked for.
+    pub redirect_uris: Vec<String>,
+}
+
 /// Takes credentials, and leads people to them.
 pub struct Credentials {
-    store: Arc<dyn UpstreamStore>,
+    pub(super) store: Arc<dyn UpstreamStore>,
+    pub(super) settings: CredentialSettings,
+    pub(super) oauth: OauthClient,
     keys: Option<Arc<KeyRing>>,
     random: Mutex<StdRng>,
 }
 
 impl Credentials {
     /// Over this store, sealing with these keys. Without keys nothing is taken.
-    pub fn new(store: Arc<dyn UpstreamStore>, keys: Option<Arc<KeyRing>>, random: StdRng) -> Self {
-        Self { store, keys, random: Mutex::new(random) }
+    pub fn new(
+        store: Arc<dyn UpstreamStore>,
+        keys: Option<Arc<KeyRing>>,
+        settings: CredentialSettings,
+        random: StdRng,
+    ) -> Self {
+        Self { store, settings, oauth: OauthClient::default(), keys, random: Mutex::new(random) }
     }
 
     /// Stores what was given in place of the credential that is there.
     ///
     /// # Errors
-    /// [`CredentialError`].
+    /// [`CredentialError`]; [`CredentialError::Unsuitable`] for a token where the upstream wants values of headers.
     pub async fn put(
         &self,
-        _key: &CredentialKey,
-        _given: Given,
-        _expires_at: Option<Timestamp>,
-        _now: Timestamp,
+        key: &CredentialKey,
+        given: Given,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
     ) -> Result<CredentialWritten, CredentialError> {
-        let _ = (&self.store, &self.keys, &self.random);
-        Err(CredentialError::NoKey)
+        let keys = self.keys()?;
+        let upstream = self.store.upstream(&key.tenant, &key.upstream_id).await?.value;
+        let (secret, header_names) = check_given(&upstream, given)?;
+        let sealed = self.seal_credential(keys, key, &secret);
+        let credential =
+            NewCredential { key: key.clone(), sealed, refresh: None, header_names, expires_at, now };
+        Ok(self.store.put_credential(&credential).await?)
     }
 
     /// Stores what regate shows to the upstream's authorization server; `None` removes it.
     ///
     /// # Errors
-    /// [`CredentialError`].
+    /// [`CredentialError`]. To remove it takes no key.
     pub async fn put_client_secret(
         &self,
-        _tenant: &TenantId,
-        _upstream_id: &str,
-        _secret: Option<SecretText>,
+        tenant: &TenantId,
+        upstream_id: &str,
+        secret: Option<SecretText>,
     ) -> Result<(), CredentialError> {
-        Err(CredentialError::NoKey)
+        let sealed = match secret {
+            Some(secret) => {
+                let keys = self.keys()?;
+                check_secret("client_secret", &secret)?;
+                let place = SealedFor::ClientSecret { tenant, upstream_id };
+                Some(keys.seal(place, secret.expose().as_bytes(), &mut *self.random()))
+            }
+            None => None,
+        };
+        Ok(self.store.put_client_secret(tenant, upstream_id, sealed.as_ref()).await?)
     }
 
-    /// Begins a flow.
-    ///
-    /// # Errors
-    /// [`CredentialError`]; [`CredentialError::Unsuitable`] when `redirect_uri` is there and nobody consents at this
-    /// upstream, or the other way round.
-    pub async fn begin(
-        &self,
-        _key: &CredentialKey,
-        _begun_by: BegunBy,
-        _redirect_uri: Option<String>,
-        _now: Timestamp,
-    ) -> Result<Begun, CredentialError> {
-        Err(CredentialError::NoKey)
+    pub(super) fn keys(&self) -> Result<&KeyRing, CredentialError> {
+        self.keys.as_deref().ok_or(CredentialError::NoKey)
     }
 
-    /// Completes a flow, once.
-    ///
-    /// # Errors
-    /// [`CredentialError`]. What is wrong with what was given leaves the flow as it is; a code that was not taken ends
-    /// it.
-    pub async fn complete(
-        &self,
-        _tenant: &TenantId,
-        _flow_id: &str,
-        _by: &BegunBy,
-        _with: Completion,
-        _now: Timestamp,
-    ) -> Result<(CredentialKey, CredentialWritten), CredentialError> {
-        Err(CredentialError::NoKey)
+    pub(super) fn random(&self) -> MutexGuard<'_, StdRng> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub(super) fn seal_credential(
+        &self,
+        keys: &KeyRing,
+        key: &CredentialKey,
+        secret: &UpstreamSecret,
+    ) -> Sealed {
+        let place = SealedFor::credential(&key.tenant, &key.upstream_id, &key.holder);
+        keys.seal(place, &secret::to_plain(secret), &mut *self.random())
+    }
+}
+
+/// What was given as the upstream wants it, and the names of the headers that it has values of.
+pub(super) fn check_given(
+    upstream: &UpstreamRow,
+    given: Given,
+) -> Result<(UpstreamSecret, Vec<String>), CredentialError> {
+    match (given, &upstream.value_headers) {
+        (Given::Token(_), Some(_)) => {
+            Err(CredentialError::Unsuitable("the upstream wants values of headers, and no token"))
+        }
+        (Given::Token(token), None) => {
+            check_secret("token", &token)?;
+            Ok((UpstreamSecret::Token(token), header_of(upstream)))
+        }
+        (Given::Headers(headers), declared) => {
+            let declared = declared.clone().unwrap_or_else(|| header_of(upstream));
+            let headers = declared_headers(headers, &declared)?;
+            let names = headers.keys().cloned().collect();
+            Ok((UpstreamSecret::Headers(headers), names))
+        }
+    }
+}
+
+/// The header that carries a token.
+pub(super) fn header_of(upstream: &UpstreamRow) -> Vec<String> {
+    vec![upstream.header.to_ascii_lowercase()]
 }

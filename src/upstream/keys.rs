@@ -16,7 +16,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use rand::{CryptoRng, Rng};
+use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -138,6 +138,11 @@ impl KeyRing {
         Ok(changed)
     }
 
+    /// The file that the keys came from, if they came from one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// A new key, as a line of the file.
     pub fn generate(random: &mut impl CryptoRng) -> SecretText {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
@@ -180,6 +185,20 @@ impl KeyRing {
         let payload = Payload { msg: ciphertext, aad: &place.to_bytes() };
         let plain = key.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| CannotOpen::Broken)?;
         Ok(Zeroizing::new(plain))
+    }
+
+    /// The text that was sealed for a place.
+    ///
+    /// # Errors
+    /// [`CannotOpen`]; also for what is no text.
+    pub(super) fn unseal_text(
+        &self,
+        place: SealedFor<'_>,
+        sealed: &Sealed,
+    ) -> Result<SecretText, CannotOpen> {
+        let plain = self.unseal(place, sealed)?;
+        let text = std::str::from_utf8(&plain).map_err(|_| CannotOpen::Broken)?;
+        Ok(SecretText::new(text.to_owned()))
     }
 }
 

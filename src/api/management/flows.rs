@@ -28,7 +28,7 @@ use crate::{
     decision::{About, Document, ManagedHolder, Subject, SubjectKind},
     store::{
         AsOf, StoreError,
-        upstreams::{BegunBy, CredentialKey, FlowFilter, FlowRow, UpstreamRow},
+        upstreams::{BegunBy, CredentialKey, FlowFilter, FlowRow},
     },
     types::{DataRevision, Holder, SecretText, check_id},
     upstream::{Begun, Completion},
@@ -274,15 +274,13 @@ pub(in crate::api) async fn begin(
     let (operator, held) =
         holder::asked(&caller, Operation::BeginFlow, &message.upstream_id, holder).await?;
     let management = operator.management()?;
-    let upstream = management.store.upstream(operator.tenant(), &message.upstream_id).await?.value;
-    let redirect_uri = redirect_uri(message.redirect_uri, &management.redirect_uris, &upstream)?;
     let key = CredentialKey {
         tenant: operator.tenant().clone(),
         upstream_id: message.upstream_id,
         holder: held.holder,
     };
     let beginner = begun_by(operator.subject());
-    let begun = management.credentials.begin(&key, beginner, redirect_uri, management.now()).await?;
+    let begun = management.credentials.begin(&key, beginner, message.redirect_uri, management.now()).await?;
     let Begun { flow, authorization_url, header_names } = &begun;
     let message = BegunFlow {
         flow: FlowAnswer::new(flow, header_names, operator.subject()),
@@ -293,24 +291,6 @@ pub(in crate::api) async fn begin(
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
-}
-
-/// Where the authorization server sends the person back to: to none but those that the configuration names.
-fn redirect_uri(
-    sent: Option<String>,
-    known: &[String],
-    upstream: &UpstreamRow,
-) -> Result<Option<String>, Problem> {
-    let invalid = |text: &str| Err(Problem::Invalid(format!("redirect_uri: {text}")));
-    match (sent, known, &upstream.oauth) {
-        (None, _, None) => Ok(None),
-        (Some(_), _, None) => invalid("nobody consents at this upstream: leave it out"),
-        (Some(uri), known, Some(_)) if known.contains(&uri) => Ok(Some(uri)),
-        (_, [], Some(_)) => invalid("the configuration names none: set redirect_uris in [credentials]"),
-        (Some(_), _, Some(_)) => invalid("it is none of redirect_uris in [credentials] of the configuration"),
-        (None, [only], Some(_)) => Ok(Some(only.clone())),
-        (None, _, Some(_)) => invalid("say which of redirect_uris in [credentials] of the configuration"),
-    }
 }
 
 /// Complete a flow, once, by whoever began it

@@ -54,8 +54,6 @@ pub struct Management {
     random: Mutex<StdRng>,
     limits: TokenLimits,
     credentials: Arc<Credentials>,
-    /// Where authorization servers may send people back to.
-    redirect_uris: Vec<String>,
     /// Places for tokens that may be stored and were not shown.
     unshown: Arc<Semaphore>,
 }
@@ -79,7 +77,6 @@ impl Management {
         random: StdRng,
         limits: TokenLimits,
         credentials: Arc<Credentials>,
-        redirect_uris: Vec<String>,
     ) -> Self {
         Self {
             store,
@@ -88,7 +85,6 @@ impl Management {
             random: Mutex::new(random),
             limits,
             credentials,
-            redirect_uris,
             unshown: Arc::new(Semaphore::new(UNSHOWN)),
         }
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     types::{SecretText, causes},
-    upstream::{InvalidKeys, KeyRing, is_safe_address},
+    upstream::{CredentialSettings, InvalidKeys, KeyRing, RenewalSettings, SweepSettings, check_endpoint},
 };
 
 /// `[credentials]`
@@ -42,8 +42,8 @@ impl Default for CredentialSection {
             key: None,
             redirect_uris: Vec::new(),
             connect_url: None,
-            renewal_margin: Duration::from_secs(5 * 60),
-            orphaned_age: Duration::from_secs(30 * 24 * 60 * 60),
+            renewal_margin: RenewalSettings::default().margin,
+            orphaned_age: SweepSettings::default().orphaned_age,
         }
     }
 }
@@ -69,7 +69,7 @@ impl CredentialSection {
         if self.key.is_some() && self.key_file.is_some() {
             return Err(wrong("credentials.key", "set it or credentials.key_file, not both"));
         }
-        if let Some(uri) = self.redirect_uris.iter().find(|uri| !is_safe_address(uri)) {
+        if let Some(uri) = self.redirect_uris.iter().find(|uri| check_endpoint(uri).is_err()) {
             let problem = format!(
                 "{uri:?} is no https URL without a fragment, nor http on this machine (127.0.0.1, [::1], localhost)"
             );
@@ -125,6 +125,21 @@ impl Configuration {
             },
             (None, None) => Ok(None),
         }
+    }
+
+    /// How credentials are taken.
+    pub fn credential_settings(&self) -> CredentialSettings {
+        CredentialSettings { redirect_uris: self.credentials.redirect_uris.clone() }
+    }
+
+    /// When credentials are renewed.
+    pub fn renewal_settings(&self) -> RenewalSettings {
+        RenewalSettings { margin: self.credentials.renewal_margin, ..RenewalSettings::default() }
+    }
+
+    /// What is swept, and when.
+    pub fn sweep_settings(&self) -> SweepSettings {
+        SweepSettings { orphaned_age: self.credentials.orphaned_age, ..SweepSettings::default() }
     }
 
     /// Where people are sent who have no usable credential, with `{tenant}`, `{upstream}` and `{holder}` in it. Where

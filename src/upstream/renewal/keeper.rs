@@ -1,0 +1,248 @@
+//! One renewal: is it time, what does the server say, what is written.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rand::{RngExt, rngs::StdRng};
+
+use super::{RenewalCounts, RenewalSettings};
+use crate::{
+    store::{
+        StoreError,
+        upstreams::{CredentialKey, Renewal, RenewalsWanted, Renewed, UpstreamStore},
+    },
+    types::{Clock, SealedFor, SecretText, TenantId, Timestamp, UpstreamSecret, causes},
+    upstream::{KeyRing, OauthClient, OauthError, Refusal, Tokens, secret},
+};
+
+/// How long nobody else is given a credential that is being renewed: longer than the store, the server (10 s) and
+/// [`WRITE_TIME`] take together.
+const HOLD_TIME: Duration = Duration::from_secs(60);
+/// How long to try to write what the server gave: the old refresh token may be worth nothing any more.
+const WRITE_TIME: Duration = Duration::from_secs(25);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+pub(super) struct Keeper {
+    pub settings: RenewalSettings,
+    store: Arc<dyn UpstreamStore>,
+    keys: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    random: Mutex<StdRng>,
+    oauth: OauthClient,
+    /// What was said last of an upstream whose credentials are not renewed, or, without one, of the store.
+    said: Mutex<BTreeMap<Option<(TenantId, String)>, String>>,
+    renewed: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Why a credential was not renewed.
+enum NotRenewed {
+    /// By the server, for good.
+    Refused,
+    /// For now.
+    Failed(String),
+}
+
+impl Keeper {
+    pub fn new(
+        store: Arc<dyn UpstreamStore>,
+        keys: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+        settings: RenewalSettings,
+        random: StdRng,
+    ) -> Self {
+        Self {
+            settings,
+            store,
+            keys,
+            clock,
+            random: Mutex::new(random),
+            oauth: OauthClient::default(),
+            said: Mutex::default(),
+            renewed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    pub fn counts(&self) -> RenewalCounts {
+        RenewalCounts {
+            renewed: self.renewed.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes this credential, or so many of all, if they are due and nobody else has them.
+    pub async fn claim(&self, only: Option<&CredentialKey>, limit: usize) -> Vec<Renewal> {
+        let now = self.clock.now();
+        let wanted = RenewalsWanted {
+            only: only.cloned(),
+            expiring_before: now.later_by(self.settings.margin),
+            now,
+            held_until: now.later_by(HOLD_TIME),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        };
+        match self.store.claim_renewals(&wanted).await {
+            Ok(renewals) => {
+                self.said().remove(&None);
+                renewals
+            }
+            Err(error) => {
+                self.say(None, causes(&error).join(": "));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Renews one that was claimed.
+    pub async fn renew(&self, renewal: &Renewal) {
+        let now = self.clock.now();
+        let outcome = match self.not_yet(renewal, now).await {
+            Ok(Some(due)) => Renewed::NotBefore(due),
+            Ok(None) => match self.ask(renewal, now).await {
+                Ok(outcome) => outcome,
+                Err(NotRenewed::Refused) => Renewed::Refused,
+                Err(NotRenewed::Failed(problem)) => {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    self.say(Some(&renewal.key), problem);
+                    Renewed::NotBefore(now.later_by(self.pause()))
+                }
+            },
+            // It is gone, or the store is: what the server would give now might have no place.
+            Err(StoreError::NotFound { .. }) => return,
+            Err(error) => return self.say(None, causes(&error).join(": ")),
+        };
+        match tokio::time::timeout(WRITE_TIME, self.write(renewal, &outcome)).await {
+            Ok(true) => self.written(renewal, &outcome),
+            Ok(false) => {}
+            Err(_) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                let CredentialKey { tenant, upstream_id, holder } = &renewal.key;
+                tracing::warn!(
+                    %tenant, upstream = upstream_id, holder = holder.kind().as_str(), holder_id = holder.id(),
+                    "a renewed credential could not be stored"
+                );
+            }
+        }
+    }
+
+    /// When it is due, if that is later: one that lives for less than three margins is left for two thirds of its life.
+    async fn not_yet(&self, renewal: &Renewal, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.store.credential(&renewal.key).await?.value;
+        let Some(expires_at) = row.expires_at else { return Ok(None) };
+        let life = expires_at.unix_millis().saturating_sub(row.updated_at.unix_millis());
+        let last_third = Duration::from_millis(u64::try_from(life / 3).unwrap_or(0));
+        let due = expires_at.earlier_by(last_third.min(self.settings.margin));
+        Ok((now < due).then_some(due))
+    }
+
+    async fn ask(&self, renewal: &Renewal, now: Timestamp) -> Result<Renewed, NotRenewed> {
+        let CredentialKey { tenant, upstream_id, holder } = &renewal.key;
+        let place = SealedFor::refresh_token(tenant, upstream_id, holder);
+        let refresh = self.open(place, &renewal.refresh, "what it is renewed with")?;
+        let client_secret = match &renewal.client_secret {
+            Some(sealed) => {
+                let place = SealedFor::ClientSecret { tenant, upstream_id };
+                Some(self.open(place, sealed, "regate's client secret there")?)
+            }
+            None => None,
+        };
+        let tokens = self.oauth.refresh(&renewal.oauth, client_secret.as_ref(), &refresh).await;
+        let Tokens { access, refresh, expires_in } = tokens.map_err(|error| match error {
+            // Nothing else says that it is the grant that is not good any more. A client that the server does not
+            // know (`invalid_client`) is a mistake in regate's settings there, which no holder's consent mends, and
+            // which would cost the credentials of all.
+            OauthError::Refused(Refusal::InvalidGrant) => NotRenewed::Refused,
+            error => NotRenewed::Failed(error.to_string()),
+        })?;
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let plain = secret::to_plain(&UpstreamSecret::Token(access));
+        let sealed = self.keys.seal(SealedFor::credential(tenant, upstream_id, holder), &plain, &mut *random);
+        let refresh = refresh.map(|text| self.keys.seal(place, text.expose().as_bytes(), &mut *random));
+        // From when it was asked for: the server's clock may have begun then.
+        Ok(Renewed::As { sealed, refresh, expires_at: expires_in.map(|time| now.later_by(time)) })
+    }
+
+    fn open(
+        &self,
+        place: SealedFor<'_>,
+        sealed: &crate::types::Sealed,
+        what: &str,
+    ) -> Result<SecretText, NotRenewed> {
+        self.keys
+            .unseal_text(place, sealed)
+            .map_err(|why| NotRenewed::Failed(format!("{what} does not open: {why}")))
+    }
+
+    /// Writes what came of it. Gives whether it was written; else the credential is another by now.
+    async fn write(&self, renewal: &Renewal, outcome: &Renewed) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (key, now) = (&renewal.key, self.clock.now());
+            match self.store.finish_renewal(key, renewal.version, outcome, now).await {
+                Ok(written) => return written.is_some(),
+                Err(StoreError::NotFound { .. }) => return false,
+                Err(error) => self.say(None, causes(&error).join(": ")),
+            }
+            if matches!(outcome, Renewed::NotBefore(_)) {
+                return false;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn written(&self, renewal: &Renewal, outcome: &Renewed) {
+        let CredentialKey { tenant, upstream_id, holder } = &renewal.key;
+        match outcome {
+            Renewed::As { .. } => {
+                self.renewed.fetch_add(1, Ordering::Relaxed);
+                if self.said().remove(&Some((tenant.clone(), upstream_id.clone()))).is_some() {
+                    tracing::info!(%tenant, upstream = upstream_id, "credentials can be renewed again");
+                }
+            }
+            Renewed::Refused => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(
+                    %tenant, upstream = upstream_id, holder = holder.kind().as_str(), holder_id = holder.id(),
+                    "the authorization server renews a credential no more: its holder has to consent anew"
+                );
+            }
+            Renewed::NotBefore(_) => {}
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let part: f64 = self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.0..0.5);
+        self.settings.pause.mul_f64(1.0 + part)
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, BTreeMap<Option<(TenantId, String)>, String>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says a problem, unless it is what was said last.
+    fn say(&self, key: Option<&CredentialKey>, problem: String) {
+        let about = key.map(|key| (key.tenant.clone(), key.upstream_id.clone()));
+        let mut said = self.said();
+        if said.get(&about) == Some(&problem) {
+            return;
+        }
+        match &about {
+            Some((tenant, upstream)) => {
+                tracing::warn!(%tenant, upstream, %problem, "credentials are not renewed; they are used until they expire");
+            }
+            None => tracing::warn!(%problem, "renewals wait for the store"),
+        }
+        said.insert(about, problem);
+    }
+}
