@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 
 use super::{
     Shared,
-    answer::Answer,
+    answer::{self, Answer},
     call,
     management::{Caller, Operation},
     openapi::{DecisionProblems, ManagementProblems},
     problem::Problem,
-    question::{BatchMessage, QuestionMessage, read},
+    question::{Asker, BatchMessage, QuestionMessage, read},
 };
 use crate::{
     auth::CredentialReader,
@@ -36,10 +36,14 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
     let gateway = shared.point.gateway(&credential)?;
-    let question = message.into_question(gateway.as_ref(), &shared.bounds, &shared.credentials)?;
+    let question = message.into_question(
+        Asker::at_the_gate(gateway.as_ref(), shared.channel),
+        &shared.bounds,
+        &shared.credentials,
+    )?;
     let decision =
         if question.explain { shared.point.explain(&question).await } else { shared.point.decide(&question) };
-    Ok(call::json(&Answer::from(&decision)))
+    Ok(answer::response(&[&decision], &Answer::from(&decision)))
 }
 
 /// The decision about a question of the caller's own tenant, and why
@@ -64,7 +68,8 @@ pub(super) async fn explain(
         SubjectKind::Session => user_id,
     };
     let asking = AskingGateway { id: id.unwrap_or_default(), tenant };
-    let mut question = message.into_question(Some(&asking), &shared.bounds, &shared.credentials)?;
+    let mut question =
+        message.into_question(Asker::wondering(Some(&asking)), &shared.bounds, &shared.credentials)?;
     question.explain = true;
     let decision = shared.point.explain(&question).await;
     Ok(call::json(&Answer::from(&decision)))
@@ -89,13 +94,13 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         .into_iter()
         .enumerate()
         .map(|(index, message)| {
-            message.into_question(gateway.as_ref(), &shared.bounds, &shared.credentials).map_err(|problem| {
-                match problem {
-                    Problem::PartTooLong { part, limit } => {
-                        Problem::PartTooLong { part: format!("requests[{index}].{part}").into(), limit }
-                    }
-                    other => other,
+            let asker = Asker::at_the_gate(gateway.as_ref(), shared.channel);
+            message.into_question(asker, &shared.bounds, &shared.credentials).map_err(|problem| match problem
+            {
+                Problem::PartTooLong { part, limit } => {
+                    Problem::PartTooLong { part: format!("requests[{index}].{part}").into(), limit }
                 }
+                other => other,
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -111,7 +116,8 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         // A batch of questions that each use up their budget must not keep others from being heard.
         tokio::task::consume_budget().await;
     }
-    Ok(call::json(&Answers { decisions: decisions.iter().map(Answer::from).collect() }))
+    let all: Vec<&Decision> = decisions.iter().collect();
+    Ok(answer::response(&all, &Answers { decisions: decisions.iter().map(Answer::from).collect() }))
 }
 
 /// The decisions, in the order of the questions.

@@ -25,7 +25,7 @@ mod question;
 mod server;
 mod uses;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, routing::get};
 use utoipa::OpenApi;
@@ -41,9 +41,25 @@ pub use bounds::HttpBounds;
 pub use management::Management;
 pub use point::{DataState, DecisionPoint, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
-pub use question::{QuestionMessage, read as read_json};
+pub use question::{Asker, QuestionMessage, read as read_json};
 pub use server::{Server, ServerError};
 pub use uses::TokenUses;
+
+/// Who can read what is said on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// Programs of this machine alone.
+    Loopback,
+    /// Whoever is on the way.
+    Plain,
+}
+
+impl Channel {
+    /// The channel of a listener at this address.
+    pub fn at(address: &SocketAddr) -> Self {
+        if address.ip().is_loopback() { Self::Loopback } else { Self::Plain }
+    }
+}
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -52,6 +68,8 @@ pub struct Shared {
     pub point: Arc<DecisionPoint>,
     /// What a message may cost.
     pub bounds: Arc<HttpBounds>,
+    /// Who can read what is said.
+    pub channel: Channel,
     /// Who reads callers' credentials.
     pub credentials: CredentialReader,
     /// Where the data comes from, if it is followed.

@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     fmt,
     sync::Arc,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 use super::{problem::Problem, uses::TokenUses};
 use crate::{
     decision::{
-        AskingGateway, Decision, DecisionRules, Evaluator, GatewayRefusal, ManagementCall, Moment, OwnReason,
-        Question, Reason, Subject, SubjectKind, decide, manage, recognise_gateway, recognise_operator,
+        AskingGateway, CredentialUse, Decision, DecisionRules, Delivery, Evaluator, Fault, GatewayRefusal,
+        ManagementCall, Moment, OwnReason, Question, Reason, Subject, SubjectKind, decide, manage,
+        recognise_gateway, recognise_operator,
     },
     policy::{Live, LiveBasis},
     types::{Clock, ClockReading, IdSource, PresentedCredential, Timestamp},
@@ -45,6 +46,7 @@ pub struct DecisionPoint {
     max_staleness: Duration,
     explaining: Semaphore,
     uses: Option<Arc<TokenUses>>,
+    unusable_credentials: AtomicU64,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
@@ -112,6 +114,7 @@ impl DecisionPoint {
             max_staleness,
             explaining: Semaphore::new(EXPLANATIONS),
             uses: None,
+            unusable_credentials: AtomicU64::new(0),
         }
     }
 
@@ -123,6 +126,11 @@ impl DecisionPoint {
     /// The live policy and data.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// How often a request was denied because the upstream credential that is there does not open, or does not fit.
+    pub fn unusable_credentials(&self) -> u64 {
+        self.unusable_credentials.load(Ordering::Relaxed)
     }
 
     /// How the data stands.
@@ -200,9 +208,13 @@ impl DecisionPoint {
     }
 
     fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
-        self.on_worker(taken, reading, |evaluator, id, moment| {
+        let decision = self.on_worker(taken, reading, |evaluator, id, moment| {
             decide(evaluator, &taken.basis, &self.rules, question, id, moment)
-        })
+        });
+        if let Some(used) = &decision.credential {
+            note_credential(question, &decision, used);
+        }
+        decision
     }
 
     /// Decides whether a call of regate's own management API may be made.
@@ -242,8 +254,15 @@ impl DecisionPoint {
             self.note_use(worker.number, &decision, moment.now);
             decision
         });
-        if let Some(fault) = &decision.fault {
-            tracing::warn!(decision_id = %decision.id, reason = %decision.reasons.first, %fault, "the policy gave no usable result: denied");
+        match &decision.fault {
+            None => {}
+            Some(fault @ Fault::Credential(_)) => {
+                self.unusable_credentials.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(decision_id = %decision.id, %fault, "an upstream credential is not used: denied");
+            }
+            Some(fault @ (Fault::Evaluation(_) | Fault::Verdict(_))) => {
+                tracing::warn!(decision_id = %decision.id, reason = %decision.reasons.first, %fault, "the policy gave no usable result: denied");
+            }
         }
         decision
     }
@@ -259,4 +278,30 @@ impl DecisionPoint {
             uses.note(worker, id, now);
         }
     }
+}
+
+/// One line for each use of an upstream credential (systems.md C8), whatever came of it.
+fn note_credential(question: &Question<'_>, decision: &Decision, used: &CredentialUse) {
+    if question.delivery == Delivery::Withheld {
+        // It only asks what would be.
+        return;
+    }
+    let subject = decision.subject.as_ref();
+    // What stands behind the question mark may be secret.
+    let path = question.request.target.split('?').next().unwrap_or_default();
+    tracing::info!(
+        target: "regate::credential_use",
+        decision_id = %decision.id,
+        tenant = used.tenant.as_str(),
+        upstream = used.upstream,
+        holder = used.holder.kind().as_str(),
+        holder_id = used.holder.id(),
+        user = subject.and_then(|subject| subject.user_id.as_deref()),
+        token = subject.and_then(|subject| subject.token_id.as_deref()),
+        method = question.request.method.as_ref(),
+        path,
+        allow = decision.allow,
+        reason = decision.reasons.first.as_str(),
+        "upstream credential"
+    );
 }

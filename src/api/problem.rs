@@ -274,9 +274,7 @@ impl From<StoreError> for Problem {
             StoreError::NotLive { state } => Self::NotLive { state },
             StoreError::TooMany { what, limit } => Self::TooManyTokens { what, limit },
             StoreError::Rejected { rule } => Self::Rejected(rule),
-            StoreError::Required { what, field } => {
-                Self::Invalid(format!("{field}: a new {what} needs one"))
-            }
+            StoreError::Required { what, field } => Self::Invalid(format!("{field}: a new {what} needs one")),
             StoreError::WrongHolder { mode, holder } => Self::WrongHolder { mode, holder },
             StoreError::NotGranted => Self::NotGranted,
             StoreError::FlowOver(end) => Self::FlowOver(end),

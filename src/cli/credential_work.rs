@@ -7,9 +7,7 @@ use crate::{
     store::upstreams::UpstreamStore,
     telemetry::Metrics,
     types::Clock,
-    upstream::{
-        self, Background, Credentials, KeyFileWatch, KeyRing, RenewalCounts, RenewalWork, Renewals,
-    },
+    upstream::{self, Background, Credentials, KeyFileWatch, KeyRing, RenewalCounts, RenewalWork, Renewals},
 };
 
 /// How often the file of keys is looked at. `regate credentials rekey` counts on it.

@@ -139,8 +139,7 @@ impl Serve {
             Feed::start(Arc::clone(&store), Arc::clone(&live), Arc::clone(&clock), options, documents)?;
         let live_store = Arc::new(LiveStore::new(Arc::clone(&store), feed.reach().clone()));
         let credential_store: Arc<dyn UpstreamStore> = live_store.clone();
-        let credential_work =
-            CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
+        let credential_work = CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
         let staleness = options.max_staleness;
         let uses = Arc::new(TokenUses::default());
@@ -171,11 +170,13 @@ impl Serve {
         let reloader = Some(policies.reloader().clone());
         let random = store::randomness()?;
         let limits = configuration.token_limits();
-        let management = Management::new(live_store, clock, new_ids, random, limits, credential_work.credentials());
+        let management =
+            Management::new(live_store, clock, new_ids, random, limits, credential_work.credentials());
         let reader = configuration::credential_reader(sessions.as_ref());
         let router = api::router(Shared {
             point,
             bounds,
+            channel: api::Channel::at(&address),
             credentials: reader,
             feed: feed_reach,
             policies: reloader,

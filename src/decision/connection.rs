@@ -35,9 +35,14 @@ pub(super) fn held_by(upstream: &str, kind: HolderKind, id: &str) -> String {
 fn put(key: &mut String, kind: HolderKind, id: &str, upstream: &str) {
     key.push_str(kind.as_str());
     key.push('/');
-    key.extend(utf8_percent_encode(id, RESERVED));
+    encode(key, id);
     key.push('/');
-    key.extend(utf8_percent_encode(upstream, RESERVED));
+    encode(key, upstream);
+}
+
+/// Adds a text with all but the unreserved characters of RFC 3986 percent-encoded.
+pub(super) fn encode(to: &mut String, text: &str) {
+    to.extend(utf8_percent_encode(text, RESERVED));
 }
 
 #[cfg(test)]

@@ -313,3 +313,19 @@ pub struct Grant {
     /// The upstream's id.
     pub upstream_id: String,
 }
+
+impl Upstream {
+    /// An upstream with the usual header: no credential, and no token that may reach it without a grant.
+    pub fn new(tenant: TenantId, id: &str) -> Self {
+        Self {
+            tenant,
+            id: id.to_owned(),
+            allow_all: false,
+            credential: CredentialMode::None,
+            header: "Authorization".to_owned(),
+            format: "Bearer {token}".to_owned(),
+            value_headers: None,
+            pass_headers: None,
+        }
+    }
+}

@@ -7,6 +7,7 @@ use regorus::{Value, value::Object};
 use super::{
     Document,
     caller::{Caller, UserInput},
+    decide::DecisionRules,
     document,
     manage::{About, ManagementCall},
     path::RequestPath,
@@ -133,6 +134,7 @@ pub(super) struct UpstreamInput<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InputParts<'a> {
     pub question: &'a Question<'a>,
+    pub rules: &'a DecisionRules,
     pub method: &'a str,
     pub path: &'a RequestPath<'a>,
     pub caller: Option<Caller<'a>>,
@@ -200,7 +202,9 @@ impl InputBuilder {
     }
 
     fn headers(&self, parts: &InputParts<'_>) -> Value {
-        let mut fields = parts.question.request.headers.iter().peekable();
+        let hidden = &parts.rules.credential_headers;
+        let fields = parts.question.request.headers.iter();
+        let mut fields = fields.filter(|(name, _)| !hidden.iter().any(|hidden| hidden == name)).peekable();
         if fields.peek().is_none() {
             return self.empty_object.clone();
         }

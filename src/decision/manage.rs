@@ -11,7 +11,7 @@ use super::{
     decide::{DecisionRules, Draft, Moment, upper_case},
     evaluator::Evaluator,
     input::InputParts,
-    outcome::{Decision, Fault, Message, Subject},
+    outcome::{Decision, Fault, HeaderChanges, Message, Subject},
     path::RequestPath,
     question::Question,
     reason::OwnReason,
@@ -105,7 +105,7 @@ pub fn manage(
     moment: Moment,
 ) -> Decision {
     let question = &call.question;
-    let draft = Draft { basis, id, subject: None };
+    let draft = Draft { basis, rules, id, subject: None };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
         Err(ambiguous) => {
@@ -131,6 +131,7 @@ pub fn manage(
     let now = moment.now.unix_seconds();
     let parts = InputParts {
         question,
+        rules,
         method: &method,
         path: &path,
         caller: Some(caller),
@@ -142,7 +143,9 @@ pub fn manage(
     let input = evaluator.input.build(&parts);
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Management, tenant.document(), input);
     match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
-        Ok(verdict) if verdict.allow => draft.allow(verdict),
+        Ok(verdict) if verdict.allow => {
+            draft.allow(verdict, HeaderChanges::removing(&rules.credential_headers))
+        }
         Ok(verdict) => draft.deny(verdict, false),
         Err(fault) => draft.fail(fault),
     }

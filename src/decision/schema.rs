@@ -41,11 +41,8 @@ const TOKEN_KINDS: Shape = Shape::OneOf(&[
     // Not a row of the data: a user's session, presented as a JWT.
     "session",
 ]);
-const HOLDER_KINDS: Shape = Shape::OneOf(&[
-    HolderKind::Shared.as_str(),
-    HolderKind::Token.as_str(),
-    HolderKind::User.as_str(),
-]);
+const HOLDER_KINDS: Shape =
+    Shape::OneOf(&[HolderKind::Shared.as_str(), HolderKind::Token.as_str(), HolderKind::User.as_str()]);
 const TEXT_OR_NULL: Shape = Shape::Nullable(&Shape::Text);
 
 /// `input`.

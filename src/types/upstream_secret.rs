@@ -23,7 +23,7 @@ impl fmt::Debug for UpstreamSecret {
 }
 
 /// Opens what goes on to upstreams: pure, given its keys.
-pub trait OpenSealed: Send + Sync {
+pub trait OpenSealed: fmt::Debug + Send + Sync {
     /// What was sealed for this place; `None` when no key of ours opens it there.
     fn open(&self, place: SealedFor<'_>, sealed: &Sealed) -> Option<UpstreamSecret>;
 }

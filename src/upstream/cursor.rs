@@ -42,9 +42,16 @@ mod tests {
                 assert_eq!(read_cursor(&cursor(&key)), Some((upstream.to_owned(), holder)));
             }
         }
-        for wrong in
-            ["", "user", "user:3:abc", "user:9:abc:u", "user:-1:a:u", "user:1:ü:u", "user:1:a:", "shared:1:a:x"]
-        {
+        for wrong in [
+            "",
+            "user",
+            "user:3:abc",
+            "user:9:abc:u",
+            "user:-1:a:u",
+            "user:1:ü:u",
+            "user:1:a:",
+            "shared:1:a:x",
+        ] {
             assert_eq!(read_cursor(wrong), None, "{wrong}");
         }
     }

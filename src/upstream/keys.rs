@@ -160,6 +160,16 @@ impl KeyRing {
         self.keys.load().find(key).is_some()
     }
 
+    /// Seals what goes on to an upstream.
+    pub fn seal_credential(
+        &self,
+        place: SealedFor<'_>,
+        value: &UpstreamSecret,
+        random: &mut impl CryptoRng,
+    ) -> Sealed {
+        self.seal(place, &secret::to_plain(value), random)
+    }
+
     /// Seals a secret for a place.
     pub fn seal(&self, place: SealedFor<'_>, plain: &[u8], random: &mut impl CryptoRng) -> Sealed {
         let keys = self.keys.load();

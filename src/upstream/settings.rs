@@ -59,7 +59,10 @@ pub fn check_upstream(
     change: UpstreamChange,
 ) -> Result<UpstreamChange, InvalidField> {
     let change = UpstreamChange {
-        value_headers: change.value_headers.map(|names| names.map(credential_headers).transpose()).transpose()?,
+        value_headers: change
+            .value_headers
+            .map(|names| names.map(credential_headers).transpose())
+            .transpose()?,
         pass_headers: change.pass_headers.map(|names| names.map(passed_headers).transpose()).transpose()?,
         ..change
     };
@@ -108,10 +111,7 @@ impl<'a> After<'a> {
                 .as_deref()
                 .or(present.map(|row| row.header.as_str()))
                 .unwrap_or("authorization"),
-            value_headers: changed(
-                &change.value_headers,
-                present.and_then(|row| row.value_headers.as_ref()),
-            ),
+            value_headers: changed(&change.value_headers, present.and_then(|row| row.value_headers.as_ref())),
             pass_headers: changed(&change.pass_headers, present.and_then(|row| row.pass_headers.as_ref())),
             oauth: changed(&change.oauth, present.and_then(|row| row.oauth.as_ref())),
         }
@@ -207,7 +207,8 @@ fn lower(
 
 fn credential_headers(names: Vec<String>) -> Result<Vec<String>, InvalidField> {
     if names.is_empty() || names.len() > MOST_HEADERS {
-        let problem = format!("it must name 1 to {MOST_HEADERS} headers; null goes back to header and format");
+        let problem =
+            format!("it must name 1 to {MOST_HEADERS} headers; null goes back to header and format");
         return Err(wrong("value_headers", problem));
     }
     lower(names, |name| credential_header("value_headers", name))
@@ -325,27 +326,44 @@ mod tests {
 
     #[test]
     fn headers_that_frame_a_message_carry_no_credential() {
-        for bad in
-            ["", "a b", "a:b", "é", "a\r\nb", "Host", "content-length", "TE", "Connection", "transfer-encoding"]
-        {
+        for bad in [
+            "",
+            "a b",
+            "a:b",
+            "é",
+            "a\r\nb",
+            "Host",
+            "content-length",
+            "TE",
+            "Connection",
+            "transfer-encoding",
+        ] {
             assert!(refused(|change| change.header = Some(bad.to_owned())).starts_with("header: "), "{bad}");
             let names = Some(Some(vec![bad.to_owned()]));
             assert!(refused(|change| change.value_headers = names).starts_with("value_headers: "), "{bad}");
         }
-        assert!(refused(|change| change.value_headers = Some(Some(Vec::new()))).starts_with("value_headers: "));
+        assert!(
+            refused(|change| change.value_headers = Some(Some(Vec::new()))).starts_with("value_headers: ")
+        );
     }
 
     #[test]
     fn a_format_has_one_place_on_one_line() {
         let long = format!("{}{{token}}", "x".repeat(256));
-        for bad in ["", "Bearer", "{token} {token}", "a\n{token}", " {token}", "{token} ", "é{token}", &long] {
-            assert!(refused(|change| change.format = Some(bad.to_owned())).starts_with("format: "), "{bad:?}");
+        for bad in ["", "Bearer", "{token} {token}", "a\n{token}", " {token}", "{token} ", "é{token}", &long]
+        {
+            assert!(
+                refused(|change| change.format = Some(bad.to_owned())).starts_with("format: "),
+                "{bad:?}"
+            );
         }
     }
 
     #[test]
     fn a_credential_goes_to_a_server_and_the_callers_own_does_not() {
-        for bad in ["stdio:npx", "npx server", "ftp://x", "https://", "https:///x", "https://u:p@x/", "http:x"] {
+        for bad in
+            ["stdio:npx", "npx server", "ftp://x", "https://", "https:///x", "https://u:p@x/", "http:x"]
+        {
             assert!(refused(|change| change.url = Some(bad.to_owned())).starts_with("url: "), "{bad}");
         }
         let stdio = refused(|change| change.url = Some("stdio:npx".to_owned()));
@@ -366,18 +384,25 @@ mod tests {
 
     #[test]
     fn consent_is_for_tokens_and_over_safe_ways() {
-        assert!(refused(|change| {
-            change.credential = None;
-            change.oauth = Some(Some(oauth()));
-        })
-        .starts_with("oauth: nobody consents"));
-        assert!(refused(|change| {
-            change.value_headers = Some(Some(vec!["x-key".to_owned()]));
-            change.oauth = Some(Some(oauth()));
-        })
-        .starts_with("oauth: consent gives a token"));
+        assert!(
+            refused(|change| {
+                change.credential = None;
+                change.oauth = Some(Some(oauth()));
+            })
+            .starts_with("oauth: nobody consents")
+        );
+        assert!(
+            refused(|change| {
+                change.value_headers = Some(Some(vec!["x-key".to_owned()]));
+                change.oauth = Some(Some(oauth()));
+            })
+            .starts_with("oauth: consent gives a token")
+        );
         for (field, change) in [
-            ("authorization_endpoint", (|o| o.authorization_endpoint = "http://x".into()) as fn(&mut OauthSettings)),
+            (
+                "authorization_endpoint",
+                (|o| o.authorization_endpoint = "http://x".into()) as fn(&mut OauthSettings),
+            ),
             ("token_endpoint", |o| o.token_endpoint = "https://x/#a".into()),
             ("token_endpoint", |o| o.token_endpoint = "/token".into()),
             ("client_id", |o| o.client_id = String::new()),

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use regate::{
     decision::{
-        About, Bundle, CompileOptions, Decision, DecisionRules, Document, Evaluator, ManagedHolder, ManagedToken, ManagementCall,
-        Moment, Question, RegoSource, SubjectKind, document, facts::Fact, manage,
+        About, Bundle, CompileOptions, Decision, DecisionRules, Document, Evaluator, ManagedHolder,
+        ManagedToken, ManagementCall, Moment, Question, RegoSource, SubjectKind, document, facts::Fact,
+        manage,
     },
     types::{HolderKind, PolicyRevision, PresentedCredential, Timestamp, TokenKind},
 };

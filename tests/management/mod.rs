@@ -5,7 +5,7 @@ mod fresh;
 mod mints;
 mod openapi;
 mod people;
-mod scene;
+pub mod scene;
 mod tenants;
 mod tokens;
 mod used;

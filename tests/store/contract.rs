@@ -115,6 +115,7 @@ async fn load_gives_what_import_wrote_in_order(database: TestDatabase) {
         Fact::Token(_) => 4,
         Fact::Upstream(_) => 5,
         Fact::Grant(_) => 6,
+        Fact::Credential(_) => 7,
     };
     assert!(facts.is_sorted_by_key(place));
 
@@ -167,10 +168,8 @@ async fn load_gives_what_import_wrote_in_order(database: TestDatabase) {
             ..token("t3", TokenKind::Project, 3)
         }),
         Fact::Upstream(Upstream {
-            tenant: default(),
-            id: "github".into(),
-            allow_all: false,
             credential: CredentialMode::PerUser,
+            ..Upstream::new(default(), "github")
         }),
         Fact::Grant(Grant { tenant: default(), token_id: "t1".into(), upstream_id: "github".into() }),
     ];

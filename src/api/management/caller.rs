@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     decision::{
-        About, Decision, Document, Headers, ManagedHolder, ManagedToken, ManagementCall, OwnReason, Question, Reason,
-        Request, Subject,
+        About, Decision, Delivery, Document, Headers, ManagedHolder, ManagedToken, ManagementCall, OwnReason,
+        Question, Reason, Request, Subject,
     },
     types::{HolderKind, PresentedCredential, TenantId},
 };
@@ -300,6 +300,7 @@ fn question<'a>(
         context: Document::new_object(),
         gateway: None,
         explain: false,
+        delivery: Delivery::Refused,
     }
 }
 

@@ -11,7 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     super::{
         Shared, call,
-        openapi::{CredentialProblems, CredentialStateSchema, HolderKindSchema, ManagementProblems, NamedHolderSchema},
+        openapi::{
+            CredentialProblems, CredentialStateSchema, HolderKindSchema, ManagementProblems,
+            NamedHolderSchema,
+        },
         problem::Problem,
     },
     Caller, Operation, Operator,
@@ -56,9 +59,7 @@ pub(super) fn one_of(
     headers: Option<Vec<(String, SecretText)>>,
 ) -> Result<Option<Given>, Problem> {
     match (token, headers) {
-        (Some(_), Some(_)) => {
-            Err(Problem::Invalid("token: give it or headers, not both".to_owned()))
-        }
+        (Some(_), Some(_)) => Err(Problem::Invalid("token: give it or headers, not both".to_owned())),
         (Some(token), None) => Ok(Some(Given::Token(token))),
         (None, Some(headers)) => Ok(Some(Given::Headers(headers))),
         (None, None) => Ok(None),
@@ -359,8 +360,7 @@ async fn asked(
     operation: Operation,
     (upstream_id, holder): (String, Holder),
 ) -> Result<(Operator<'_>, CredentialKey), Problem> {
-    let (operator, HeldBy { holder, .. }) =
-        holder::asked(caller, operation, &upstream_id, holder).await?;
+    let (operator, HeldBy { holder, .. }) = holder::asked(caller, operation, &upstream_id, holder).await?;
     let key = CredentialKey { tenant: operator.tenant().clone(), upstream_id, holder };
     Ok((operator, key))
 }

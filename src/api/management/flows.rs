@@ -271,8 +271,7 @@ pub(in crate::api) async fn begin(
         }
         (None, _) => return Err(Problem::Invalid("holder: say whose credential it is to be".to_owned())),
     };
-    let (operator, held) =
-        holder::asked(&caller, Operation::BeginFlow, &message.upstream_id, holder).await?;
+    let (operator, held) = holder::asked(&caller, Operation::BeginFlow, &message.upstream_id, holder).await?;
     let management = operator.management()?;
     let key = CredentialKey {
         tenant: operator.tenant().clone(),

@@ -110,8 +110,7 @@ pub(in crate::api) async fn put_of_token(
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message, document } = sent::<TokenGrantsMessage>(request, &shared.bounds).await?;
-    let operator =
-        caller.may_with(Operation::PutTokenGrants, About::default(), document.clone()).await?;
+    let operator = caller.may_with(Operation::PutTokenGrants, About::default(), document.clone()).await?;
     let found = find(&operator, &id).await?;
     operator.may_on(Operation::PutTokenGrants, managed(&found.value), document)?;
     let upstreams = ids("upstreams", message.upstreams, MOST_UPSTREAMS)?;
@@ -162,10 +161,8 @@ pub(in crate::api) async fn put_of_upstream(
     let Sent { message, document } = sent::<UpstreamGrantsMessage>(request, &shared.bounds).await?;
     let about = About { upstream: Some(&id), ..About::default() };
     let operator = caller.may_with(Operation::PutUpstreamGrants, about, document).await?;
-    let grants = UpstreamGrants {
-        tokens: ids("tokens", message.tokens, MOST_TOKENS)?,
-        allow_all: message.allow_all,
-    };
+    let grants =
+        UpstreamGrants { tokens: ids("tokens", message.tokens, MOST_TOKENS)?, allow_all: message.allow_all };
     let store = &operator.management()?.store;
     let written = store
         .set_upstream_grants(operator.tenant(), &id, &grants)

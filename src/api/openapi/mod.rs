@@ -20,8 +20,8 @@ use utoipa::{
 };
 
 pub(super) use self::schema::{
-    CredentialStateSchema, HolderKindSchema, ImportSchema, NamedHolderSchema, ProblemSchema, ProjectListSchema,
-    TokenStateSchema,
+    CredentialStateSchema, HolderKindSchema, ImportSchema, NamedHolderSchema, ProblemSchema,
+    ProjectListSchema, TokenStateSchema,
 };
 use super::{Shared, call, management, problem::Problem};
 use crate::auth::CredentialReader;

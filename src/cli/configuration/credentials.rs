@@ -96,7 +96,8 @@ fn check_template(template: &str) -> Result<(), ConfigurationError> {
         return wrong("it must be an http or https URL of visible ASCII characters".to_owned());
     }
     // What is no place is a mistake that somebody would be sent to.
-    let plain = PLACES.iter().fold(template.to_owned(), |text, place| text.replace(&format!("{{{place}}}"), ""));
+    let plain =
+        PLACES.iter().fold(template.to_owned(), |text, place| text.replace(&format!("{{{place}}}"), ""));
     if plain.contains(['{', '}']) {
         return wrong("it may hold {tenant}, {upstream} and {holder}, and no other braces".to_owned());
     }

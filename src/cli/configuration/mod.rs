@@ -12,6 +12,7 @@ mod tokens;
 use std::{borrow::Cow, collections::HashMap, fs, path::PathBuf};
 
 use config::{Config, File, FileFormat};
+use http::HeaderName;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -286,7 +287,22 @@ impl Configuration {
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(DecisionRules { path, public_paths, default_tenant: self.requests.default_tenant.clone() })
+        let mut rules = DecisionRules {
+            path,
+            public_paths,
+            default_tenant: self.requests.default_tenant.clone(),
+            ..DecisionRules::default()
+        };
+        for name in &self.gateways.credential_headers {
+            let name: HeaderName = name.trim().parse().map_err(|_| ConfigurationError::Value {
+                key: "gateways.credential_headers".into(),
+                problem: format!("{name:?} is not the name of a header"),
+            })?;
+            rules.credential_headers.push(name.as_str().to_owned().into());
+        }
+        rules.credential_headers.sort_unstable();
+        rules.credential_headers.dedup();
+        Ok(rules)
     }
 }
 

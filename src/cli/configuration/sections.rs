@@ -71,11 +71,13 @@ impl Default for HttpSection {
 pub struct GatewaySection {
     /// Whether a gateway must present a token of kind `gateway`.
     pub authentication: Authentication,
+    /// Headers beside `Authorization` that carry callers' credentials: no rule sees them, and none goes on.
+    pub credential_headers: Vec<String>,
 }
 
 impl Default for GatewaySection {
     fn default() -> Self {
-        Self { authentication: Authentication::Optional }
+        Self { authentication: Authentication::Optional, credential_headers: Vec::new() }
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 use regorus::{Value, value::Object};
 
 use super::{
-    CREDENTIALS_IN_A_PART, LARGE, Mount, Snapshot, TENANT_PARTS, TOKEN_PARTS, TenantData, TokenRecord,
-    USERS_IN_A_PART, UpstreamRecord, words::Words,
+    CREDENTIAL_PARTS, CREDENTIALS_IN_A_PART, LARGE, Mount, Snapshot, TENANT_PARTS, TOKEN_PARTS, TenantData,
+    TokenRecord, USERS_IN_A_PART, UpstreamRecord, words::Words,
 };
 use crate::{
     decision::{
@@ -160,7 +160,8 @@ impl TenantBuilder {
             }
         }
         users.shrink_to_fit();
-        let mut credentials = Sharded::new(self.credentials.len() / CREDENTIALS_IN_A_PART);
+        let mut credentials =
+            Sharded::new((self.credentials.len() / CREDENTIALS_IN_A_PART).max(CREDENTIAL_PARTS));
         for credential in self.credentials {
             let key = connection::credential_key(&credential.upstream_id, &credential.holder);
             credentials.insert(key, Arc::new(credential.into()));

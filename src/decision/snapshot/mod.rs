@@ -25,11 +25,12 @@ use regorus::{Value, value::Object};
 use self::{changes::own_documents, words::Words};
 use super::{
     Document,
+    connection::credential_key,
     facts::{CredentialMode, CredentialState},
     mount::Mount,
     sharded::{ShardKey, Sharded, spread},
 };
-use crate::types::{DataRevision, Sealed, TenantId, TokenHash, TokenKind};
+use crate::types::{DataRevision, Holder, Sealed, TenantId, TokenHash, TokenKind};
 
 /// The top-level names below `data` that the database provides. A policy bundle may define none of them.
 pub const DATABASE_DOCUMENTS: [&str; 4] = ["projects", "collaborators", "users", "upstreams"];
@@ -42,6 +43,8 @@ const TENANT_PARTS: usize = 256;
 const USERS_IN_A_PART: usize = 256;
 /// Entries in a part of a tenant's index of credentials.
 const CREDENTIALS_IN_A_PART: usize = 256;
+/// And its parts at least: others come later, one by one.
+const CREDENTIAL_PARTS: usize = 16;
 /// A document of more entries is not copied while a change waits for it, see [`Snapshot::detach`].
 const LARGE: usize = 4_096;
 
@@ -107,7 +110,7 @@ pub struct TenantData {
     users: Sharded<Arc<str>, Document>,
     grants: Arc<HashMap<Arc<str>, HashSet<Arc<str>>>>,
     upstreams: Arc<HashMap<Arc<str>, Arc<UpstreamRecord>>>,
-    /// By [`credential_key`](super::connection::credential_key). Rules do not see them.
+    /// By [`credential_key`]. Rules do not see them.
     credentials: Sharded<String, Arc<CredentialRecord>>,
 }
 
@@ -159,10 +162,13 @@ pub struct UpstreamRecord {
 
 /// What goes on to an upstream for somebody, packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CredentialRecord {
-    pub(super) state: CredentialState,
-    pub(super) expires_at: Option<i64>,
-    pub(super) sealed: Sealed,
+pub struct CredentialRecord {
+    /// Whether it may be used.
+    pub state: CredentialState,
+    /// Unix seconds.
+    pub expires_at: Option<i64>,
+    /// The secret, sealed.
+    pub sealed: Sealed,
 }
 
 impl Snapshot {
@@ -218,7 +224,12 @@ impl TenantData {
         self.upstreams.get(id).map(AsRef::as_ref)
     }
 
-    /// What goes on, by its [`credential_key`](super::connection::credential_key).
+    /// What goes on to the upstream for this holder, in whatever state.
+    pub fn credential_of(&self, upstream: &str, holder: &Holder) -> Option<&CredentialRecord> {
+        self.credential(&credential_key(upstream, holder))
+    }
+
+    /// The same by its [`credential_key`].
     pub(super) fn credential(&self, key: &String) -> Option<&CredentialRecord> {
         self.credentials.get(key).map(AsRef::as_ref)
     }
