@@ -51,10 +51,7 @@ impl StoreArguments {
             let configuration = self.configuration()?;
             let store = match access {
                 Access::Read => connect_to_read(&configuration).await?,
-                Access::Change => {
-                    refuse_missing_file(&configuration)?;
-                    open(&configuration).await?
-                }
+                Access::Change => open_to_change(&configuration).await?,
                 Access::Add => open_and_tell(&configuration).await?,
             };
             let done = work(&*store).await?;
@@ -88,6 +85,12 @@ fn refuse_missing_file(configuration: &Configuration) -> Result<(), CommandError
          the file of --config); this one is made by regate serve, migrate, import, token mint and the puts",
         file.display()
     )))
+}
+
+/// Opens the store to change what is there: where there is no SQLite file there is nothing.
+pub(super) async fn open_to_change(configuration: &Configuration) -> Result<Arc<dyn Store>, CommandError> {
+    refuse_missing_file(configuration)?;
+    open(configuration).await
 }
 
 /// Opens the store to add rows to it. That there was none before is told on standard error: it may be a mistake.
