@@ -1,6 +1,8 @@
 //! `/v1/credential-flows`: how a holder comes to a credential, by giving one or by consenting where the upstream's
 //! authorization server asks for it.
 
+mod message;
+
 use std::collections::BTreeMap;
 
 use axum::{
@@ -8,19 +10,20 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
+use self::message::{
+    BeginMessage, BegunFlow, CancelledFlow, CompleteMessage, FlowAnswer, FlowList, FlowListQuery, begun_by,
+};
 use super::{
     super::{
         Shared, call,
-        openapi::{FlowProblems, HolderKindSchema, ManagementProblems},
+        openapi::{FlowProblems, ManagementProblems},
         problem::Problem,
     },
     Caller, Operation, Operator,
-    credentials::{CredentialAnswer, WrittenCredential, one_of},
-    holder::{self, HolderMessage},
-    message::{named_secrets, optional_secret, sent_secret, time},
+    credentials::{CredentialAnswer, WrittenCredential},
+    holder,
+    message::sent_secret,
     page::{self, Page},
     path::Named,
 };
@@ -28,158 +31,11 @@ use crate::{
     decision::{About, Document, ManagedHolder, Subject, SubjectKind},
     store::{
         AsOf, StoreError,
-        upstreams::{BegunBy, CredentialKey, FlowFilter, FlowRow},
+        upstreams::{CredentialKey, FlowFilter, FlowRow},
     },
-    types::{DataRevision, Holder, SecretText, check_id},
-    upstream::{Begun, Completion},
+    types::{DataRevision, Holder, check_id},
+    upstream::Begun,
 };
-
-/// A flow that is to begin.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BeginMessage {
-    #[schema(min_length = 1, max_length = 256)]
-    upstream_id: String,
-    /// Whose credential it is to be. Left out by a session: its own user's.
-    holder: Option<HolderMessage>,
-    /// Where the authorization server sends the person back to: one of `redirect_uris` of the configuration. Left out:
-    /// the one that is there, if there is but one.
-    redirect_uri: Option<String>,
-}
-
-/// How a flow is completed: with one of `token`, `headers`, and `code` with `state`.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CompleteMessage {
-    /// The token.
-    #[serde(default, deserialize_with = "optional_secret")]
-    #[schema(value_type = Option<String>, write_only)]
-    token: Option<SecretText>,
-    /// Values by the name of the header.
-    #[serde(default, deserialize_with = "named_secrets")]
-    #[schema(value_type = Option<BTreeMap<String, String>>, write_only)]
-    headers: Option<Vec<(String, SecretText)>>,
-    /// What the authorization server sent the person back with.
-    #[serde(default, deserialize_with = "optional_secret")]
-    #[schema(value_type = Option<String>, write_only)]
-    code: Option<SecretText>,
-    /// What came with the code.
-    #[serde(default, deserialize_with = "optional_secret")]
-    #[schema(value_type = Option<String>, write_only)]
-    state: Option<SecretText>,
-}
-
-impl CompleteMessage {
-    fn read(self) -> Result<Completion, Problem> {
-        let invalid = |text: &str| Err(Problem::Invalid(text.to_owned()));
-        match (one_of(self.token, self.headers)?, self.code, self.state) {
-            (Some(given), None, None) => Ok(Completion::Given(given)),
-            (None, Some(code), Some(state)) => Ok(Completion::Code { code, state }),
-            (None, None, None) => invalid("token: give it, or headers, or code and state"),
-            (None, Some(_), None) => invalid("state: it comes with the code"),
-            (None, None, Some(_)) => invalid("code: it comes with the state"),
-            (Some(_), ..) => invalid("code: give a credential, or code and state, not both"),
-        }
-    }
-}
-
-/// What is shown of a flow.
-#[derive(Serialize, ToSchema)]
-pub(super) struct FlowAnswer<'a> {
-    id: &'a str,
-    upstream_id: &'a str,
-    tenant: &'a str,
-    holder: HolderMessage,
-    /// The user behind it: the holder, or the token's user.
-    user_id: Option<&'a str>,
-    /// `pending`, or `completing` while somebody completes it.
-    state: &'static str,
-    /// `values`: a token or values of headers are given; `consent`: a code of the authorization server.
-    kind: &'static str,
-    /// The headers whose values are to be given; empty where a token or a code is.
-    header_names: &'a [String],
-    /// Whether the caller began it, and so can complete it.
-    may_complete: bool,
-    #[schema(format = DateTime)]
-    created_at: String,
-    #[schema(format = DateTime)]
-    expires_at: String,
-}
-
-impl<'a> FlowAnswer<'a> {
-    fn new(row: &'a FlowRow, header_names: &'a [String], caller: &Subject) -> Self {
-        let flow = &row.flow;
-        let consent = flow.state_sha256.is_some();
-        Self {
-            id: &flow.id,
-            upstream_id: &flow.key.upstream_id,
-            tenant: flow.key.tenant.as_str(),
-            holder: HolderMessage::from(&flow.key.holder),
-            user_id: row.user_id.as_deref(),
-            state: if row.taken { "completing" } else { "pending" },
-            kind: if consent { "consent" } else { "values" },
-            header_names: if consent { &[] } else { header_names },
-            may_complete: flow.begun_by == begun_by(caller),
-            created_at: time(flow.created_at),
-            expires_at: time(flow.expires_at),
-        }
-    }
-}
-
-/// A flow that was begun.
-#[derive(Serialize, ToSchema)]
-pub(super) struct BegunFlow<'a> {
-    #[serde(flatten)]
-    flow: FlowAnswer<'a>,
-    /// Where the person consents; null where values are given. It is not shown again.
-    authorization_url: Option<&'a str>,
-}
-
-/// A page of flows.
-#[derive(Serialize, ToSchema)]
-pub(super) struct FlowList<'a> {
-    flows: Vec<FlowAnswer<'a>>,
-    /// Where the next page begins: its `after`; null at the end.
-    next: Option<String>,
-}
-
-/// A flow that was cancelled.
-#[derive(Serialize, ToSchema)]
-pub(super) struct CancelledFlow<'a> {
-    id: &'a str,
-}
-
-/// Which flows to list.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct FlowListQuery {
-    /// Of a session: all that it may read, not its own user's alone.
-    #[serde(default)]
-    all: bool,
-    /// Only for this upstream.
-    upstream_id: Option<String>,
-    /// Only of this kind of holder: `user`, `token` or `shared`.
-    #[param(inline, value_type = Option<HolderKindSchema>)]
-    holder: Option<String>,
-    /// Only of holders with this id.
-    holder_id: Option<String>,
-    /// Only those behind which this user is: theirs, and their tokens'.
-    user_id: Option<String>,
-    /// Only those in whose upstream's or holder's id this text stands, whatever its case.
-    search: Option<String>,
-    /// Rows of the page, 100 unless said otherwise.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// The `next` of the page before.
-    after: Option<String>,
-}
-
-/// Who begins or completes a flow.
-fn begun_by(caller: &Subject) -> BegunBy {
-    let id = caller.user_id.as_deref().or(caller.token_id.as_deref()).unwrap_or_default();
-    BegunBy { kind: caller.kind.as_str().to_owned(), id: id.to_owned() }
-}
 
 /// List the flows that can still be completed, oldest first
 ///
