@@ -11,6 +11,7 @@
 mod brokering;
 mod check;
 mod command_line;
+mod credentials;
 mod decisions;
 mod documents;
 mod faults;

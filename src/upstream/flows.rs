@@ -158,11 +158,11 @@ impl Credentials {
         if flow.flow.begun_by != *by {
             return Err(CredentialError::NotTheBeginner);
         }
-        if flow.taken {
-            return Err(StoreError::FlowOver(FlowEnd::Taken).into());
-        }
         if flow.flow.expires_at <= now {
             return Err(StoreError::FlowOver(FlowEnd::Expired).into());
+        }
+        if flow.taken {
+            return Err(StoreError::FlowOver(FlowEnd::Taken).into());
         }
         let keys = self.keys()?;
         let upstream = self.store.upstream(tenant, &flow.flow.key.upstream_id).await?.value;

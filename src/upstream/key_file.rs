@@ -48,7 +48,7 @@ async fn keep(keys: Arc<KeyRing>, every: Duration, failing: Arc<AtomicBool>) {
     let mut said = None;
     loop {
         ticks.tick().await;
-        let (keys, known) = (Arc::clone(&keys), if said.is_none() { seen.clone() } else { None });
+        let (keys, known) = (Arc::clone(&keys), if said.is_none() { seen } else { None });
         // A file may lie on a disk that has gone away: no worker of the decisions' waits for it.
         let Ok(look) = tokio::task::spawn_blocking(move || look(&keys, known)).await else { continue };
         match look.read {
@@ -62,7 +62,7 @@ async fn keep(keys: Arc<KeyRing>, every: Duration, failing: Arc<AtomicBool>) {
                 said = None;
             }
             Some(Err(problem)) => {
-                let problem = Some((look.print.clone(), problem));
+                let problem = Some((look.print, problem));
                 if said != problem {
                     let problem = problem.as_ref().map_or("", |(_, problem)| problem);
                     tracing::warn!(%problem, "the file of keys cannot be used; the last keys stay in force");

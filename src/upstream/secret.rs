@@ -9,6 +9,8 @@ use crate::types::{SecretText, UpstreamSecret};
 
 /// Bytes of a value.
 const LONGEST: usize = 16 * 1024;
+/// Bytes of all values of a credential together: what is sealed has to have its place in the store.
+const MOST_BYTES: usize = 48 * 1024;
 /// Headers of a credential.
 const MOST_HEADERS: usize = 32;
 
@@ -33,6 +35,9 @@ pub enum InvalidSecret {
     /// More headers than any credential has.
     #[error("headers: more than {MOST_HEADERS}")]
     TooMany,
+    /// More bytes than any credential has.
+    #[error("headers: their values have more than {MOST_BYTES} bytes together")]
+    TooMuch,
 }
 
 /// Checks a secret that is called `name` where it was given.
@@ -82,6 +87,9 @@ pub fn declared_headers(
         if headers.insert(name.clone(), value).is_some() {
             return Err(InvalidSecret::Twice(name));
         }
+    }
+    if headers.values().map(|value| value.expose().len()).sum::<usize>() > MOST_BYTES {
+        return Err(InvalidSecret::TooMuch);
     }
     match declared.iter().map(|name| normal(name)).find(|name| !headers.contains_key(name)) {
         Some(missing) => Err(InvalidSecret::Missing(missing)),
@@ -221,6 +229,10 @@ mod tests {
         assert_eq!(refused(&["x-account"]), InvalidSecret::Missing("x-api-key".into()));
         assert_eq!(refused(&["x-account", "X-Account"]), InvalidSecret::Twice("x-account".into()));
         assert_eq!(refused(&["a"; 33]), InvalidSecret::TooMany);
+        let names: Vec<String> = (0..4).map(|number| format!("x-{number}")).collect();
+        let large = |length| names.iter().map(|name| (name.clone(), secret(&"v".repeat(length)))).collect();
+        assert!(declared_headers(large(12 * 1024), &names).is_ok());
+        assert_eq!(declared_headers(large(12 * 1024 + 1), &names).unwrap_err(), InvalidSecret::TooMuch);
         let broken = vec![("x-api-key".to_owned(), secret("a\nb"))];
         let error = declared_headers(broken, &declared).unwrap_err();
         assert_eq!(error, InvalidSecret::NotAHeaderValue("headers: x-api-key".into()));

@@ -138,7 +138,8 @@ impl Keeper {
     /// When it is due, if that is later: one that lives for less than three margins is left for two thirds of its life.
     async fn not_yet(&self, renewal: &Renewal, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let row = self.store.credential(&renewal.key).await?.value;
-        let Some(expires_at) = row.expires_at else { return Ok(None) };
+        // Somebody nudged who has not seen that it is another by now.
+        let Some(expires_at) = row.expires_at else { return Ok(Some(now.later_by(self.settings.pause))) };
         let life = expires_at.unix_millis().saturating_sub(row.updated_at.unix_millis());
         let last_third = Duration::from_millis(u64::try_from(life / 3).unwrap_or(0));
         let due = expires_at.earlier_by(last_third.min(self.settings.margin));
