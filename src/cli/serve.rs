@@ -24,7 +24,7 @@ use crate::{
     policy::{FirstBundle, Live},
     store::upstreams::UpstreamStore,
     telemetry,
-    types::{Clock, DataRevision, RandomIds, SystemClock},
+    types::{Clock, DataRevision, OpenSealed, RandomIds, SystemClock},
     upstream,
 };
 
@@ -141,6 +141,15 @@ impl Serve {
         let credential_store: Arc<dyn UpstreamStore> = live_store.clone();
         let credential_work = CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
+        let bounds = Arc::new(configuration.bounds());
+        let server = Server::bind(&configuration.http.listen, Arc::clone(&bounds)).await?;
+        let address = server.address()?;
+        let mut rules = rules;
+        rules.connect_url = Some(configuration.connect_url(address));
+        if let Some(keys) = &keys {
+            // What goes on to upstreams is opened by decisions, with the keys that are reloaded below.
+            rules.keys = Arc::clone(keys) as Arc<dyn OpenSealed>;
+        }
         let staleness = options.max_staleness;
         let uses = Arc::new(TokenUses::default());
         let point = DecisionPoint::new(
@@ -153,9 +162,6 @@ impl Serve {
         );
         let point = Arc::new(point.noting(Arc::clone(&uses)));
 
-        let bounds = Arc::new(configuration.bounds());
-        let server = Server::bind(&configuration.http.listen, Arc::clone(&bounds)).await?;
-        let address = server.address()?;
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
         if let Some(listen) = &configuration.metrics.listen {

@@ -145,7 +145,11 @@ impl Model {
             Holder::Shared => Ok(()),
             Holder::User(user) if self.users.contains(user) => Ok(()),
             Holder::Token(token) if self.tokens.contains_key(token) => {
-                if self.live(token) { Ok(()) } else { Err(Refusal::NotLive) }
+                if self.live(token) {
+                    Ok(())
+                } else {
+                    Err(Refusal::NotLive)
+                }
             }
             Holder::User(_) | Holder::Token(_) => Err(Refusal::NoHolder),
         }
@@ -225,7 +229,8 @@ impl Model {
             CredentialMode::PerUser => user.clone().map(Holder::User),
             CredentialMode::PerToken => Some(Holder::Token(token.to_owned())),
         };
-        let held = holder.as_ref().and_then(|holder| self.credentials.get(&(upstream.to_owned(), holder.clone())));
+        let held =
+            holder.as_ref().and_then(|holder| self.credentials.get(&(upstream.to_owned(), holder.clone())));
         match held {
             Some(held)
                 if held.state == CredentialState::Active && held.expires_at.is_none_or(|at| at > now) =>

@@ -37,7 +37,8 @@ const NAMED_CASES: &[(&str, u64)] = &[];
 const STEPS: usize = 30;
 const USERS: [&str; 2] = ["u0", "u1"];
 /// Each with its user.
-const TOKENS: [(&str, Option<&str>); 4] = [("t0", Some("u0")), ("t1", Some("u0")), ("t2", Some("u1")), ("t3", None)];
+const TOKENS: [(&str, Option<&str>); 4] =
+    [("t0", Some("u0")), ("t1", Some("u0")), ("t2", Some("u1")), ("t3", None)];
 const UPSTREAMS: [(&str, CredentialMode); 5] = [
     ("a", CredentialMode::PerToken),
     ("b", CredentialMode::PerToken),
@@ -58,7 +59,8 @@ impl Following {
         let mut feed = store.feed(&[]);
         let mut builder = SnapshotBuilder::default();
         let position = feed.load(&mut |fact| builder.add(fact)).await.unwrap();
-        let bundle = compile("package regate\ndecision := {\"allow\": true}", &CompileOptions::default()).unwrap();
+        let bundle =
+            compile("package regate\ndecision := {\"allow\": true}", &CompileOptions::default()).unwrap();
         let live = Live::new(bundle, builder.finish(position.revision));
         Self { feed, position, live }
     }
@@ -141,7 +143,8 @@ impl Sequence<'_> {
     /// Mostly one that fits.
     fn any_holder(&mut self, upstream: &str) -> Holder {
         let mode = UPSTREAMS.iter().find(|(id, _)| *id == upstream).unwrap().1;
-        let mode = if self.random.random_bool(0.05) { UPSTREAMS[self.random.random_range(0..5)].1 } else { mode };
+        let mode =
+            if self.random.random_bool(0.05) { UPSTREAMS[self.random.random_range(0..5)].1 } else { mode };
         match mode {
             CredentialMode::None | CredentialMode::Shared => Holder::Shared,
             CredentialMode::PerUser => Holder::User((*USERS.choose(&mut self.random).unwrap()).to_owned()),
@@ -180,8 +183,7 @@ impl Sequence<'_> {
             })
             .collect();
         let users: Vec<_> = USERS.iter().map(|id| json!({"id": id, "tenant": self.tenant})).collect();
-        let document =
-            json!({"tenants": [{"id": self.tenant}], "users": users, "tokens": tokens, "upstreams": upstreams});
+        let document = json!({"tenants": [{"id": self.tenant}], "users": users, "tokens": tokens, "upstreams": upstreams});
         self.database.import(&document.to_string()).await;
         let text = |id: &str| id.to_owned();
         self.model = Model {
@@ -324,7 +326,8 @@ impl Sequence<'_> {
     /// As regate does when a renewal is refused, or an operator by hand.
     async fn set_state(&mut self, upstream: &str) {
         let holder = self.any_holder(upstream);
-        let state = [CredentialState::NeedsReauth, CredentialState::NeedsUpdate][self.random.random_range(0..2)];
+        let state =
+            [CredentialState::NeedsReauth, CredentialState::NeedsUpdate][self.random.random_range(0..2)];
         let CredentialKey { tenant, upstream_id, holder: stored } = self.key(upstream, &holder);
         let sql = format!(
             "update upstream_credentials set state = '{}', orphaned_at = null \
@@ -345,8 +348,13 @@ impl Sequence<'_> {
         let begun_by = BegunBy { kind: "session".into(), id: by.clone() };
         let key = self.key(upstream, &holder);
         let begun = self.credentials.begin(&key, begun_by, None, at(self.now)).await;
-        let flow =
-            Flow { upstream: upstream.to_owned(), holder, begun_by: by, expires_at: self.now + 900, taken: false };
+        let flow = Flow {
+            upstream: upstream.to_owned(),
+            holder,
+            begun_by: by,
+            expires_at: self.now + 900,
+            taken: false,
+        };
         match begun {
             Ok(begun) => {
                 let id = begun.flow.flow.id;

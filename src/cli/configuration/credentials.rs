@@ -10,6 +10,7 @@ use super::{
     sections::{duration, optional_secret},
 };
 use crate::{
+    decision::ConnectUrl,
     types::{SecretText, causes},
     upstream::{CredentialSettings, InvalidKeys, KeyRing, RenewalSettings, SweepSettings, check_endpoint},
 };
@@ -49,7 +50,7 @@ impl Default for CredentialSection {
 }
 
 /// What may stand in `connect_url`, for the parts of a denied question.
-const PLACES: [&str; 3] = ["tenant", "upstream", "holder"];
+const PLACES: [&str; 4] = ["tenant", "upstream", "holder", "holder_id"];
 const LONGEST_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 const SHORTEST_AGE: Duration = Duration::from_secs(60);
 
@@ -99,7 +100,9 @@ fn check_template(template: &str) -> Result<(), ConfigurationError> {
     let plain =
         PLACES.iter().fold(template.to_owned(), |text, place| text.replace(&format!("{{{place}}}"), ""));
     if plain.contains(['{', '}']) {
-        return wrong("it may hold {tenant}, {upstream} and {holder}, and no other braces".to_owned());
+        return wrong(
+            "it may hold {tenant}, {upstream}, {holder} and {holder_id}, and no other braces".to_owned(),
+        );
     }
     Ok(())
 }
@@ -143,11 +146,11 @@ impl Configuration {
         SweepSettings { orphaned_age: self.credentials.orphaned_age, ..SweepSettings::default() }
     }
 
-    /// Where people are sent who have no usable credential, with `{tenant}`, `{upstream}` and `{holder}` in it. Where
-    /// nobody says otherwise it is where regate lists the flows for the upstream.
-    pub fn connect_url(&self, address: SocketAddr) -> String {
+    /// Where people are sent who have no usable credential. Where nobody says otherwise it is where regate, at this
+    /// address, lists the flows for the upstream.
+    pub fn connect_url(&self, address: SocketAddr) -> ConnectUrl {
         let own = || format!("http://{address}/v1/credential-flows?upstream_id={{upstream}}");
-        self.credentials.connect_url.clone().unwrap_or_else(own)
+        ConnectUrl::new(&self.credentials.connect_url.clone().unwrap_or_else(own))
     }
 }
 
@@ -155,7 +158,7 @@ impl Configuration {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
-    use crate::cli::configuration::Configuration;
+    use crate::{cli::configuration::Configuration, decision::ConnectUrl};
 
     const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
@@ -224,8 +227,9 @@ mod tests {
     fn people_are_sent_to_regate_itself_unless_somebody_says_otherwise() {
         let address = "127.0.0.1:8181".parse().unwrap();
         let own = read("", &[]).unwrap().connect_url(address);
-        assert_eq!(own, "http://127.0.0.1:8181/v1/credential-flows?upstream_id={upstream}");
+        let template = "http://127.0.0.1:8181/v1/credential-flows?upstream_id={upstream}";
+        assert_eq!(own, ConnectUrl::new(template));
         let theirs = read("connect_url = \"https://x/{holder}\"", &[]).unwrap().connect_url(address);
-        assert_eq!(theirs, "https://x/{holder}");
+        assert_eq!(theirs, ConnectUrl::new("https://x/{holder}"));
     }
 }
