@@ -208,6 +208,10 @@ impl From<sqlx::Error> for StoreError {
                     // Postgres: serialization failure, deadlock. SQLite: the snapshot is out of date.
                     (_, "40001" | "40P01" | "517") => Self::Conflict(fault),
                     (_, "55P03") => Self::Locked(fault),
+                    // SQLite: a trigger that stands in for a constraint gives its name.
+                    (_, "1811") if is_name(database.message()) => {
+                        Self::Rejected { rule: database.message().to_owned() }
+                    }
                     // Postgres: undefined table or column. SQLite has no code of its own for it.
                     (_, "42P01" | "42703") => Self::NotMigrated(fault),
                     (_, "1") if database.message().starts_with("no such table") => Self::NotMigrated(fault),
@@ -239,6 +243,11 @@ fn is_outage(code: &str) -> bool {
                 || matches!(code, "28000" | "28P01" | "3D000")
         }
     }
+}
+
+/// Whether a message is the name of a rule, and nothing else.
+fn is_name(message: &str) -> bool {
+    message.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// SQLite names the constraint in its message only: `CHECK constraint failed: NAME`.

@@ -1,4 +1,4 @@
-//! The [`UpstreamStore`] over either database.
+//! The [`UpstreamStore`] over either database: each method is a transaction and what runs in it.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,27 @@ use async_trait::async_trait;
 
 use super::{
     AsOf, StoreError, Written,
-    database::Database,
-    sql_store::SqlStore,
+    database::{Database, Purpose},
+    revision,
+    sql_store::{ATTEMPTS, SqlStore, as_of, in_one_revision},
     upstreams::{
         CredentialFilter, CredentialKey, CredentialRow, CredentialWritten, FlowFilter, FlowRow,
         NewCredential, NewFlow, Renewal, RenewalsWanted, Renewed, SealedPlace, Swept, UpstreamChange,
-        UpstreamFilter, UpstreamGrants, UpstreamRow, UpstreamStore,
+        UpstreamFilter, UpstreamGrants, UpstreamRow, UpstreamStore, credentials, flows, grants, renewals,
+        resealing, rows, secrets, sweep,
     },
 };
 use crate::types::{DataRevision, KeyId, Sealed, TenantId, Timestamp};
+
+/// Reads something that no decision sees.
+macro_rules! read {
+    ($store:ident, $work:path $(, $argument:expr)*) => {{
+        let mut transaction = $store.database.begin(Purpose::Read).await?;
+        let value = $work(&mut *transaction, $store.database.dialect() $(, $argument)*).await?;
+        transaction.commit().await?;
+        Ok(value)
+    }};
+}
 
 #[async_trait]
 impl<D: Database> UpstreamStore for SqlStore<D> {
@@ -24,23 +36,23 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         id: &str,
         change: &UpstreamChange,
     ) -> Result<Written, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, rows::put, tenant, id, change)
     }
 
     async fn upstream(&self, tenant: &TenantId, id: &str) -> Result<AsOf<UpstreamRow>, StoreError> {
-        unimplemented!()
+        as_of!(self, rows::get, tenant, id)
     }
 
     async fn list_upstreams(&self, filter: &UpstreamFilter) -> Result<AsOf<Vec<UpstreamRow>>, StoreError> {
-        unimplemented!()
+        as_of!(self, rows::list, filter)
     }
 
     async fn remove_upstream(&self, tenant: &TenantId, id: &str) -> Result<DataRevision, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, rows::remove, tenant, id)
     }
 
     async fn token_grants(&self, tenant: &TenantId, token_id: &str) -> Result<AsOf<Vec<String>>, StoreError> {
-        unimplemented!()
+        as_of!(self, grants::of_token, tenant, token_id)
     }
 
     async fn upstream_grants(
@@ -48,7 +60,7 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         tenant: &TenantId,
         upstream_id: &str,
     ) -> Result<AsOf<Vec<String>>, StoreError> {
-        unimplemented!()
+        as_of!(self, grants::of_upstream, tenant, upstream_id)
     }
 
     async fn set_token_grants(
@@ -58,7 +70,7 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         upstreams: &BTreeSet<String>,
         now: Timestamp,
     ) -> Result<Written, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, grants::set_of_token, tenant, token_id, upstreams, now)
     }
 
     async fn set_upstream_grants(
@@ -67,26 +79,26 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         upstream_id: &str,
         grants: &UpstreamGrants,
     ) -> Result<Written, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, grants::set_of_upstream, tenant, upstream_id, grants)
     }
 
     async fn put_credential(&self, credential: &NewCredential) -> Result<CredentialWritten, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, credentials::put, credential)
     }
 
     async fn credential(&self, key: &CredentialKey) -> Result<AsOf<CredentialRow>, StoreError> {
-        unimplemented!()
+        as_of!(self, credentials::get, key)
     }
 
     async fn list_credentials(
         &self,
         filter: &CredentialFilter,
     ) -> Result<AsOf<Vec<CredentialRow>>, StoreError> {
-        unimplemented!()
+        as_of!(self, credentials::list, filter)
     }
 
     async fn remove_credential(&self, key: &CredentialKey) -> Result<DataRevision, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, credentials::remove, key)
     }
 
     async fn put_client_secret(
@@ -95,7 +107,7 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         upstream_id: &str,
         secret: Option<&Sealed>,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        in_one_revision!(self, secrets::put, tenant, upstream_id, secret)
     }
 
     async fn client_secret(
@@ -103,23 +115,23 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         tenant: &TenantId,
         upstream_id: &str,
     ) -> Result<Option<Sealed>, StoreError> {
-        unimplemented!()
+        read!(self, secrets::get, tenant, upstream_id)
     }
 
     async fn begin_flow(&self, flow: &NewFlow) -> Result<(), StoreError> {
-        unimplemented!()
+        in_one_revision!(self, flows::begin, flow)
     }
 
     async fn flow(&self, tenant: &TenantId, id: &str) -> Result<FlowRow, StoreError> {
-        unimplemented!()
+        read!(self, flows::get, tenant, id)
     }
 
     async fn list_flows(&self, filter: &FlowFilter) -> Result<Vec<FlowRow>, StoreError> {
-        unimplemented!()
+        read!(self, flows::list, filter)
     }
 
     async fn take_flow(&self, tenant: &TenantId, id: &str, now: Timestamp) -> Result<FlowRow, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, flows::take, tenant, id, now)
     }
 
     async fn complete_flow(
@@ -127,15 +139,15 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         id: &str,
         credential: &NewCredential,
     ) -> Result<CredentialWritten, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, flows::complete, id, credential)
     }
 
     async fn remove_flow(&self, tenant: &TenantId, id: &str) -> Result<(), StoreError> {
-        unimplemented!()
+        in_one_revision!(self, flows::remove, tenant, id)
     }
 
     async fn claim_renewals(&self, wanted: &RenewalsWanted) -> Result<Vec<Renewal>, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, renewals::claim, wanted)
     }
 
     async fn finish_renewal(
@@ -145,7 +157,7 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         outcome: &Renewed,
         now: Timestamp,
     ) -> Result<Option<DataRevision>, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, renewals::finish, key, version, outcome, now)
     }
 
     async fn sweep_credentials(
@@ -153,11 +165,11 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         orphaned_before: Timestamp,
         now: Timestamp,
     ) -> Result<Swept, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, sweep::sweep, orphaned_before, now)
     }
 
     async fn sealing_keys(&self) -> Result<Vec<(KeyId, u64)>, StoreError> {
-        unimplemented!()
+        read!(self, resealing::keys)
     }
 
     async fn sealed_by_others(
@@ -166,10 +178,10 @@ impl<D: Database> UpstreamStore for SqlStore<D> {
         after: Option<&SealedPlace>,
         limit: u32,
     ) -> Result<Vec<(SealedPlace, Sealed)>, StoreError> {
-        unimplemented!()
+        read!(self, resealing::by_others, key, after, limit)
     }
 
     async fn reseal(&self, rows: &[(SealedPlace, Sealed, Sealed)]) -> Result<u64, StoreError> {
-        unimplemented!()
+        in_one_revision!(self, resealing::reseal, rows)
     }
 }

@@ -9,7 +9,10 @@ use super::{InvalidSecret, KeyRing, OauthClient, check_secret, declared_headers,
 use crate::{
     store::{
         StoreError,
-        upstreams::{CredentialKey, CredentialWritten, FlowRow, NewCredential, UpstreamRow, UpstreamStore},
+        upstreams::{
+            CredentialForm, CredentialKey, CredentialWritten, FlowRow, NewCredential, UpstreamRow,
+            UpstreamStore,
+        },
     },
     types::{Sealed, SealedFor, SecretText, TenantId, Timestamp, UpstreamSecret},
 };
@@ -115,10 +118,10 @@ impl Credentials {
     ) -> Result<CredentialWritten, CredentialError> {
         let keys = self.keys()?;
         let upstream = self.store.upstream(&key.tenant, &key.upstream_id).await?.value;
-        let (secret, header_names) = check_given(&upstream, given)?;
+        let Checked { secret, form, header_names } = check_given(&upstream, given)?;
         let sealed = self.seal_credential(keys, key, &secret);
         let credential =
-            NewCredential { key: key.clone(), sealed, refresh: None, header_names, expires_at, now };
+            NewCredential { key: key.clone(), sealed, refresh: None, form, header_names, expires_at, now };
         Ok(self.store.put_credential(&credential).await?)
     }
 
@@ -163,24 +166,33 @@ impl Credentials {
     }
 }
 
-/// What was given as the upstream wants it, and the names of the headers that it has values of.
-pub(super) fn check_given(
-    upstream: &UpstreamRow,
-    given: Given,
-) -> Result<(UpstreamSecret, Vec<String>), CredentialError> {
-    match (given, &upstream.value_headers) {
-        (Given::Token(_), Some(_)) => {
+/// What was given, as the upstream wants it.
+pub(super) struct Checked {
+    pub secret: UpstreamSecret,
+    /// What the upstream wants: the value of its one `header` stands where a token would.
+    pub form: CredentialForm,
+    /// The headers that it has values of.
+    pub header_names: Vec<String>,
+}
+
+/// Checks what was given against the upstream.
+pub(super) fn check_given(upstream: &UpstreamRow, given: Given) -> Result<Checked, CredentialError> {
+    let (form, declared) = match &upstream.value_headers {
+        Some(declared) => (CredentialForm::Headers, declared.clone()),
+        None => (CredentialForm::Token, header_of(upstream)),
+    };
+    match (given, form) {
+        (Given::Token(_), CredentialForm::Headers) => {
             Err(CredentialError::Unsuitable("the upstream wants values of headers, and no token"))
         }
-        (Given::Token(token), None) => {
+        (Given::Token(token), CredentialForm::Token) => {
             check_secret("token", &token)?;
-            Ok((UpstreamSecret::Token(token), header_of(upstream)))
+            Ok(Checked { secret: UpstreamSecret::Token(token), form, header_names: declared })
         }
-        (Given::Headers(headers), declared) => {
-            let declared = declared.clone().unwrap_or_else(|| header_of(upstream));
+        (Given::Headers(headers), _) => {
             let headers = declared_headers(headers, &declared)?;
-            let names = headers.keys().cloned().collect();
-            Ok((UpstreamSecret::Headers(headers), names))
+            let header_names = headers.keys().cloned().collect();
+            Ok(Checked { secret: UpstreamSecret::Headers(headers), form, header_names })
         }
     }
 }

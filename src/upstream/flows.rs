@@ -12,14 +12,14 @@ use zeroize::Zeroizing;
 
 use super::{
     Begun, Completion, CredentialError, Credentials, KeyRing, OauthError, authorization_url, check_endpoint,
-    credentials::{check_given, header_of},
+    credentials::{Checked, check_given, header_of},
 };
 use crate::{
     store::{
         StoreError,
         upstreams::{
-            BegunBy, CredentialKey, CredentialWritten, FlowEnd, FlowRow, NewCredential, NewFlow,
-            OauthSettings, UpstreamRow,
+            BegunBy, CredentialForm, CredentialKey, CredentialWritten, FlowEnd, FlowRow, NewCredential,
+            NewFlow, OauthSettings, UpstreamRow,
         },
     },
     types::{Sealed, SealedFor, SecretText, TenantId, Timestamp, TokenHash, UpstreamSecret},
@@ -50,7 +50,7 @@ struct Exchange {
 
 /// What a flow is completed with, checked.
 enum Ready {
-    Given { sealed: Sealed, header_names: Vec<String> },
+    Given { sealed: Sealed, form: CredentialForm, header_names: Vec<String> },
     Exchange(Box<Exchange>),
 }
 
@@ -170,8 +170,8 @@ impl Credentials {
 
         let key = self.store.take_flow(tenant, flow_id, now).await?.flow.key;
         let credential = match ready {
-            Ready::Given { sealed, header_names } => {
-                NewCredential { key, sealed, refresh: None, header_names, expires_at: None, now }
+            Ready::Given { sealed, form, header_names } => {
+                NewCredential { key, sealed, refresh: None, form, header_names, expires_at: None, now }
             }
             Ready::Exchange(exchange) => self.exchange(keys, &upstream, key, *exchange, now).await?,
         };
@@ -190,11 +190,9 @@ impl Credentials {
         let flow = &flow.flow;
         let (code, state, expected) = match (with, &flow.state_sha256) {
             (Completion::Given(given), None) => {
-                let (secret, header_names) = check_given(upstream, given)?;
-                return Ok(Ready::Given {
-                    sealed: self.seal_credential(keys, &flow.key, &secret),
-                    header_names,
-                });
+                let Checked { secret, form, header_names } = check_given(upstream, given)?;
+                let sealed = self.seal_credential(keys, &flow.key, &secret);
+                return Ok(Ready::Given { sealed, form, header_names });
             }
             (Completion::Given(_), Some(_)) => {
                 return Err(CredentialError::Unsuitable(
@@ -247,7 +245,8 @@ impl Credentials {
         });
         let sealed = self.seal_credential(keys, &key, &UpstreamSecret::Token(tokens.access));
         let expires_at = tokens.expires_in.map(|time| now.later_by(time));
-        Ok(NewCredential { key, sealed, refresh, header_names: header_of(upstream), expires_at, now })
+        let (form, header_names) = (CredentialForm::Token, header_of(upstream));
+        Ok(NewCredential { key, sealed, refresh, form, header_names, expires_at, now })
     }
 }
 

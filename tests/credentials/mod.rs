@@ -12,7 +12,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -259,8 +259,11 @@ impl Scene {
 
 pub fn credentials(store: &Arc<dyn Store>, keys: Option<&Arc<KeyRing>>, back: &[&str]) -> Arc<Credentials> {
     let settings = CredentialSettings { redirect_uris: back.iter().map(|uri| (*uri).to_owned()).collect() };
+    // Two that are random in the same way would give two flows one name.
+    static SEED: AtomicU64 = AtomicU64::new(1000);
+    let random = StdRng::seed_from_u64(SEED.fetch_add(1, Ordering::Relaxed));
     let store = Arc::clone(store);
-    Arc::new(Credentials::new(store, keys.cloned(), settings, StdRng::seed_from_u64(7)))
+    Arc::new(Credentials::new(store, keys.cloned(), settings, random))
 }
 
 pub fn renewals(

@@ -10,3 +10,4 @@ mod mint_cut;
 mod refusals;
 mod rows;
 mod tokens;
+mod upstreams;

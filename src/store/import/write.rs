@@ -1,5 +1,7 @@
 //! Writing a checked document: what only the store can tell first, then all rows.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -12,6 +14,7 @@ use crate::{
         dialect::{Dialect, json_rows},
         revision,
         schema::{self, Table},
+        upstreams::holding,
     },
     types::DataRevision,
 };
@@ -99,12 +102,29 @@ pub(in crate::store) async fn all(
     if !problems.is_empty() {
         return Err(ImportError::Invalid(problems));
     }
+    hold_upstreams(writing.transaction, dialect, document).await?;
     writing.table(&schema::UPSTREAMS, &document.upstreams).await?;
     writing.table(&schema::GRANTS, &document.grants).await?;
 
     let Writing { transaction, tables, .. } = writing;
     let revision = revision::end(transaction, dialect).await?;
     Ok(ImportReport { tables, revision })
+}
+
+/// Holds the upstreams that the document says something about, so that they are held in the order in which everybody
+/// holds them, whatever the order of the document.
+async fn hold_upstreams(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+    document: &CheckedDocument,
+) -> Result<(), StoreError> {
+    let own = document.upstreams.iter().map(|row| (row.tenant.as_str(), row.id.as_str()));
+    let granted = document.grants.iter().map(|row| (row.tenant.as_str(), row.upstream_id.as_str()));
+    let touched: BTreeSet<(&str, &str)> = own.chain(granted).collect();
+    let rows: Vec<_> =
+        touched.iter().map(|(tenant, id)| json!({"tenant": tenant, "upstream_id": id})).collect();
+    holding::upstreams(transaction, dialect, &json_rows(&rows)?).await?;
+    Ok(())
 }
 
 /// References that lead nowhere, ids that another tenant's token has, hashes that another token has.

@@ -8,6 +8,18 @@ use std::{collections::BTreeSet, fmt};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub(super) mod credentials;
+pub(super) mod flows;
+pub(super) mod grants;
+pub(super) mod holding;
+mod page;
+pub(super) mod renewals;
+pub(super) mod resealing;
+pub(super) mod rows;
+pub(super) mod sealed;
+pub(super) mod secrets;
+pub(super) mod sweep;
+
 use super::{AsOf, StoreError, Written};
 use crate::{
     decision::facts::{CredentialMode, CredentialState},
@@ -115,6 +127,16 @@ pub struct CredentialKey {
     pub holder: Holder,
 }
 
+/// What a credential consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialForm {
+    /// A token, for the upstream's `header` and `format`.
+    Token,
+    /// Values of headers, for the upstream's `value_headers`.
+    Headers,
+}
+
 /// A credential to store, in place of the one that is there, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCredential {
@@ -124,6 +146,8 @@ pub struct NewCredential {
     pub sealed: Sealed,
     /// What it is renewed with, sealed.
     pub refresh: Option<Sealed>,
+    /// What it consists of.
+    pub form: CredentialForm,
     /// The headers whose values it has, in lower case; of a token the upstream's `header`.
     pub header_names: Vec<String>,
     /// When it expires.
@@ -139,7 +163,8 @@ pub struct CredentialWritten {
     pub revision: DataRevision,
     /// There was none before.
     pub created: bool,
-    /// `orphaned` when its token has no grant, else `active`.
+    /// `needs_update` when the upstream wants other headers by now, else `orphaned` when its token has no grant, else
+    /// `active`.
     pub state: CredentialState,
 }
 
@@ -479,6 +504,9 @@ pub trait UpstreamStore: Send + Sync {
     async fn flow(&self, tenant: &TenantId, id: &str) -> Result<FlowRow, StoreError>;
 
     /// The flows that pass `filter`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when `filter.after` names no flow of `filter.tenant`.
     async fn list_flows(&self, filter: &FlowFilter) -> Result<Vec<FlowRow>, StoreError>;
 
     /// Takes a flow to complete it: of any number that do at once, one gets it.
@@ -527,7 +555,8 @@ pub trait UpstreamStore: Send + Sync {
     /// The keys that sealed something that is stored, and how much each.
     async fn sealing_keys(&self) -> Result<Vec<(KeyId, u64)>, StoreError>;
 
-    /// What was sealed by other keys than this one, in the order of the places, after a place.
+    /// What was sealed by other keys than this one, by kind of place, and within a kind in the order that the database
+    /// gives to text; only what comes after a place, which need not exist.
     async fn sealed_by_others(
         &self,
         key: KeyId,

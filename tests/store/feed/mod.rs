@@ -142,7 +142,7 @@ async fn what_decisions_do_not_see_is_no_change(database: TestDatabase) {
         "update users set role = role",
         "update users set role = 'admin' where id = 'nobody'",
         "delete from grants",
-        "update upstreams set url = 'https://y.example', header = 'X-Key'",
+        "update upstreams set url = 'https://y.example', oauth = '{}'",
         "insert into users (id) values ('u1') on conflict do nothing",
     ] {
         database.execute(sql).await.unwrap();
