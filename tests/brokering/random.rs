@@ -439,7 +439,7 @@ async fn random_sequences_end_as_the_model_says(database: TestDatabase) {
     };
     let store = Arc::clone(&database.store);
     let credentials =
-        Credentials::new(store, Some(keys), StdRng::seed_from_u64(2), CredentialSettings::default());
+        Credentials::new(store, Some(keys), CredentialSettings::default(), StdRng::seed_from_u64(2));
     let sequences = if database.is_postgres() { 150 } else { 2_000 };
     let named = NAMED_CASES.iter().map(|(name, seed)| (*name, *seed));
     for (number, (name, seed)) in named.chain((0..sequences).map(|seed| ("", seed))).enumerate() {

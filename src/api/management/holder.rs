@@ -78,12 +78,6 @@ fn hidden(holder: &Holder) -> &'static str {
     }
 }
 
-/// A holder, and the user behind it.
-pub(super) struct HeldBy {
-    pub holder: Holder,
-    pub user_id: Option<String>,
-}
-
 /// Asks whether the caller may make a call about the credential of this holder. Who a user is, the path says; of a
 /// token it is looked up, so such a call is asked twice: before that, and with what was found.
 ///
@@ -93,16 +87,16 @@ pub(super) async fn asked<'a>(
     caller: &'a Caller,
     operation: Operation,
     upstream: &str,
-    holder: Holder,
-) -> Result<(Operator<'a>, HeldBy), Problem> {
+    holder: &Holder,
+) -> Result<Operator<'a>, Problem> {
     let about = About { upstream: Some(upstream), ..About::default() };
     let operator = caller.may_with(operation, about, Document::Null).await?;
-    let user_id = match &holder {
+    let user_id = match holder {
         Holder::Shared => None,
         Holder::User(id) => Some(id.clone()),
         Holder::Token(id) => find(&operator, id).await?.value.user_id,
     };
-    let held = managed(&holder, user_id.as_deref());
-    operator.may_on_credential(operation, upstream, held, hidden(&holder))?;
-    Ok((operator, HeldBy { holder, user_id }))
+    let held = managed(holder, user_id.as_deref());
+    operator.may_on_credential(operation, upstream, held, hidden(holder))?;
+    Ok(operator)
 }

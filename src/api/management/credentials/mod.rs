@@ -16,8 +16,7 @@ use super::{
         openapi::{CredentialProblems, ManagementProblems, NamedHolderSchema},
         problem::Problem,
     },
-    Caller, Operation, Operator,
-    holder::{self, HeldBy},
+    Caller, Operation, Operator, holder,
     message::{Removed, removed, sent_secret},
     page::{self, Page},
     path::Named,
@@ -214,7 +213,7 @@ async fn asked(
     operation: Operation,
     (upstream_id, holder): (String, Holder),
 ) -> Result<(Operator<'_>, CredentialKey), Problem> {
-    let (operator, HeldBy { holder, .. }) = holder::asked(caller, operation, &upstream_id, holder).await?;
+    let operator = holder::asked(caller, operation, &upstream_id, &holder).await?;
     let key = CredentialKey { tenant: operator.tenant().clone(), upstream_id, holder };
     Ok((operator, key))
 }

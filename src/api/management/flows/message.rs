@@ -1,7 +1,5 @@
 //! Flow messages on the wire.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -41,7 +39,7 @@ pub(super) struct CompleteMessage {
     token: Option<SecretText>,
     /// Values by the name of the header.
     #[serde(default, deserialize_with = "named_secrets")]
-    #[schema(value_type = Option<BTreeMap<String, String>>, write_only)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>, write_only)]
     headers: Option<Vec<(String, SecretText)>>,
     /// What the authorization server sent the person back with.
     #[serde(default, deserialize_with = "optional_secret")]

@@ -127,13 +127,9 @@ pub(in crate::api) async fn begin(
         }
         (None, _) => return Err(Problem::Invalid("holder: say whose credential it is to be".to_owned())),
     };
-    let (operator, held) = holder::asked(&caller, Operation::BeginFlow, &message.upstream_id, holder).await?;
+    let operator = holder::asked(&caller, Operation::BeginFlow, &message.upstream_id, &holder).await?;
     let management = operator.management()?;
-    let key = CredentialKey {
-        tenant: operator.tenant().clone(),
-        upstream_id: message.upstream_id,
-        holder: held.holder,
-    };
+    let key = CredentialKey { tenant: operator.tenant().clone(), upstream_id: message.upstream_id, holder };
     let beginner = begun_by(operator.subject());
     let begun = management.credentials.begin(&key, beginner, message.redirect_uri, management.now()).await?;
     let Begun { flow, authorization_url, header_names } = &begun;
