@@ -1,6 +1,6 @@
 //! The answer as it is on the wire.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use utoipa::ToSchema;
@@ -104,7 +104,7 @@ pub(super) fn response(decisions: &[&Decision], message: &impl Serialize) -> Res
 
 #[derive(Serialize, ToSchema)]
 struct HeaderChangesMessage<'a> {
-    #[schema(value_type = BTreeMap<String, String>)]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     set: AllSet<'a>,
     #[schema(value_type = Vec<String>)]
     remove: &'a [Cow<'static, str>],

@@ -31,7 +31,9 @@ use axum::{Router, routing::get};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::management::{collaborators, import, projects, tokens, users};
+use self::management::{
+    collaborators, credentials, flows, grants, import, projects, tokens, upstreams, users,
+};
 use crate::{auth::CredentialReader, feed::Reach, policy::Reloader, telemetry::Metrics};
 
 pub use answer::Answer;
@@ -95,6 +97,16 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(projects::read, projects::put, projects::remove))
         .routes(routes!(collaborators::list))
         .routes(routes!(collaborators::read, collaborators::put, collaborators::remove))
+        .routes(routes!(upstreams::list))
+        .routes(routes!(upstreams::read, upstreams::put, upstreams::remove))
+        .routes(routes!(upstreams::put_client_secret, upstreams::remove_client_secret))
+        .routes(routes!(grants::of_token, grants::put_of_token))
+        .routes(routes!(grants::of_upstream, grants::put_of_upstream))
+        .routes(routes!(credentials::list))
+        .routes(routes!(credentials::read_shared, credentials::put_shared, credentials::remove_shared))
+        .routes(routes!(credentials::read, credentials::put, credentials::remove))
+        .routes(routes!(flows::list, flows::begin))
+        .routes(routes!(flows::complete, flows::cancel))
         .routes(routes!(import::import))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

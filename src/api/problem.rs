@@ -13,8 +13,9 @@ use thiserror::Error;
 use crate::{
     decision::GatewayRefusal,
     policy::{ActivationFailure, RevisionTimeout},
-    store::{InvalidField, StoreError, import::Problems},
+    store::{InvalidField, StoreError, import::Problems, upstreams::FlowEnd},
     types::causes,
+    upstream::CredentialError,
 };
 
 /// Why a call was not answered with a decision.
@@ -100,6 +101,32 @@ pub enum Problem {
         /// The limit.
         limit: u32,
     },
+    /// The upstream has no credentials of such holders.
+    #[error("the upstream's credential is {mode}: a {holder} does not hold one there")]
+    WrongHolder {
+        /// Which credential goes on there.
+        mode: &'static str,
+        /// What kind of holder was named.
+        holder: &'static str,
+    },
+    /// Consent would help nothing: the token may not reach the upstream.
+    #[error("the token has no grant for this upstream: grant it first (PUT /v1/tokens/{{id}}/grants)")]
+    NotGranted,
+    /// There is no key to seal a credential with.
+    #[error(
+        "regate has no key to seal credentials with: make one (regate credentials new-key) and name its file, key_file \
+         in [credentials]"
+    )]
+    NoKey,
+    /// The consent flow cannot be completed any more.
+    #[error("the flow {0}: begin another one")]
+    FlowOver(FlowEnd),
+    /// Somebody else began the flow.
+    #[error("only who began this flow can complete it")]
+    FlowNotYours,
+    /// The authorization server gave no token.
+    #[error("{0}")]
+    NotExchanged(String),
     /// Something of the document is refused, and nothing was written.
     #[error("nothing was written: {} thing(s) of the document are refused", .0.count())]
     ImportRefused(Box<Problems>),
@@ -184,6 +211,29 @@ impl Problem {
             Self::NoSuch(_) => ("resource.not_found", StatusCode::NOT_FOUND, "There is no such thing"),
             Self::NotLive { .. } => ("token.not_live", StatusCode::CONFLICT, "The token is dead"),
             Self::TooManyTokens { .. } => ("token.too_many", StatusCode::CONFLICT, "Too many live tokens"),
+            Self::WrongHolder { .. } => {
+                ("credential.wrong_holder", StatusCode::CONFLICT, "The upstream has no such credentials")
+            }
+            Self::NotGranted => ("credential.not_granted", StatusCode::CONFLICT, "The token has no grant"),
+            Self::NoKey => (
+                "credential.no_key",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "There is no key to seal credentials with",
+            ),
+            Self::FlowOver(FlowEnd::Expired) => {
+                ("credential_flow.expired", StatusCode::GONE, "The flow has expired")
+            }
+            Self::FlowOver(FlowEnd::Taken) => {
+                ("credential_flow.completed", StatusCode::CONFLICT, "The flow was completed")
+            }
+            Self::FlowNotYours => {
+                ("credential_flow.not_yours", StatusCode::FORBIDDEN, "Somebody else began the flow")
+            }
+            Self::NotExchanged(_) => (
+                "credential_flow.not_exchanged",
+                StatusCode::BAD_GATEWAY,
+                "The authorization server gave no token",
+            ),
             Self::ImportRefused(_) => ("import.refused", StatusCode::BAD_REQUEST, "The import was refused"),
             Self::Rejected(_) => ("request.invalid", StatusCode::BAD_REQUEST, "Not a valid call"),
             Self::StoreUnavailable => {
@@ -224,6 +274,10 @@ impl From<StoreError> for Problem {
             StoreError::NotLive { state } => Self::NotLive { state },
             StoreError::TooMany { what, limit } => Self::TooManyTokens { what, limit },
             StoreError::Rejected { rule } => Self::Rejected(rule),
+            StoreError::Required { what, field } => Self::Invalid(format!("{field}: a new {what} needs one")),
+            StoreError::WrongHolder { mode, holder } => Self::WrongHolder { mode, holder },
+            StoreError::NotGranted => Self::NotGranted,
+            StoreError::FlowOver(end) => Self::FlowOver(end),
             StoreError::Locked(_) | StoreError::Conflict(_) | StoreError::Duplicate { .. } => Self::StoreBusy,
             StoreError::Unavailable(_) => {
                 tracing::warn!(error = causes(&error).join(": "), "the store cannot be reached");
@@ -233,6 +287,20 @@ impl From<StoreError> for Problem {
                 tracing::error!(error = causes(&error).join(": "), "the store failed");
                 Self::StoreFailed
             }
+        }
+    }
+}
+
+impl From<CredentialError> for Problem {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::NoKey => Self::NoKey,
+            CredentialError::Invalid(invalid) => Self::Invalid(invalid.to_string()),
+            CredentialError::Unsuitable(problem) => Self::Invalid(problem.to_owned()),
+            CredentialError::NotTheBeginner => Self::FlowNotYours,
+            CredentialError::WrongState => Self::Invalid(format!("state: {error}")),
+            CredentialError::NotExchanged(_) => Self::NotExchanged(error.to_string()),
+            CredentialError::Store(error) => error.into(),
         }
     }
 }
@@ -351,6 +419,12 @@ impl IntoResponse for Problem {
             | Self::NoSuch(_)
             | Self::NotLive { .. }
             | Self::TooManyTokens { .. }
+            | Self::WrongHolder { .. }
+            | Self::NotGranted
+            | Self::NoKey
+            | Self::FlowOver(_)
+            | Self::FlowNotYours
+            | Self::NotExchanged(_)
             | Self::ImportRefused(_)
             | Self::Rejected(_)
             | Self::StoreFailed

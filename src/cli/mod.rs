@@ -10,6 +10,8 @@
 mod check;
 mod collaborator;
 mod configuration;
+mod credential_work;
+mod credentials;
 mod decide;
 mod demo;
 mod exit;
@@ -21,11 +23,13 @@ mod printable;
 mod project;
 mod replay;
 mod rows;
+mod secret_input;
 mod serve;
 mod store;
 mod test;
 mod tips;
 mod token;
+mod upstream;
 mod user;
 mod values;
 mod why;
@@ -64,6 +68,8 @@ enum Command {
     User(user::Users),
     Project(project::Projects),
     Collaborator(collaborator::Collaborators),
+    Upstream(upstream::Upstreams),
+    Credentials(credentials::UpstreamCredentials),
     Import(import::Import),
     Migrate(migrate::Migrate),
 }
@@ -92,6 +98,8 @@ pub fn run() -> Exit {
         Command::User(command) => command.run(),
         Command::Project(command) => command.run(),
         Command::Collaborator(command) => command.run(),
+        Command::Upstream(command) => command.run(),
+        Command::Credentials(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Migrate(command) => command.run(),
     };

@@ -170,6 +170,21 @@ pub(super) fn write_done<T: Shown>(row: &T, written: &Written, json: bool) -> io
     writeln!(output, "{} {} {what}, revision {revision}", T::NOUN, printable(&row.title()))
 }
 
+/// Writes that a row is new, or stands in the place of another.
+pub(super) fn write_new<T: Shown>(
+    row: &T,
+    created: bool,
+    revision: DataRevision,
+    json: bool,
+) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    if json {
+        return write_object(&mut output, &with_outcome(row, &[("created", created.into())], revision));
+    }
+    let what = if created { "was added" } else { "was put in the place of the one before" };
+    writeln!(output, "{} {} {what}, revision {revision}", T::NOUN, printable(&row.title()))
+}
+
 /// Writes that a row is gone.
 pub(super) fn write_removed(what: &str, revision: DataRevision, json: bool) -> io::Result<()> {
     let mut output = io::stdout().lock();

@@ -7,9 +7,9 @@ use clap::{
 
 use super::exit::{Absent, CommandError};
 use crate::{
-    decision::facts::ProjectRole,
+    decision::facts::{CredentialMode, CredentialState, ProjectRole},
     store::{StoreError, TokenState},
-    types::{TenantId, UserRole, check_id, check_label},
+    types::{HolderKind, TenantId, UserRole, check_id, check_label},
 };
 
 /// The tenant of commands that work within one.
@@ -71,6 +71,24 @@ pub(super) fn user_role() -> impl TypedValueParser<Value = UserRole> {
 pub(super) fn project_role() -> impl TypedValueParser<Value = ProjectRole> {
     PossibleValuesParser::new(ProjectRole::ALL.iter().map(|role| role.as_str()))
         .try_map(|name| ProjectRole::from_name(&name).ok_or("no such role"))
+}
+
+/// Which credential goes on to an upstream.
+pub(super) fn credential_mode() -> impl TypedValueParser<Value = CredentialMode> {
+    PossibleValuesParser::new(CredentialMode::ALL.iter().map(|mode| mode.as_str()))
+        .try_map(|name| CredentialMode::from_name(&name).ok_or("no such credential"))
+}
+
+/// Whether a credential can be used.
+pub(super) fn credential_state() -> impl TypedValueParser<Value = CredentialState> {
+    PossibleValuesParser::new(CredentialState::ALL.iter().map(|state| state.as_str()))
+        .try_map(|name| CredentialState::from_name(&name).ok_or("no such state"))
+}
+
+/// What kind of holder a credential has.
+pub(super) fn holder_kind() -> impl TypedValueParser<Value = HolderKind> {
+    PossibleValuesParser::new(HolderKind::ALL.map(HolderKind::as_str))
+        .try_map(|name| HolderKind::from_name(&name).ok_or("no such kind of holder"))
 }
 
 /// Whether a token can be used.

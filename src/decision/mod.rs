@@ -62,7 +62,7 @@ pub use evaluator::{EvaluationError, Evaluator};
 pub use explain::{Compared, FailedCondition, IdleCondition, RuleBody, Why};
 pub use gateway::{GatewayRefusal, recognise_gateway};
 pub use interpreter::{FileCoverage, Interpreter, RuleTest, TestCase, TestOutcome};
-pub use manage::{ManagedToken, ManagementCall, manage, recognise_operator};
+pub use manage::{About, ManagedHolder, ManagedToken, ManagementCall, manage, recognise_operator};
 pub use mount::{DocumentPath, InvalidDocumentPath, Mount};
 pub use outcome::{
     CredentialUse, Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject, SubjectKind,

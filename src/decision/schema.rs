@@ -3,7 +3,7 @@
 //!
 //! [`input`](super::input) builds what stands here; a test holds the two to each other.
 
-use crate::types::TokenKind;
+use crate::types::{HolderKind, TokenKind};
 
 /// What may stand in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ const TOKEN_KINDS: Shape = Shape::OneOf(&[
     // Not a row of the data: a user's session, presented as a JWT.
     "session",
 ]);
+const HOLDER_KINDS: Shape =
+    Shape::OneOf(&[HolderKind::Shared.as_str(), HolderKind::Token.as_str(), HolderKind::User.as_str()]);
 const TEXT_OR_NULL: Shape = Shape::Nullable(&Shape::Text);
 
 /// `input`.
@@ -59,6 +61,14 @@ pub const INPUT: Shape = Shape::Object(&[
 // Of management calls alone.
 const MANAGEMENT: Shape = Shape::Object(&[
     ("body", Shape::Any),
+    (
+        "holder",
+        Shape::Nullable(&Shape::Object(&[
+            ("id", TEXT_OR_NULL),
+            ("kind", Shape::Nullable(&HOLDER_KINDS)),
+            ("user_id", TEXT_OR_NULL),
+        ])),
+    ),
     ("operation", Shape::Text),
     (
         "token",
@@ -69,6 +79,7 @@ const MANAGEMENT: Shape = Shape::Object(&[
             ("user_id", TEXT_OR_NULL),
         ])),
     ),
+    ("upstream", TEXT_OR_NULL),
 ]);
 
 const MCP: Shape = Shape::Object(&[("method", Shape::Text), ("params", Shape::Any), ("tool", TEXT_OR_NULL)]);

@@ -55,6 +55,7 @@ pub use error::{DatabaseFault, StoreError};
 pub use feed::{ChangeFeed, Hint, LostBecause, Since};
 pub use projects::{ProjectChange, ProjectFilter};
 pub use revision::{AsOf, DataPosition, Written};
+pub use time::parse as read_time;
 pub use tokens::{
     InvalidField, NewToken, Revocation, TokenChange, TokenFilter, TokenLimits, TokenRow, TokenSpecification,
     TokenState, TokenUse, token_expiry, token_name, token_projects, token_tools,

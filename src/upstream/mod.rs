@@ -9,6 +9,7 @@
 
 mod background;
 mod credentials;
+mod cursor;
 mod flows;
 mod key_file;
 mod keys;
@@ -16,14 +17,17 @@ mod oauth;
 mod rekey;
 mod renewal;
 mod secret;
+mod settings;
 mod sweep;
 
 pub use background::Background;
 pub use credentials::{Begun, Completion, CredentialError, CredentialSettings, Credentials, Given};
+pub use cursor::{cursor, read_cursor};
 pub use key_file::{KeyFileWatch, keep_keys};
 pub use keys::{CannotOpen, InvalidKeys, KeyRing};
 pub use oauth::{OauthClient, OauthError, Refusal, Tokens, authorization_url, check_endpoint};
 pub use rekey::{MissingKeys, RekeyProgress, RekeyReport, WrongKeys, check_keys, rekey};
 pub use renewal::{RenewalCounts, RenewalSettings, RenewalWork, Renewals};
 pub use secret::{InvalidSecret, check_secret, declared_headers};
+pub use settings::check_upstream;
 pub use sweep::{SweepSettings, keep_swept, sweep};

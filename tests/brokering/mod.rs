@@ -2,6 +2,8 @@
 //! reaches them.
 
 mod gateway;
+mod model;
+mod random;
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, thread};
 

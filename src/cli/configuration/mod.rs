@@ -3,6 +3,7 @@
 //! Every key has a default, an unknown key is an error. A variable is named after its section and
 //! key with two underscores between: `REGATE_DATABASE__URL` is `url` in `[database]`.
 
+mod credentials;
 mod explain;
 mod issuers;
 mod sections;
@@ -24,6 +25,7 @@ use crate::{
     types::SecretText,
 };
 
+pub use credentials::CredentialSection;
 use explain::in_our_words;
 pub use issuers::IssuerSection;
 pub(super) use issuers::credential_reader;
@@ -56,6 +58,8 @@ pub struct Configuration {
     pub requests: RequestSection,
     /// `[tokens]`
     pub tokens: TokenSection,
+    /// `[credentials]`
+    pub credentials: CredentialSection,
     /// The log.
     pub log: LogSection,
     /// The metrics.
@@ -127,13 +131,15 @@ impl Configuration {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("requests.public_paths")
+            .with_list_parse_key("credentials.redirect_uris")
             .source(Some(settings(variables)?));
         let variables_source = Config::builder().add_source(environment.clone());
         let invalid =
             |error: config::ConfigError| ConfigurationError::Invalid(in_our_words(&error.to_string()));
         let read = builder.add_source(environment).build().and_then(Config::try_deserialize);
         let mut configuration: Self = read.map_err(invalid)?;
-        let in_file = names_a_url(&file_source.build().map_err(invalid)?)?;
+        let in_file_alone = file_source.build().map_err(invalid)?;
+        let in_file = names_a_url(&in_file_alone)?;
         let in_variables = names_a_url(&variables_source.build().map_err(invalid)?)?;
         // A URL of a stronger source stands above a weaker source's file.
         if in_variables == [true, false] || (in_variables == [false, false] && in_file == [true, false]) {
@@ -154,6 +160,7 @@ impl Configuration {
             }
         }
         configuration.tokens.check()?;
+        configuration.credentials.check(&in_file_alone)?;
         Ok(configuration)
     }
 

@@ -1,0 +1,78 @@
+//! Which credential: of whom, for which upstream.
+
+use clap::{ArgGroup, Args};
+
+use super::row::holder;
+use crate::{
+    cli::{
+        exit::{Absent, CommandError},
+        store::StoreArguments,
+        values::{WithinTenant, id},
+    },
+    store::{StoreError, upstreams::CredentialKey},
+    types::Holder,
+};
+
+/// Flags of every action on one credential.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("whose").required(true).args(["user", "token", "shared"])))]
+pub(super) struct Place {
+    /// The upstream's id
+    #[arg(value_name = "UPSTREAM", value_parser = id)]
+    upstream: String,
+    /// Of this user
+    #[arg(long, value_name = "USER", value_parser = id)]
+    user: Option<String>,
+    /// Of the token with this id; not the token itself
+    #[arg(long, value_name = "TOKEN_ID", value_parser = id)]
+    token: Option<String>,
+    /// The one that goes on for everybody
+    #[arg(long)]
+    shared: bool,
+    #[command(flatten)]
+    within: WithinTenant,
+    #[command(flatten)]
+    pub store: StoreArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Place {
+    /// Which credential is meant.
+    pub(super) fn key(&self) -> CredentialKey {
+        let holder = match (&self.user, &self.token) {
+            (Some(id), _) => Holder::User(id.clone()),
+            (None, Some(id)) => Holder::Token(id.clone()),
+            (None, None) => Holder::Shared,
+        };
+        let tenant = self.within.tenant.clone();
+        CredentialKey { tenant, upstream_id: self.upstream.clone(), holder }
+    }
+
+    /// The store's refusal in the words of the flags. No id of a token is repeated: it may be the token itself.
+    pub(super) fn explain(&self, outcome: &'static str, error: StoreError) -> CommandError {
+        let (tenant, upstream) = (&self.within.tenant, &self.upstream);
+        let because = match &error {
+            StoreError::NotFound { what: "upstream" } => format!(
+                "there is no upstream {upstream:?} in the tenant \"{tenant}\": see regate upstream list --tenant {tenant}"
+            ),
+            StoreError::NotFound { .. } => {
+                let holder = holder(&self.key().holder);
+                let holder = if self.token.is_some() { "that token" } else { &holder };
+                format!(
+                    "there is no credential of {holder} for {upstream:?} in the tenant \"{tenant}\": see regate \
+                     credentials list --tenant {tenant}"
+                )
+            }
+            StoreError::UnknownReference { what } => {
+                format!(
+                    "there is no such {what} in the tenant \"{tenant}\": see regate {what} list --tenant {tenant}"
+                )
+            }
+            StoreError::WrongHolder { .. } | StoreError::NotLive { .. } => error.to_string(),
+            _ => return error.into(),
+        };
+        CommandError::Nothing { outcome, because: Absent(because) }
+    }
+}
