@@ -6,6 +6,7 @@ mod key_file;
 mod renewed;
 mod resealed;
 mod several;
+mod stopped;
 mod strange_answers;
 
 use std::{

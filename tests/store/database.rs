@@ -39,8 +39,12 @@ impl TestDatabase {
     }
 
     pub async fn postgres() -> Self {
-        let url = postgres::new_database().await;
-        let store = regate::store::connect(&url, ConnectOptions::default()).await.unwrap();
+        Self::postgres_at(postgres::new_database().await, ConnectOptions::default()).await
+    }
+
+    /// In a database that is there, empty so far.
+    pub async fn postgres_at(url: String, options: ConnectOptions) -> Self {
+        let store = regate::store::connect(&url, options).await.unwrap();
         let raw = Raw::Postgres(PgPool::connect(&url).await.unwrap());
         Self { store, url, raw, _folder: None }.migrated().await
     }
