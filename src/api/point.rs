@@ -20,7 +20,9 @@ use crate::{
         recognise_gateway, recognise_operator,
     },
     policy::{Live, LiveBasis},
+    store::upstreams::CredentialKey,
     types::{Clock, ClockReading, IdSource, PresentedCredential, Timestamp},
+    upstream::Renewals,
 };
 
 /// Makes the source of decision ids of one worker.
@@ -47,6 +49,7 @@ pub struct DecisionPoint {
     explaining: Semaphore,
     uses: Option<Arc<TokenUses>>,
     unusable_credentials: AtomicU64,
+    renewals: Option<Renewals>,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
@@ -115,12 +118,18 @@ impl DecisionPoint {
             explaining: Semaphore::new(EXPLANATIONS),
             uses: None,
             unusable_credentials: AtomicU64::new(0),
+            renewals: None,
         }
     }
 
     /// Also notes when each token was last used.
     pub fn noting(self, uses: Arc<TokenUses>) -> Self {
         Self { uses: Some(uses), ..self }
+    }
+
+    /// Also has an upstream credential renewed that had expired when it was needed.
+    pub fn renewing(self, renewals: Option<Renewals>) -> Self {
+        Self { renewals, ..self }
     }
 
     /// The live policy and data.
@@ -211,8 +220,12 @@ impl DecisionPoint {
         let decision = self.on_worker(taken, reading, |evaluator, id, moment| {
             decide(evaluator, &taken.basis, &self.rules, question, id, moment)
         });
-        if let Some(used) = &decision.credential {
+        if let Some(used) = decision.credential.as_ref().filter(|_| question.delivery != Delivery::Withheld) {
             note_credential(question, &decision, used);
+            if let Some(renewals) = self.renewals.as_ref().filter(|_| used.expired) {
+                let CredentialUse { tenant, upstream, holder, .. } = used.clone();
+                renewals.nudge(CredentialKey { tenant, upstream_id: upstream, holder });
+            }
         }
         decision
     }
@@ -282,10 +295,6 @@ impl DecisionPoint {
 
 /// One line for each use of an upstream credential (systems.md C8), whatever came of it.
 fn note_credential(question: &Question<'_>, decision: &Decision, used: &CredentialUse) {
-    if question.delivery == Delivery::Withheld {
-        // It only asks what would be.
-        return;
-    }
     let subject = decision.subject.as_ref();
     // What stands behind the question mark may be secret.
     let path = question.request.target.split('?').next().unwrap_or_default();

@@ -160,7 +160,7 @@ impl Serve {
             authentication,
             staleness,
         );
-        let point = Arc::new(point.noting(Arc::clone(&uses)));
+        let point = Arc::new(point.noting(Arc::clone(&uses)).renewing(credential_work.renewals()));
 
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();

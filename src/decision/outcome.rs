@@ -139,7 +139,7 @@ pub struct CredentialUse {
     pub upstream: String,
     /// Whose it is.
     pub holder: Holder,
-    /// It had expired: if it can be renewed, it should be.
+    /// It had expired: if it can be renewed, it should be now.
     pub expired: bool,
 }
 

@@ -45,6 +45,8 @@ enum Standing<'a> {
     Missing,
     Orphaned,
     Expired,
+    /// Its holder has to consent anew; rules see it as expired.
+    Refused,
 }
 
 impl Standing<'_> {
@@ -55,7 +57,7 @@ impl Standing<'_> {
             Self::Active(_) => "active",
             Self::Missing => "missing",
             Self::Orphaned => "orphaned",
-            Self::Expired => "expired",
+            Self::Expired | Self::Refused => "expired",
         }
     }
 }
@@ -185,7 +187,7 @@ impl<'a> AskedUpstream<'a> {
         let credential = match self.standing {
             Standing::NotNeeded => return Ok(()),
             Standing::Active(credential) => credential,
-            Standing::Missing | Standing::Orphaned | Standing::Expired => {
+            Standing::Missing | Standing::Orphaned | Standing::Expired | Standing::Refused => {
                 let connect_url = self.connect_url(rules);
                 return Err(NotOn { connect_url, ..OwnReason::CredentialMissing.into() });
             }
@@ -259,7 +261,7 @@ impl<'a> AskedUpstream<'a> {
 fn standing(credential: &CredentialRecord, now: i64) -> Standing<'_> {
     match credential.state {
         CredentialState::Orphaned => Standing::Orphaned,
-        CredentialState::NeedsReauth => Standing::Expired,
+        CredentialState::NeedsReauth => Standing::Refused,
         CredentialState::NeedsUpdate => Standing::Missing,
         // At the second of its expiry it has expired.
         CredentialState::Active if credential.expires_at.is_some_and(|expiry| expiry <= now) => {

@@ -98,8 +98,6 @@ impl Behind {
 /// A gateway: it asks regate before each request, does what the answer says, and keeps its connections by their key.
 pub struct Gateway {
     pub address: String,
-    /// What regate answered last.
-    pub answers: Arc<Mutex<Vec<Value>>>,
 }
 
 struct Asking {
@@ -107,7 +105,6 @@ struct Asking {
     token: Option<String>,
     behind: BTreeMap<String, String>,
     connections: Mutex<HashMap<String, Arc<Mutex<TcpStream>>>>,
-    answers: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Gateway {
@@ -115,13 +112,11 @@ impl Gateway {
     pub fn start(regate: &str, token: Option<&str>, behind: &[(&str, &Behind)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let answers: Arc<Mutex<Vec<Value>>> = Arc::default();
         let asking = Arc::new(Asking {
             regate: regate.to_owned(),
             token: token.map(str::to_owned),
             behind: behind.iter().map(|(id, behind)| ((*id).to_owned(), behind.address.clone())).collect(),
             connections: Mutex::default(),
-            answers: Arc::clone(&answers),
         });
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -139,7 +134,7 @@ impl Gateway {
                 });
             }
         });
-        Self { address, answers }
+        Self { address }
     }
 }
 
@@ -147,7 +142,6 @@ impl Asking {
     fn serve(&self, mut message: Message) -> (u64, String) {
         let upstream = message.all("host").first().copied().unwrap_or_default().to_owned();
         let Some(answer) = self.ask(&message, &upstream) else { return (503, "no decision".into()) };
-        self.answers.lock().unwrap().push(answer.clone());
         if answer["allow"] != true {
             return (answer["status"].as_u64().unwrap_or(503), answer["reason"].to_string());
         }
