@@ -70,7 +70,7 @@ impl Replica {
         self.position.revision.0 - before
     }
 
-    async fn check(&self, database: &TestDatabase) {
+    pub async fn check(&self, database: &TestDatabase) {
         let (facts, revision) = database.facts().await;
         assert_eq!(revision, self.position.revision);
         let loaded: HashMap<FactKey, Fact> = facts.into_iter().map(|fact| (fact.key(), fact)).collect();

@@ -1,7 +1,10 @@
 //! Upstreams, who may reach them, and the credentials that go on to them.
 
+mod concurrent;
 mod credentials;
 mod flows;
+mod model;
+mod random;
 mod reconciliation;
 mod renewals;
 mod rows;
