@@ -309,7 +309,7 @@ async fn a_hole_in_the_log_and_a_note_that_nobody_understands_are_a_load(databas
 }
 
 /// Follows until something is found; that tables changed is looked for once a second.
-async fn found(replica: &mut Replica) -> Result<Since, StoreError> {
+pub async fn found(replica: &mut Replica) -> Result<Since, StoreError> {
     let begun = std::time::Instant::now();
     loop {
         let mut changes = 0;

@@ -3,7 +3,9 @@
 mod concurrent;
 mod credentials;
 mod flows;
+mod followed;
 mod model;
+mod older;
 mod random;
 mod reconciliation;
 mod renewals;
