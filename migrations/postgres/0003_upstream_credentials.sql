@@ -10,7 +10,7 @@ alter table upstreams
         constraint upstreams_value_headers_are_lower_case_header_names check (
             case when jsonb_typeof(value_headers) = 'array'
                 then jsonb_array_length(value_headers) between 1 and 32 and char_length(cast(value_headers as text)) <= 16384
-                    and not jsonb_path_exists(value_headers, '$[*] ? (@.type() != "string" ||
+                    and not jsonb_path_exists(value_headers, 'strict $[*] ? (@.type() != "string" ||
                         !(@ like_regex "^[-!#$%&''*+.^_`|~0123456789abcdefghijklmnopqrstuvwxyz]+$"))')
                 else value_headers is null end),
     -- The caller's headers that may pass. NULL: all but credentials.
@@ -18,7 +18,7 @@ alter table upstreams
         constraint upstreams_pass_headers_are_lower_case_header_names check (
             case when jsonb_typeof(pass_headers) = 'array'
                 then jsonb_array_length(pass_headers) <= 64 and char_length(cast(pass_headers as text)) <= 32768
-                    and not jsonb_path_exists(pass_headers, '$[*] ? (@.type() != "string" ||
+                    and not jsonb_path_exists(pass_headers, 'strict $[*] ? (@.type() != "string" ||
                         !(@ like_regex "^[-!#$%&''*+.^_`|~0123456789abcdefghijklmnopqrstuvwxyz]+$"))')
                 else pass_headers is null end),
     -- The client that regate is at the upstream's authorization server. NULL: nobody consents there.

@@ -85,6 +85,15 @@ impl TestDatabase {
         }
     }
 
+    /// The texts of a query's one column.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql);
+        match &self.raw {
+            Raw::Sqlite(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
+            Raw::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
+        }
+    }
+
     /// Everything that the store loads, and its revision.
     pub async fn facts(&self) -> (Vec<Fact>, DataRevision) {
         let mut facts = Vec::new();

@@ -10,7 +10,7 @@ use serde::{
 
 use crate::{
     store::upstreams::OauthSettings,
-    types::{TokenHash, json_objects},
+    types::{JsonObject, TokenHash, json_objects},
 };
 
 /// A whole document. Every list may be left out, and so may `tenant` everywhere: it then is `default`.
@@ -151,7 +151,13 @@ pub struct UpstreamEntry {
     /// The caller's headers that may pass; all but credentials when left out.
     pub pass_headers: Option<Vec<String>>,
     /// The client that regate is at the upstream's authorization server; nobody consents when left out.
+    #[serde(default, deserialize_with = "optional_object")]
     pub oauth: Option<OauthSettings>,
+}
+
+fn optional_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OauthSettings>, D::Error> {
+    let object = Option::<JsonObject<OauthSettings>>::deserialize(deserializer)?;
+    Ok(object.map(|JsonObject(settings)| settings))
 }
 
 /// That a token may reach an upstream.

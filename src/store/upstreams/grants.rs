@@ -76,6 +76,8 @@ pub(in crate::store) async fn set_of_token(
     upstreams: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<Written, StoreError> {
+    // INVARIANT: who gives a grant holds its token and its upstream, who takes one its upstream. So the lists that
+    // are set one after the other are set in the order of the revisions.
     let standing = live::hold(transaction, dialect, token_id, Some(tenant), now).await?;
     standing.refuse_dead(now)?;
     // The upstreams that it may reach from now on, and those of its grants up to now.
@@ -88,21 +90,18 @@ pub(in crate::store) async fn set_of_token(
         rows = dialect.rows(GRANTS.columns),
         hold = dialect.hold(),
     );
-    let grant =
-        |upstream_id: &String| json!({"tenant": tenant, "token_id": token_id, "upstream_id": upstream_id});
-    let mut wanted: Vec<Value> = upstreams.iter().map(grant).collect();
-    wanted.push(json!({"tenant": tenant, "token_id": token_id}));
-    let held = holding::texts(transaction, &touched, &Value::Array(wanted).to_string()).await?;
+    let own = json!({"tenant": tenant, "token_id": token_id});
+    let wanted = upstreams.iter().map(|id| row::both(own.clone(), json!({"upstream_id": id})));
+    let wanted = Wanted { own: own.clone(), rows: wanted.collect() };
+    let held = holding::texts(transaction, &touched, &wanted.with_own()).await?;
     let held: BTreeSet<String> = held.into_iter().collect();
     if !upstreams.is_subset(&held) {
         return Err(StoreError::UnknownReference { what: "upstream" });
     }
-    // A grant that somebody else gave since then, for an upstream that is not held, is later than all this.
-    let (granted, lost): (Vec<&String>, Vec<&String>) = held.iter().partition(|id| upstreams.contains(*id));
-    let inserted = insert(transaction, dialect, granted.into_iter().map(grant).collect()).await?;
-    let deleted = delete(transaction, dialect, lost.into_iter().map(grant).collect()).await?;
+    let changed =
+        wanted.give(transaction, dialect).await? + wanted.take(transaction, dialect, Side::Token).await?;
     let revision = revision::end(transaction, dialect).await?;
-    Ok(Written { revision, created: false, changed: inserted + deleted > 0 })
+    Ok(Written { revision, created: false, changed: changed > 0 })
 }
 
 /// See [`UpstreamStore::set_upstream_grants`](super::UpstreamStore::set_upstream_grants).
@@ -116,26 +115,24 @@ pub(in crate::store) async fn set_of_upstream(
     refuse_missing(transaction, dialect, tenant, Target::Upstream, upstream_id).await?;
     let UpstreamGrants { tokens, allow_all } = grants;
     let ids: Vec<&str> = tokens.iter().map(String::as_str).collect();
-    let found = holding::referred_to(transaction, dialect, Target::Token, tenant, &ids).await?;
+    let found = holding::rows(transaction, dialect, Target::Token, tenant, &ids).await?;
     if found.len() < ids.len() {
         return Err(StoreError::UnknownReference { what: "token" });
     }
-    let own = row::one(json!({"tenant": tenant, "upstream_id": upstream_id}));
-    if holding::upstreams(transaction, dialect, &own).await?.is_empty() {
+    let own = json!({"tenant": tenant, "upstream_id": upstream_id});
+    if holding::upstreams(transaction, dialect, &row::one(own.clone())).await?.is_empty() {
         // Removed since it was looked up.
         return Err(StoreError::NotFound { what: "upstream" });
     }
-    let before: BTreeSet<String> =
-        of_upstream(transaction, dialect, tenant, upstream_id).await?.into_iter().collect();
-    let grant =
-        |token_id: &String| json!({"tenant": tenant, "token_id": token_id, "upstream_id": upstream_id});
+    let wanted = tokens.iter().map(|id| row::both(own.clone(), json!({"token_id": id})));
+    let wanted = Wanted { own: own.clone(), rows: wanted.collect() };
     // What is given comes before what is taken: no token is without in between, and loses its flows.
     let mut changed = 0;
     if *allow_all == Some(true) {
         changed += set_allow_all(transaction, dialect, tenant, upstream_id, true).await?;
     }
-    changed += insert(transaction, dialect, tokens.difference(&before).map(grant).collect()).await?;
-    changed += delete(transaction, dialect, before.difference(tokens).map(grant).collect()).await?;
+    changed += wanted.give(transaction, dialect).await?;
+    changed += wanted.take(transaction, dialect, Side::Upstream).await?;
     if *allow_all == Some(false) {
         changed += set_allow_all(transaction, dialect, tenant, upstream_id, false).await?;
     }
@@ -144,26 +141,51 @@ pub(in crate::store) async fn set_of_upstream(
     Ok(Written { revision, created: false, changed: changed > 0 })
 }
 
-async fn insert(
-    transaction: &mut dyn Transaction,
-    dialect: Dialect,
-    grants: Vec<Value>,
-) -> Result<u64, StoreError> {
-    if grants.is_empty() {
-        return Ok(0);
-    }
-    transaction.execute(&GRANTS.insert_missing(dialect), Some(&Value::Array(grants).to_string())).await
+/// Whose list of grants it is.
+#[derive(Clone, Copy)]
+enum Side {
+    Token,
+    Upstream,
 }
 
-async fn delete(
-    transaction: &mut dyn Transaction,
-    dialect: Dialect,
-    grants: Vec<Value>,
-) -> Result<u64, StoreError> {
-    if grants.is_empty() {
-        return Ok(0);
+/// The grants of one side, as they are to be.
+struct Wanted {
+    /// The side itself.
+    own: Value,
+    /// The grants.
+    rows: Vec<Value>,
+}
+
+impl Wanted {
+    /// The grants as a parameter, and one row that names the side alone: there may be no others.
+    fn with_own(&self) -> String {
+        Value::Array(self.rows.iter().chain([&self.own]).cloned().collect()).to_string()
     }
-    transaction.execute(&GRANTS.delete(dialect), Some(&Value::Array(grants).to_string())).await
+
+    /// Inserts the grants that are missing.
+    async fn give(&self, transaction: &mut dyn Transaction, dialect: Dialect) -> Result<u64, StoreError> {
+        let parameter = Value::Array(self.rows.clone()).to_string();
+        transaction.execute(&GRANTS.insert_missing(dialect), Some(&parameter)).await
+    }
+
+    /// Deletes all others of the side.
+    async fn take(
+        &self,
+        transaction: &mut dyn Transaction,
+        dialect: Dialect,
+        side: Side,
+    ) -> Result<u64, StoreError> {
+        let (own, other) = match side {
+            Side::Token => ("token_id", "upstream_id"),
+            Side::Upstream => ("upstream_id", "token_id"),
+        };
+        let sql = format!(
+            "delete from grants where (tenant, {own}) in (select r.tenant, r.{own} from {rows}) \
+             and {other} not in (select r.{other} from {rows} where r.{other} is not null)",
+            rows = dialect.rows(GRANTS.columns),
+        );
+        transaction.execute(&sql, Some(&self.with_own())).await
+    }
 }
 
 async fn set_allow_all(

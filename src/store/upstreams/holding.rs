@@ -58,7 +58,7 @@ pub(super) async fn holder(
         Holder::Shared => Ok(()),
         Holder::User(id) => {
             let ids = [id.as_str()];
-            let found = referred_to(transaction, dialect, Target::User, &key.tenant, &ids).await?;
+            let found = rows(transaction, dialect, Target::User, &key.tenant, &ids).await?;
             if found.is_empty() { Err(StoreError::UnknownReference { what: "user" }) } else { Ok(()) }
         }
         Holder::Token(id) => match live::hold(transaction, dialect, id, Some(&key.tenant), now).await {
@@ -69,8 +69,8 @@ pub(super) async fn holder(
     }
 }
 
-/// The rows with these ids that are there, held so that they are not removed, in their order.
-pub(super) async fn referred_to(
+/// The rows with these ids that are there, held, in their order. Users are only kept from being removed.
+pub(in crate::store) async fn rows(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
     target: Target,
@@ -81,7 +81,7 @@ pub(super) async fn referred_to(
         "select t.id from {} join {} as t on t.tenant = r.tenant and t.id = r.id order by t.id{}",
         dialect.rows(&[key("tenant"), key("id")]),
         target.table(),
-        dialect.hold_key(),
+        if target == Target::User { dialect.hold_key() } else { dialect.hold() },
     );
     let rows: Vec<Value> = ids.iter().map(|id| json!({"tenant": tenant, "id": id})).collect();
     texts(transaction, &sql, &Value::Array(rows).to_string()).await

@@ -1,7 +1,12 @@
 //! Upstreams, who may reach them, and the credentials that go on to them.
 
+mod concurrent;
 mod credentials;
 mod flows;
+mod followed;
+mod model;
+mod older;
+mod random;
 mod reconciliation;
 mod renewals;
 mod rows;

@@ -19,6 +19,7 @@ on_both_databases![
     b10_what_is_deleted_takes_its_credentials_and_flows,
     a_revoked_tokens_credentials_and_flows_are_gone,
     an_import_reconciles,
+    an_import_says_what_an_upstream_wants,
     another_tenant_is_not_touched,
     what_no_decision_sees_moves_no_revision,
 ];
@@ -314,6 +315,28 @@ async fn an_import_reconciles(database: TestDatabase) {
         .await;
     assert_eq!(database.state(&of_token("a1", "y")).await, Orphaned);
     assert_eq!(database.state(&of_token("a1", "x")).await, NeedsUpdate);
+}
+
+async fn an_import_says_what_an_upstream_wants(database: TestDatabase) {
+    let entry = |more: &str| {
+        let url = "https://x.example";
+        format!(r#"{{"upstreams": [{{"id": "x", "url": "{url}", "credential": "per_user"{more}}}]}}"#)
+    };
+    let all = entry(
+        r#", "value_headers": [" X-Key ", "x-key", "X-Org"], "pass_headers": ["Accept"],
+             "oauth": {"authorization_endpoint": "https://as/a", "token_endpoint": "https://as/t", "client_id": "c"}"#,
+    );
+    assert_eq!(database.import(&all).await.changed(), 1);
+    let again = database.import(&all).await;
+    assert_eq!((again.changed(), again.revision.0), (0, 1));
+    let row = database.store.upstream(&tenant("default"), "x").await.unwrap().value;
+    assert_eq!(row.value_headers.unwrap(), ["x-key", "x-org"]);
+    assert_eq!(row.pass_headers.unwrap(), ["accept"]);
+    assert_eq!(row.oauth.unwrap().client_id, "c");
+    // What is left out is what it is for a new one.
+    assert_eq!(database.import(&entry("")).await.changed(), 1);
+    let row = database.store.upstream(&tenant("default"), "x").await.unwrap().value;
+    assert_eq!((row.value_headers, row.pass_headers, row.oauth), (None, None, None));
 }
 
 async fn another_tenant_is_not_touched(database: TestDatabase) {
