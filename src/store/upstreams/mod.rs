@@ -326,6 +326,8 @@ pub struct Renewal {
     pub refresh: Sealed,
     /// Moves whenever the credential is another.
     pub version: i64,
+    /// Until when nobody else is given it.
+    pub held_until: Timestamp,
 }
 
 /// What came of a renewal.
@@ -343,7 +345,12 @@ pub enum Renewed {
     /// The authorization server renews it no more.
     Refused,
     /// It could not be asked; not again before this moment.
-    NotBefore(Timestamp),
+    NotBefore {
+        /// This moment.
+        moment: Timestamp,
+        /// Until when it was given to whoever writes this: nothing is written when somebody else was given it since.
+        held_until: Timestamp,
+    },
 }
 
 /// A place that holds something sealed.

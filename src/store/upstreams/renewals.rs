@@ -50,7 +50,10 @@ pub(in crate::store) async fn claim(
     );
     let moments = json!({"expires_at": time::to_text(*expiring_before), "renew_after": time::to_text(*now)});
     let parameter = row::both(only.as_ref().map_or_else(|| json!({}), holding::credential_key), moments);
-    let due = row::read_all(transaction, "upstream_credentials", &sql, parameter, read).await?;
+    let mut due = row::read_all(transaction, "upstream_credentials", &sql, parameter, read).await?;
+    for renewal in due.iter_mut().filter_map(|(_, renewal)| renewal.as_mut()) {
+        renewal.held_until = *held_until;
+    }
     let sql = format!(
         "update upstream_credentials as t set renew_after = r.renew_after from {} where {SAME_CREDENTIAL}",
         dialect.rows(CREDENTIAL_KEY.iter().chain(&[time_column("renew_after")]))
@@ -68,7 +71,15 @@ fn read(row: &dyn Row, tenants: &mut Tenants) -> Result<(CredentialKey, Option<R
     let oauth = row.text(4)?.and_then(rows::oauth);
     let (client_secret, refresh) = (sealed::read_optional(row, 5)?, sealed::read(row, 7)?);
     let version = row.number(9)?;
-    let renewal = oauth.map(|oauth| Renewal { key: key.clone(), oauth, client_secret, refresh, version });
+    let renewal = oauth.map(|oauth| Renewal {
+        key: key.clone(),
+        oauth,
+        client_secret,
+        refresh,
+        version,
+        // Not written yet.
+        held_until: Timestamp::from_unix_seconds(0),
+    });
     Ok((key, renewal))
 }
 
@@ -81,7 +92,7 @@ pub(in crate::store) async fn finish(
     outcome: &Renewed,
     now: Timestamp,
 ) -> Result<Option<DataRevision>, StoreError> {
-    const VALUES: [Column; 7] = [
+    const VALUES: [Column; 8] = [
         text("key_id"),
         text("sealed"),
         text("refresh_key_id"),
@@ -89,7 +100,9 @@ pub(in crate::store) async fn finish(
         time_column("expires_at"),
         time_column("updated_at"),
         time_column("renew_after"),
+        time_column("held_until"),
     ];
+    let mut own = String::new();
     let (assignments, values) = match outcome {
         Renewed::As { sealed, refresh, expires_at } => (
             "key_id = r.key_id, sealed = r.sealed, \
@@ -109,13 +122,16 @@ pub(in crate::store) async fn finish(
              orphaned_at = null, renew_after = null",
             json!({}),
         ),
-        Renewed::NotBefore(moment) => {
-            ("renew_after = r.renew_after", json!({"renew_after": time::to_text(*moment)}))
+        Renewed::NotBefore { moment, held_until } => {
+            own = format!(" and {} = r.held_until", dialect.moment("t.renew_after"));
+            let moments =
+                json!({"renew_after": time::to_text(*moment), "held_until": time::to_text(*held_until)});
+            ("renew_after = r.renew_after", moments)
         }
     };
     let sql = format!(
         "update upstream_credentials as t set {assignments} from {} \
-         where {SAME_CREDENTIAL} and t.version = {version}",
+         where {SAME_CREDENTIAL} and t.version = {version}{own}",
         dialect.rows(CREDENTIAL_KEY.iter().chain(&VALUES))
     );
     let parameter = row::one(row::both(holding::credential_key(key), values));

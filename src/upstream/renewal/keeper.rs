@@ -26,11 +26,9 @@ use crate::{
 const HOLD_TIME: Duration = Duration::from_secs(60);
 /// How long to try to write what the server gave: the old refresh token may be worth nothing any more.
 const WRITE_TIME: Duration = Duration::from_secs(25);
-/// How long after it was claimed a credential may still be shown to its server, and how long it may be let go: with all
-/// that follows it is less than [`HOLD_TIME`]. A process that stood still for longer (it was stopped, its machine
-/// slept) may not be the only one.
+/// How long after it was claimed a credential may still be shown to its server: with all that follows it is less than
+/// [`HOLD_TIME`]. A process that stood still for longer (it was stopped, its machine slept) may not be the only one.
 const ASK_TIME: Duration = Duration::from_secs(20);
-const LET_GO_TIME: Duration = Duration::from_secs(40);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
@@ -120,7 +118,7 @@ impl Keeper {
         let now = at.now;
         let held_for = || self.clock.reading().since(*at);
         let outcome = match self.not_yet(renewal, now).await {
-            Ok(Some(due)) => Renewed::NotBefore(due),
+            Ok(Some(due)) => Renewed::NotBefore { moment: due, held_until: renewal.held_until },
             Ok(None) if held_for() > ASK_TIME => return,
             Ok(None) => match self.ask(renewal, now).await {
                 Ok(outcome) => outcome,
@@ -128,17 +126,14 @@ impl Keeper {
                 Err(NotRenewed::Failed(problem)) => {
                     self.failed.fetch_add(1, Ordering::Relaxed);
                     self.say(Some(&renewal.key), problem);
-                    Renewed::NotBefore(now.later_by(self.pause()))
+                    let moment = now.later_by(self.pause());
+                    Renewed::NotBefore { moment, held_until: renewal.held_until }
                 }
             },
             // It is gone, or the store is: what the server would give now might have no place.
             Err(StoreError::NotFound { .. }) => return,
             Err(error) => return self.say(None, causes(&error).join(": ")),
         };
-        // Whoever has it by now would lose its hold by that.
-        if matches!(outcome, Renewed::NotBefore(_)) && held_for() > LET_GO_TIME {
-            return;
-        }
         match tokio::time::timeout(WRITE_TIME, self.write(renewal, &outcome)).await {
             Ok(true) => self.written(renewal, &outcome),
             Ok(false) => {}
@@ -212,7 +207,7 @@ impl Keeper {
                 Err(StoreError::NotFound { .. }) => return false,
                 Err(error) => self.say(None, causes(&error).join(": ")),
             }
-            if matches!(outcome, Renewed::NotBefore(_)) {
+            if matches!(outcome, Renewed::NotBefore { .. }) {
                 return false;
             }
             tokio::time::sleep(pause).await;
@@ -236,7 +231,7 @@ impl Keeper {
                     "the authorization server renews a credential no more: its holder has to consent anew"
                 );
             }
-            Renewed::NotBefore(_) => {}
+            Renewed::NotBefore { .. } => {}
         }
     }
 

@@ -58,13 +58,19 @@ async fn a_renewal_is_claimed_by_one_and_written_unless_the_credential_is_anothe
         client_secret: Some(sealed("client")),
         refresh: sealed("refresh"),
         version,
+        held_until: due().held_until,
     };
     assert_eq!(claim, [expected]);
     assert_eq!(claimed(&database, &due()).await, []);
     // Who claimed it may have died.
     let later = RenewalsWanted { now: at(40), held_until: at(70), ..due() };
     assert_eq!(claimed(&database, &later).await.len(), 1);
-    let not_yet = store.finish_renewal(&key, version, &Renewed::NotBefore(at(300)), at(41)).await.unwrap();
+    // The first one, which stood still, lets go of what is not its own any more.
+    let let_go = |held_until| Renewed::NotBefore { moment: at(300), held_until };
+    let late = store.finish_renewal(&key, version, &let_go(due().held_until), at(41)).await.unwrap();
+    assert_eq!(late, None);
+    assert_eq!(claimed(&database, &RenewalsWanted { now: at(41), ..due() }).await, []);
+    let not_yet = store.finish_renewal(&key, version, &let_go(at(70)), at(41)).await.unwrap();
     assert_eq!(not_yet.unwrap().0, before);
     assert_eq!(database.revision().await, before);
     assert_eq!(claimed(&database, &RenewalsWanted { now: at(299), ..due() }).await, []);
