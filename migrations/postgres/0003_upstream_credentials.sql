@@ -251,17 +251,22 @@ begin
         from (select u.tenant, u.id from only upstreams as u
               where (u.tenant, u.id) in (select c.tenant, c.id from unnest(changed_tenants, changed_upstreams) as c (tenant, id))
               order by u.tenant, u.id for no key update of u) as held;
-    -- The tokens' other upstreams are looked at as well, should what is stored for them be wrong. Nobody is waited for:
-    -- whoever holds one of them looks for himself.
+    -- The tokens' other upstreams are looked at as well, should what is stored for them be wrong; only then is one held.
+    -- Nobody is waited for: whoever holds one of them looks for himself.
     select array_agg(held.tenant), array_agg(held.id) into more_tenants, more_upstreams
         from (select u.tenant, u.id from only upstreams as u
               where (u.tenant, u.id) in (
                   select c.tenant, c.upstream_id from only upstream_credentials as c
                       where c.holder = 'token' and (c.tenant, c.token_id) in
                           (select t.tenant, t.id from unnest(changed_tenants, changed_tokens) as t (tenant, id))
+                          and c.state = case when exists (select from token_reach as reach
+                              where reach.tenant = c.tenant and reach.token_id = c.token_id
+                              and reach.upstream_id = c.upstream_id) then 'orphaned' else 'active' end
                   union all select f.tenant, f.upstream_id from only credential_flows as f
                       where f.holder = 'token' and (f.tenant, f.token_id) in
-                          (select t.tenant, t.id from unnest(changed_tenants, changed_tokens) as t (tenant, id)))
+                          (select t.tenant, t.id from unnest(changed_tenants, changed_tokens) as t (tenant, id))
+                          and not exists (select from token_reach as reach where reach.tenant = f.tenant
+                              and reach.token_id = f.token_id and reach.upstream_id = f.upstream_id))
               order by u.tenant, u.id for no key update of u skip locked) as held;
     perform reconcile_credentials(held_tenants || more_tenants, held_upstreams || more_upstreams, changed_tokens);
     return null;

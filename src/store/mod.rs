@@ -1,5 +1,5 @@
-//! Durable state: tenants, users, projects, collaborators, tokens, upstreams, grants, and the number
-//! of the last change to them. The only room that knows SQL.
+//! Durable state: tenants, users, projects, collaborators, tokens, upstreams, grants, sealed credentials
+//! for upstreams, and the number of the last change to them. The only room that knows SQL.
 //!
 //! **For:** everything that outlives the process. [`connect`] gives a [`Store`]; the rest of the
 //! house sees that trait and never which database is behind it. A decision does not come here: it
@@ -20,6 +20,8 @@
 //! (4) tests in `tests/store/contract.rs`, which run on both databases. **To add an operation:** a
 //! method of [`Store`], its SQL in a file named after the table, one line in `sql_store`, and one in
 //! `feed::LiveStore`, which waits until decisions see it.
+//!
+//! INVARIANT: rows are held in one order, see `upstreams::holding`: users, tokens, upstreams, what belongs to upstreams.
 //!
 //! INVARIANT: a write that changes what decisions see moves the data revision in its own transaction,
 //! whoever writes; a write that changes nothing of it does not. Triggers see to it, in `migrations/`.
@@ -145,10 +147,11 @@ pub trait Store: UpstreamStore {
 
     /// Hands every row of decision data to `sink`, as of one moment, and gives the revision of that
     /// moment. Rows stream: the store holds none of them. The order is tenants, users, projects,
-    /// collaborators, tokens, upstreams, grants; within a table there is none.
+    /// collaborators, tokens, upstreams, grants, credentials; within a table there is none.
     ///
     /// What another program wrote and cannot be read is read as the narrower right: a project list
-    /// or a list of tools of a wrong shape is an empty list, an expiry that is no time has passed.
+    /// or a list of tools of a wrong shape is an empty list, an expiry that is no time has passed, a credential
+    /// is one that no key opens.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when a row breaks a rule that the constraints hold. `sink` has had

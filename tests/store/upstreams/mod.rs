@@ -4,6 +4,7 @@ mod concurrent;
 mod credentials;
 mod flows;
 mod followed;
+mod interleaved;
 mod model;
 mod older;
 mod random;

@@ -195,7 +195,9 @@ impl Model {
             }
             O::Revoke(token) => self.tokens.get_mut(&token).ok_or("not_found")?.1 = true,
             O::PutUpstream(upstream, mode) => self.upstreams.entry(upstream).or_default().mode = mode,
-            O::RemoveUpstream(upstream) => drop(self.upstreams.remove(&upstream).ok_or("not_found")?),
+            O::RemoveUpstream(upstream) => {
+                self.upstreams.remove(&upstream).ok_or("not_found")?;
+            }
             O::Want(upstream, wants) => self.upstreams.get_mut(&upstream).ok_or("required")?.wants = wants,
             O::Mark(upstream, mark) => self.upstreams.get_mut(&upstream).ok_or("required")?.allow_all = mark,
             O::TokenGrants(token, upstreams) => {
@@ -264,7 +266,9 @@ impl Model {
                 self.flows.remove(&flow);
                 self.put(owner, upstream, None);
             }
-            O::RemoveFlow(flow) => drop(self.flows.remove(&flow).ok_or("not_found")?),
+            O::RemoveFlow(flow) => {
+                self.flows.remove(&flow).ok_or("not_found")?;
+            }
             O::SetState(owner, upstream, state) => {
                 if let Some(credential) = self.credentials.get_mut(&(owner, upstream)) {
                     credential.state = state;
