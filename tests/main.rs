@@ -29,3 +29,4 @@ mod rooms;
 mod sessions;
 mod store;
 mod token_page;
+mod upstream_page;

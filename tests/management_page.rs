@@ -49,6 +49,30 @@ fn the_example_works(url: &str) {
         assert!(found.is_some(), "{expected}: {}", regate::auth::find(said.as_bytes()).count());
         rest = found.unwrap().1;
     }
+    drop(serving);
+    // The section's first block is for before the service starts, and it goes on where the example above ended.
+    let section = commands("An upstream and its credential");
+    let (before, section) = section.split_once("curl").unwrap();
+    assert_eq!(shell(before), "");
+    let serving = Serving::start(folder.path(), &["--config", "regate.toml", "--database-url", url]);
+    let setting_up: Vec<&str> = example.split("question |").next().unwrap().lines().collect();
+    let functions =
+        setting_up.iter().skip_while(|line| !line.starts_with("field()")).copied().collect::<Vec<_>>();
+    let script = format!("URL=http://{}\n{}\ncurl{section}", serving.address, functions.join("\n"));
+    let said = shell(&script);
+    let mut rest = said.as_str();
+    for expected in [
+        r#""id":"github""#,
+        r#""upstreams":["github"]"#,
+        r#""header_names":["authorization"]"#,
+        r#""set":{"authorization":"Bearer gho-of-ada"}"#,
+        r#""connection_key":"default/user/ada/github""#,
+        r#""reason":"upstream.credential_missing""#,
+    ] {
+        let found = rest.split_once(expected);
+        assert!(found.is_some(), "{expected} in {} characters", said.len());
+        rest = found.unwrap().1;
+    }
     assert_eq!(shell(&commands("Tenants")).lines().count(), 3);
     let arguments = ["user", "list", "--tenant", "acme", "--database-url", url];
     assert!(stdout(&run(folder.path(), &arguments, "")).contains("olga"));

@@ -48,7 +48,8 @@ use printable::printable_lines;
     about = "A policy decision point for gateways: Rego rules over token and collaborator data",
     after_help = "Exit codes: 0 done (decide: allowed), 1 could not be done, 2 failed (test: a test failed; \
                   check: something was found; decide: denied; \
-                  token identify: not all are tokens, or --scan found one; replay: more decisions flip than may), 3 the policy folder is broken, 64 wrong usage.\n\
+                  token identify: not all are tokens, or --scan found one; replay: more decisions flip than may; \
+                  credentials check: a key is missing; credentials rekey: something is left), 3 the policy folder is broken, 64 wrong usage.\n\
                   Try it: regate serve --demo",
     propagate_version = true
 )]

@@ -7,6 +7,7 @@ use clap::{
 
 use super::exit::{Absent, CommandError};
 use crate::{
+    auth::{self, TokenFormat},
     decision::facts::{CredentialMode, CredentialState, ProjectRole},
     store::{StoreError, TokenState},
     types::{HolderKind, TenantId, UserRole, check_id, check_label},
@@ -44,6 +45,20 @@ impl WithinTenant {
 /// What to do about a tenant that is not there.
 pub(super) fn no_tenant(tenant: &TenantId) -> String {
     format!("there is no tenant \"{tenant}\": add it with regate import")
+}
+
+/// Refuses a token where its id belongs, and does not repeat it: as an argument it was seen already.
+///
+/// # Errors
+/// [`CommandError::Usage`], which says what to do about it.
+pub(super) fn refuse_token(place: &str, id: &str) -> Result<(), CommandError> {
+    if !matches!(auth::identify(id), TokenFormat::Regate(_)) {
+        return Ok(());
+    }
+    Err(CommandError::Usage(format!(
+        "{place}: that is a token itself, which other users of this machine could see now: revoke it, with the token on \
+         standard input: regate token revoke --stdin"
+    )))
 }
 
 /// A tenant's id.

@@ -158,7 +158,7 @@ fn check_url(url: &str, brokered: bool) -> Result<(), InvalidField> {
             "a stdio upstream cannot be brokered: a credential goes on to an http or https URL alone";
         return if brokered { Err(wrong("url", problem)) } else { Ok(()) };
     }
-    let address: Option<Uri> = url.parse().ok();
+    let address: Option<Uri> = url.parse().ok().filter(|address: &Uri| address.scheme().is_some());
     let Some(authority) = address.as_ref().and_then(Uri::authority).filter(|it| !it.host().is_empty()) else {
         return Err(wrong("url", "it must be an http or https URL with a host"));
     };

@@ -7,6 +7,7 @@ mod missing;
 mod rows;
 mod same_as_http;
 mod tokens;
+mod upstreams;
 
 use std::{fs, path::Path, process::Output};
 
@@ -60,6 +61,13 @@ impl Scene {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
         assert!(!stderr(&output).contains("never-shown"), "the database's password was shown");
         if code == 0 { stdout(&output) } else { stderr(&output) }
+    }
+
+    /// A command that touches no store, and must succeed.
+    fn said_without_store(&self, arguments: &[&str]) -> String {
+        let output = run(self.path(), arguments, "");
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
     }
 
     /// The same of a command that succeeds and prints one object a line.

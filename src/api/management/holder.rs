@@ -17,16 +17,16 @@ use crate::{
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HolderMessage {
+    /// The user's or the token's id; null for a shared one.
+    id: Option<String>,
     /// `user`, `token` or `shared`.
     #[schema(value_type = HolderKindSchema)]
     kind: String,
-    /// The user's or the token's id; null for a shared one.
-    id: Option<String>,
 }
 
 impl From<&Holder> for HolderMessage {
     fn from(holder: &Holder) -> Self {
-        Self { kind: holder.kind().as_str().to_owned(), id: id_of(holder).map(str::to_owned) }
+        Self { id: id_of(holder).map(str::to_owned), kind: holder.kind().as_str().to_owned() }
     }
 }
 

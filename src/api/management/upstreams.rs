@@ -66,16 +66,16 @@ pub(super) struct UpstreamMessage {
 pub(super) struct OauthMessage {
     /// Where people consent: `https`, or `http` on this machine.
     authorization_endpoint: String,
-    /// Where a code becomes a token: `https`, or `http` on this machine.
-    token_endpoint: String,
     /// Who regate is there.
     #[schema(min_length = 1, max_length = 512)]
     client_id: String,
+    /// What the token is for (RFC 8707).
+    resource: Option<String>,
     /// What is asked for.
     #[serde(default)]
     scopes: Vec<String>,
-    /// What the token is for (RFC 8707).
-    resource: Option<String>,
+    /// Where a code becomes a token: `https`, or `http` on this machine.
+    token_endpoint: String,
 }
 
 impl From<OauthMessage> for OauthSettings {

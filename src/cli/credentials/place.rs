@@ -7,7 +7,7 @@ use crate::{
     cli::{
         exit::{Absent, CommandError},
         store::StoreArguments,
-        values::{WithinTenant, id},
+        values::{WithinTenant, id, refuse_token},
     },
     store::{StoreError, upstreams::CredentialKey},
     types::Holder,
@@ -40,14 +40,18 @@ pub(super) struct Place {
 
 impl Place {
     /// Which credential is meant.
-    pub(super) fn key(&self) -> CredentialKey {
+    ///
+    /// # Errors
+    /// A token in the place of its id.
+    pub(super) fn key(&self) -> Result<CredentialKey, CommandError> {
+        self.token.as_deref().map_or(Ok(()), |id| refuse_token("--token", id))?;
         let holder = match (&self.user, &self.token) {
             (Some(id), _) => Holder::User(id.clone()),
             (None, Some(id)) => Holder::Token(id.clone()),
             (None, None) => Holder::Shared,
         };
         let tenant = self.within.tenant.clone();
-        CredentialKey { tenant, upstream_id: self.upstream.clone(), holder }
+        Ok(CredentialKey { tenant, upstream_id: self.upstream.clone(), holder })
     }
 
     /// The store's refusal in the words of the flags. No id of a token is repeated: it may be the token itself.
@@ -58,8 +62,8 @@ impl Place {
                 "there is no upstream {upstream:?} in the tenant \"{tenant}\": see regate upstream list --tenant {tenant}"
             ),
             StoreError::NotFound { .. } => {
-                let holder = holder(&self.key().holder);
-                let holder = if self.token.is_some() { "that token" } else { &holder };
+                let user = self.user.as_ref().map(|id| holder(&Holder::User(id.clone())));
+                let holder = user.as_deref().unwrap_or(if self.shared { "everybody" } else { "that token" });
                 format!(
                     "there is no credential of {holder} for {upstream:?} in the tenant \"{tenant}\": see regate \
                      credentials list --tenant {tenant}"

@@ -43,6 +43,7 @@ impl Put {
         if self.expires_at.is_some_and(|moment| moment.unix_seconds() <= now.unix_seconds()) {
             return Err(CommandError::Usage("--expires-at: it has passed".to_owned()));
         }
+        let key = place.key()?;
         let configuration = place.store.configuration()?;
         // A key that is missing is told before anybody types a secret.
         let Some(keys) = configuration.key_ring()? else {
@@ -52,7 +53,6 @@ impl Put {
             true => Given::Headers(self.input.headers()?),
             false => Given::Token(self.input.line("the token")?),
         };
-        let key = place.key();
         let (written, row) = block_on(async {
             let store = open_to_change(&configuration).await?;
             let settings = CredentialSettings::default();

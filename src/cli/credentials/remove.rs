@@ -21,7 +21,7 @@ pub(super) struct Remove {
 
 impl Remove {
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
-        let (place, key) = (&self.place, self.place.key());
+        let (place, key) = (&self.place, self.place.key()?);
         let revision = place.store.run(Access::Change, async |store| {
             let removing = store.remove_credential(&key);
             removing.await.map_err(|error| place.explain("nothing was removed", error))

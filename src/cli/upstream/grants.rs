@@ -15,7 +15,7 @@ use crate::{
         printable::as_name,
         rows::{write_object, yes},
         store::Access,
-        values::id,
+        values::{id, refuse_token},
     },
     store::{AsOf, Store, StoreError, upstreams::UpstreamGrants},
     types::DataRevision,
@@ -44,6 +44,7 @@ pub(super) struct Grants {
 impl Grants {
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
         let one = &self.one;
+        self.tokens.iter().try_for_each(|id| refuse_token("--token", id))?;
         if !self.none && self.tokens.is_empty() {
             if self.allow_all.is_some() {
                 let text = "--allow-all: give the list as well (--token or --none); alone it is for regate upstream put";
