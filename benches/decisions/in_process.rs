@@ -67,7 +67,7 @@ fn print_case(rows: usize, basis: &Basis, case: &world::Case) {
     let read = || -> Question<'_> {
         let message = QuestionMessage::read(text.as_bytes(), &bounds).expect("a question");
         message
-            .into_question(Asker::wondering(None), &bounds, &CredentialReader::default())
+            .into_question(Asker::offline(None), &bounds, &CredentialReader::default())
             .expect("within the bounds")
     };
     let mut evaluator = Evaluator::new(0);
@@ -121,7 +121,7 @@ pub fn profile() {
     let bounds = HttpBounds::default();
     let message = QuestionMessage::read(text.as_bytes(), &bounds).expect("a question");
     let question = message
-        .into_question(Asker::wondering(None), &bounds, &CredentialReader::default())
+        .into_question(Asker::offline(None), &bounds, &CredentialReader::default())
         .expect("within the bounds");
     let (mut evaluator, mut ids) = (Evaluator::new(0), RandomIds::seeded(1));
     let rules = DecisionRules::default();

@@ -76,7 +76,7 @@ impl Asked {
         let message = QuestionMessage::read(self.0.as_bytes(), &bounds).expect("a question");
         point.decide(
             &message
-                .into_question(Asker::wondering(None), &bounds, &CredentialReader::default())
+                .into_question(Asker::offline(None), &bounds, &CredentialReader::default())
                 .expect("within the bounds"),
         )
     }

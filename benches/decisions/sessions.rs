@@ -130,7 +130,7 @@ pub fn run() {
         let mut answer = || {
             let message = QuestionMessage::read(question.as_bytes(), &bounds).expect("a question");
             let question =
-                message.into_question(Asker::wondering(None), &bounds, &reader).expect("within the bounds");
+                message.into_question(Asker::offline(None), &bounds, &reader).expect("within the bounds");
             let id = ids.next_id(moment.now);
             decide(&mut evaluator, &basis, &rules, &question, id, moment)
         };

@@ -79,7 +79,8 @@ fn codes<S: Serializer>(reasons: &&Reasons, serializer: S) -> Result<S::Ok, S::E
 }
 
 fn header_changes<S: Serializer>(changes: &&HeaderChanges, serializer: S) -> Result<S::Ok, S::Error> {
-    HeaderChangesMessage { set: AllSet(changes), remove: &changes.remove }.serialize(serializer)
+    let HeaderChanges { remove, pass, .. } = &**changes;
+    HeaderChangesMessage { set: AllSet(changes), remove, pass: pass.as_deref() }.serialize(serializer)
 }
 
 /// Every header to set: what the policy asks for, and what goes on to the upstream.
@@ -108,6 +109,9 @@ struct HeaderChangesMessage<'a> {
     set: AllSet<'a>,
     #[schema(value_type = Vec<String>)]
     remove: &'a [Cow<'static, str>],
+    /// Left out unless the upstream says which of the caller's headers may pass: then those, and no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass: Option<&'a [String]>,
 }
 
 impl<'a> From<&'a Decision> for Answer<'a> {

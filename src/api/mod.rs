@@ -39,7 +39,7 @@ use crate::{auth::CredentialReader, feed::Reach, policy::Reloader, telemetry::Me
 pub use answer::Answer;
 pub use bounds::HttpBounds;
 pub use management::Management;
-pub use point::{DataState, DecisionPoint, GatewayAuthentication, NewIds, Taken};
+pub use point::{DataState, DecisionPoint, ExplainingTurn, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
 pub use question::{Asker, QuestionMessage, read as read_json};
 pub use server::{Server, ServerError};

@@ -10,7 +10,7 @@ use std::{
 
 use uuid::Uuid;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{problem::Problem, uses::TokenUses};
 use crate::{
@@ -55,6 +55,12 @@ pub struct DecisionPoint {
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
 /// must not keep decisions waiting.
 const EXPLANATIONS: usize = 1;
+
+/// The turn to work out explanations, for as long as it is held.
+#[derive(Debug)]
+pub struct ExplainingTurn<'a> {
+    _place: Option<SemaphorePermit<'a>>,
+}
 
 /// The policy and data that questions are answered from, and how old the data was at which moment.
 #[derive(Debug)]
@@ -201,18 +207,28 @@ impl DecisionPoint {
         self.decide_at(taken, question, self.clock.reading())
     }
 
-    /// Decides one question that asks why. It waits for its turn, and only then takes the policy and data: what
-    /// was revoked while it waited is revoked.
-    pub async fn explain(&self, question: &Question<'_>) -> Decision {
+    /// Waits for a turn to work out explanations.
+    ///
+    /// INVARIANT: whoever waits looks only then who asks, and takes the policy and data: what was revoked while it waited
+    /// is revoked.
+    pub async fn explaining_turn(&self) -> ExplainingTurn<'_> {
         // It is never closed.
-        let _turn = self.explaining.acquire().await;
+        ExplainingTurn { _place: self.explaining.acquire().await.ok() }
+    }
+
+    /// Decides one question that asks why, from the policy and data of this moment, without holding up its thread's
+    /// other questions.
+    pub fn explain(&self, _turn: &ExplainingTurn<'_>, question: &Question<'_>) -> Decision {
         tokio::task::block_in_place(|| self.decide(question))
     }
 
-    /// The same from a policy and data that the caller took. Neither holds up its thread's other questions.
-    pub async fn explain_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
-        // It is never closed.
-        let _turn = self.explaining.acquire().await;
+    /// The same from a policy and data that the caller took, after it had the turn.
+    pub fn explain_from(
+        &self,
+        _turn: &ExplainingTurn<'_>,
+        taken: &Taken,
+        question: &Question<'_>,
+    ) -> Decision {
         tokio::task::block_in_place(|| self.decide_from(taken, question))
     }
 
@@ -220,7 +236,7 @@ impl DecisionPoint {
         let decision = self.on_worker(taken, reading, |evaluator, id, moment| {
             decide(evaluator, &taken.basis, &self.rules, question, id, moment)
         });
-        if let Some(used) = decision.credential.as_ref().filter(|_| question.delivery != Delivery::Withheld) {
+        if let Some(used) = decision.credential.as_ref().filter(|_| goes_on(question.delivery)) {
             note_credential(question, &decision, used);
             if let Some(renewals) = self.renewals.as_ref().filter(|_| used.expired) {
                 let CredentialUse { tenant, upstream, holder, .. } = used.clone();
@@ -290,6 +306,14 @@ impl DecisionPoint {
         if !dead {
             uses.note(worker, id, now);
         }
+    }
+}
+
+/// Whether a request goes on by the answer: others only ask what would be.
+const fn goes_on(delivery: Delivery) -> bool {
+    match delivery {
+        Delivery::Given | Delivery::Refused => true,
+        Delivery::Withheld | Delivery::Assumed => false,
     }
 }
 

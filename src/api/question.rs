@@ -43,6 +43,11 @@ impl<'a> Asker<'a> {
     pub const fn wondering(gateway: Option<&'a AskingGateway>) -> Self {
         Self { gateway, delivery: Delivery::Withheld }
     }
+
+    /// The same where there are no keys that open credentials.
+    pub const fn offline(gateway: Option<&'a AskingGateway>) -> Self {
+        Self { gateway, delivery: Delivery::Assumed }
+    }
 }
 
 /// A text that borrows from the message where it can. (serde borrows a `Cow` only where it stands
@@ -262,6 +267,11 @@ impl<'a> QuestionMessage<'a> {
     /// The data revision that the question waits for.
     pub fn min_revision(&self) -> Option<DataRevision> {
         self.min_revision
+    }
+
+    /// Whether the answer is to say why.
+    pub fn explains(&self) -> bool {
+        self.explain
     }
 
     /// Checks the parts against the bounds, reads the credential, and gives the question that is left.

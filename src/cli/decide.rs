@@ -92,8 +92,7 @@ impl Decide {
             }
         }
         let reader = configuration::credential_reader(sessions.as_ref());
-        let mut question =
-            message.into_question(Asker::wondering(None), &bounds, &reader).map_err(refused)?;
+        let mut question = message.into_question(Asker::offline(None), &bounds, &reader).map_err(refused)?;
         question.explain |= self.explain;
         let decision = point.decide(&question);
         let mut output = io::stdout().lock();

@@ -98,7 +98,8 @@ pub fn decide(
         }
     };
     let method = upper_case(&question.request.method);
-    if rules.is_public(&method, &path) {
+    // What an upstream needs is not known here, and one that needs a credential has no second way in.
+    if question.upstream.is_none() && rules.is_public(&method, &path) {
         return Decision { allow: true, ..draft.refuse(OwnReason::PublicPath) };
     }
     // INVARIANT: from here on the data is looked at. Stale data answers nothing: not even that a
@@ -180,11 +181,14 @@ fn after_allow(
     }
     let rules = draft.rules;
     let Some(asked) = asked else {
-        return draft.allow(verdict, HeaderChanges::removing(&rules.credential_headers));
+        let mut decision = draft.allow(verdict, HeaderChanges::removing(&rules.credential_headers));
+        decision.headers.without_look_alikes(question.request.headers.iter());
+        return decision;
     };
     let mut decision = draft.clone().allow(verdict, asked.held_back(question, rules));
     match asked.carry_out(question, rules, &mut decision.headers) {
         Ok(()) => {
+            decision.headers.without_look_alikes(question.request.headers.iter());
             let connection_key = asked.connection_key();
             Decision { connection_key, credential: asked.credential_use(), ..decision }
         }

@@ -153,12 +153,20 @@ pub struct HeaderChanges {
     /// Names in lower case, sorted. The caller's credential is always among them, and every name in
     /// `set` and `credential`: a gateway that only sets would leave the client's own copy standing.
     pub remove: Vec<Cow<'static, str>>,
+    /// Where the upstream says which of the caller's headers may pass: those, and no other does. Of the headers that the
+    /// question told, the others are in `remove`; a gateway that did not tell all has to see to it by this.
+    pub pass: Option<Vec<String>>,
 }
 
 impl HeaderChanges {
     /// No changes but those that are always made.
     pub(super) fn removing(credential_headers: &[Cow<'static, str>]) -> Self {
-        Self { set: BTreeMap::new(), credential: BTreeMap::new(), remove: credential_headers.to_vec() }
+        Self {
+            set: BTreeMap::new(),
+            credential: BTreeMap::new(),
+            remove: credential_headers.to_vec(),
+            pass: None,
+        }
     }
 
     /// Also the changes that a policy asked for, with the removals that go without saying.
@@ -178,6 +186,25 @@ impl HeaderChanges {
         self.set.retain(|name, _| !names.contains(&name.as_str()));
         self.remove.extend(names.iter().map(|name| Cow::Owned((*name).to_owned())));
         self.tidy();
+    }
+
+    /// Also removes what a server behind the gateway may take for a header that is removed or set: many read `X_User` and
+    /// `X-User` as one (RFC 3875 section 4.1.18), and a `Connection` that names a header takes it away (RFC 9110 section 7.6.1).
+    pub(super) fn without_look_alikes<'h>(&mut self, told: impl Iterator<Item = (&'h str, &'h str)>) {
+        let mut more: Vec<Cow<'static, str>> = Vec::new();
+        for (name, value) in told {
+            let is_kept = |name: &str| self.remove.iter().any(|removed| removed == name);
+            let looks_alike = name.contains('_') && is_kept(&name.replace('_', "-"));
+            let takes_away = name == "connection"
+                && value.split(',').any(|named| is_kept(&named.trim().to_ascii_lowercase()));
+            if looks_alike || takes_away {
+                more.push(Cow::Owned(name.to_owned()));
+            }
+        }
+        if !more.is_empty() {
+            self.remove.append(&mut more);
+            self.tidy();
+        }
     }
 
     /// Sorts the removals, each once.

@@ -34,8 +34,11 @@ pub enum Delivery {
     /// It may not, and a request that needs one is denied.
     #[default]
     Refused,
-    /// It does not, since no request goes on by it: the question only asks what would be.
+    /// It does not, since no request goes on by it: the question only asks what would be. Whether there is a credential
+    /// that opens is looked at all the same.
     Withheld,
+    /// The same where there are no keys: a credential that is there is taken to open.
+    Assumed,
 }
 
 /// The request to decide about. The path is not yet read, the method not yet upper-cased.

@@ -199,15 +199,17 @@ impl<'a> AskedUpstream<'a> {
         headers.take_over(&names);
         match question.delivery {
             Delivery::Refused => return Err(OwnReason::ChannelInsecure.into()),
-            Delivery::Withheld => return Ok(()),
-            Delivery::Given => {}
+            Delivery::Assumed => return Ok(()),
+            Delivery::Withheld | Delivery::Given => {}
         }
         let opened = self.open(credential, rules).map_err(|fault| NotOn {
             connect_url: self.connect_url(rules),
             fault: Some(fault),
             ..OwnReason::CredentialMissing.into()
         })?;
-        headers.credential = opened;
+        if question.delivery == Delivery::Given {
+            headers.credential = opened;
+        }
         Ok(())
     }
 
@@ -224,6 +226,7 @@ impl<'a> AskedUpstream<'a> {
         let held = told.filter(|name| !passes(name) && !is_framing(name));
         headers.remove.extend(held.map(|name| Cow::Owned(name.to_owned())));
         headers.tidy();
+        headers.pass = Some(pass.clone());
         headers
     }
 
@@ -296,7 +299,10 @@ impl UpstreamRecord {
             (UpstreamSecret::Token(_), Some(_)) => return None,
         };
         let good = |(name, value): (&String, &SecretText)| {
-            HeaderName::try_from(name).is_ok() && HeaderValue::from_str(value.expose()).is_ok()
+            HeaderName::try_from(name).is_ok()
+                && HeaderValue::from_str(value.expose()).is_ok()
+                // Whoever wrote the row: a credential never says how the message is framed, or for whom it is.
+                && !is_framing(name)
         };
         headers.iter().all(good).then_some(headers)
     }

@@ -122,10 +122,76 @@ fn a_credential_goes_to_gateways_that_authenticated_where_nobody_else_reads() {
     assert_eq!(gist(&decision), (false, 403, vec!["upstream.channel_insecure"]));
     assert!(set(&decision).is_empty() && decision.connection_key.is_none());
     // Who only asks what would be is told, but not with what.
-    let decision = world.ask(&Question { delivery: Delivery::Withheld, ..asked(Some("t1"), "github") });
-    assert_eq!(gist(&decision), (true, 200, vec!["policy.allowed"]));
-    assert!(set(&decision).is_empty());
-    assert_eq!(decision.headers.remove, ["authorization"]);
+    for delivery in [Delivery::Withheld, Delivery::Assumed] {
+        let decision = world.ask(&Question { delivery, ..asked(Some("t1"), "github") });
+        assert_eq!(gist(&decision), (true, 200, vec!["policy.allowed"]));
+        assert!(set(&decision).is_empty());
+        assert_eq!(decision.headers.remove, ["authorization"]);
+    }
+    // What would not open is denied to the one who could know.
+    world.rules.keys = Arc::new(regate::types::NoKeys);
+    for (delivery, allow) in [(Delivery::Withheld, false), (Delivery::Assumed, true)] {
+        assert_eq!(world.ask(&Question { delivery, ..asked(Some("t1"), "github") }).allow, allow);
+    }
+}
+
+#[test]
+fn a_public_path_is_no_way_into_an_upstream() {
+    let mut world = world(ALLOW, github());
+    let public = |upstream: Option<&'static str>| Question {
+        upstream: upstream.map(Into::into),
+        delivery: Delivery::Given,
+        ..question(None, "/health")
+    };
+    assert_eq!(gist(&world.ask(&public(None))), (true, 200, vec!["request.public_path"]));
+    assert_eq!(gist(&world.ask(&public(Some("github")))), (false, 401, vec!["token.missing"]));
+    assert_eq!(gist(&world.ask(&public(Some("none")))), (false, 403, vec!["upstream.unknown"]));
+}
+
+#[test]
+fn what_a_server_may_read_as_the_same_header_goes_as_well() {
+    let told = |fields: &[(&'static str, &'static str)]| {
+        Headers::new(fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
+    };
+    let mut world = world(
+        r#"package regate
+decision := {"allow": true, "headers": {"set": {"X-User": "u"}}}"#,
+        vec![
+            Fact::Upstream(Upstream {
+                header: "X-Api-Key".into(),
+                format: "{token}".into(),
+                ..upstream("api", CredentialMode::PerUser)
+            }),
+            Fact::Credential(held("default", "api", Holder::User("u1".into()), &plain("k"))),
+        ],
+    );
+    let mut asked = asked(Some("t1"), "api");
+    asked.request.headers = told(&[
+        ("X_Api_Key", "mine"),
+        ("X_User", "root"),
+        ("x_api-KEY", "mine"),
+        ("X_Other", "1"),
+        ("Connection", "keep-alive, X-API-Key"),
+    ]);
+    let remove = ["authorization", "connection", "x-api-key", "x-user", "x_api-key", "x_api_key", "x_user"];
+    assert_eq!(world.ask(&asked).headers.remove, remove);
+    // Also without an upstream; and what takes nothing away stays.
+    let mut plainly = question(Some("t1"), "/x");
+    plainly.request.headers = told(&[("X_User", "root"), ("Connection", "close")]);
+    assert_eq!(world.ask(&plainly).headers.remove, ["authorization", "x-user", "x_user"]);
+}
+
+#[test]
+fn a_credential_does_not_say_how_a_message_is_framed_or_for_whom_it_is() {
+    for header in ["Host", "Transfer-Encoding", "content-length", "Connection"] {
+        let facts = vec![
+            Fact::Upstream(Upstream { header: header.into(), ..upstream("api", CredentialMode::PerUser) }),
+            Fact::Credential(held("default", "api", Holder::User("u1".into()), &plain("evil"))),
+        ];
+        let decision = world(ALLOW, facts).ask(&asked(Some("t1"), "api"));
+        assert_eq!(gist(&decision), (false, 403, vec!["upstream.credential_missing"]), "{header}");
+        assert!(decision.fault.is_some());
+    }
 }
 
 #[test]
@@ -330,11 +396,14 @@ fn the_callers_headers_pass_as_the_upstream_says() {
     };
     let passing = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     let plainly = |pass_headers| Upstream { pass_headers, ..upstream("api", CredentialMode::None) };
-    assert_eq!(ask(ALLOW, plainly(None), vec![]).headers.remove, ["authorization"]);
+    let decision = ask(ALLOW, plainly(None), vec![]);
+    assert_eq!((decision.headers.remove, decision.headers.pass), (vec!["authorization".into()], None));
     // What frames the message is the gateway's own affair.
     let decision = ask(ALLOW, plainly(passing(&["Accept", "x-trace"])), vec![]);
     assert_eq!(decision.headers.remove, ["authorization", "cookie", "x-api-key"]);
     assert!(decision.credential.is_none());
+    // Whoever did not tell all headers can see to it as well.
+    assert_eq!(decision.headers.pass, passing(&["accept", "x-trace"]));
     assert_eq!(decision.connection_key.unwrap(), "default/user/u1/api");
     // The caller's own credential goes on to an upstream that says so, and has none of its own.
     let all = ["authorization", "cookie", "x-api-key", "accept", "x-trace"];

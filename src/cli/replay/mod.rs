@@ -228,7 +228,7 @@ impl Run<'_> {
         // A JWT would have to be read with the keys of its time: here it is a token that nobody knows.
         let reader = CredentialReader::default();
         let question = match record.question.into_question(
-            Asker::wondering(record.gateway.as_ref()),
+            Asker::offline(record.gateway.as_ref()),
             &self.bounds,
             &reader,
         ) {
