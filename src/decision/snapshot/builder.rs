@@ -160,8 +160,9 @@ impl TenantBuilder {
             }
         }
         users.shrink_to_fit();
-        let mut credentials =
-            Sharded::new((self.credentials.len() / CREDENTIALS_IN_A_PART).max(CREDENTIAL_PARTS));
+        // Most of very many tenants have none, and parts take room.
+        let least = if self.credentials.is_empty() { 1 } else { CREDENTIAL_PARTS };
+        let mut credentials = Sharded::new((self.credentials.len() / CREDENTIALS_IN_A_PART).max(least));
         for credential in self.credentials {
             let key = connection::credential_key(&credential.upstream_id, &credential.holder);
             credentials.insert(key, Arc::new(credential.into()));

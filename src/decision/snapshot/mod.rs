@@ -43,7 +43,7 @@ const TENANT_PARTS: usize = 256;
 const USERS_IN_A_PART: usize = 256;
 /// Entries in a part of a tenant's index of credentials.
 const CREDENTIALS_IN_A_PART: usize = 256;
-/// And its parts at least: others come later, one by one.
+/// And its parts at least, where there are any: others come later, one by one.
 const CREDENTIAL_PARTS: usize = 16;
 /// A document of more entries is not copied while a change waits for it, see [`Snapshot::detach`].
 const LARGE: usize = 4_096;
