@@ -273,8 +273,8 @@ begin
 end
 $$;
 
--- After a change of upstreams, whose rows the change holds: what all tokens hold for those that are open to more or to
--- fewer, and what everybody gave to those that now want something else.
+-- After a change of upstreams, whose rows the change holds: what was given for another client, what all tokens hold for
+-- those that are open to more or to fewer, and what everybody gave to those that now want something else.
 create function reconcile_after_upstreams() returns trigger language plpgsql security definer as $$
 declare
     changed_tenants   text[];
@@ -282,6 +282,26 @@ declare
 begin
     if tg_relid <> cast('upstreams' as regclass) then
         raise exception 'reconcile_after_upstreams is for the table of upstreams';
+    end if;
+    -- What was given for one client at one place is shown to no other: the client secret, what credentials are renewed
+    -- with, and the codes of pending flows. What goes on stays as it is until it expires. With another version, a
+    -- renewal that is under way writes nothing.
+    select array_agg(n.tenant), array_agg(n.id) into changed_tenants, changed_upstreams
+        from new_rows as n join old_rows as o on o.tenant = n.tenant and o.id = n.id
+        where o.oauth is not null and (n.oauth is null
+            or o.oauth -> 'token_endpoint' is distinct from n.oauth -> 'token_endpoint'
+            or o.oauth -> 'client_id' is distinct from n.oauth -> 'client_id');
+    if changed_upstreams is not null then
+        delete from only upstream_client_secrets as s
+            using unnest(changed_tenants, changed_upstreams) as changed (tenant, id)
+            where s.tenant = changed.tenant and s.upstream_id = changed.id;
+        delete from only credential_flows as f
+            using unnest(changed_tenants, changed_upstreams) as changed (tenant, id)
+            where f.tenant = changed.tenant and f.upstream_id = changed.id;
+        update only upstream_credentials as c
+            set sealed_refresh = null, refresh_key_id = null, renew_after = null, version = c.version + 1
+            from unnest(changed_tenants, changed_upstreams) as changed (tenant, id)
+            where c.tenant = changed.tenant and c.upstream_id = changed.id and c.sealed_refresh is not null;
     end if;
     select array_agg(n.tenant), array_agg(n.id) into changed_tenants, changed_upstreams
         from new_rows as n join old_rows as o on o.tenant = n.tenant and o.id = n.id

@@ -301,6 +301,21 @@ begin
     insert into reconcile_upstream values (new.tenant, new.id);
 end;
 
+-- What was given for one client at one place is shown to no other: the client secret, what credentials are renewed
+-- with, and the codes of pending flows. What goes on stays as it is until it expires. With another version, a renewal
+-- that is under way writes nothing.
+create trigger upstreams_reconcile_oauth after update on upstreams
+    when old.oauth is not null and (new.oauth is null
+        or old.oauth ->> '$.token_endpoint' is not new.oauth ->> '$.token_endpoint'
+        or old.oauth ->> '$.client_id' is not new.oauth ->> '$.client_id')
+begin
+    delete from upstream_client_secrets where tenant = new.tenant and upstream_id = new.id;
+    delete from credential_flows where tenant = new.tenant and upstream_id = new.id;
+    update upstream_credentials
+        set sealed_refresh = null, refresh_key_id = null, renew_after = null, version = version + 1
+        where tenant = new.tenant and upstream_id = new.id and sealed_refresh is not null;
+end;
+
 -- A revoked token never comes back, so neither does what it held.
 create trigger tokens_reconcile_update after update on tokens
     when old.revoked_at is null and new.revoked_at is not null

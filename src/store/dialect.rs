@@ -115,12 +115,12 @@ impl Dialect {
                  'take_data_revision', 'reconcile_token_credentials', \
                  'reconcile_upstream_credentials', 'grants_reconcile_insert', 'grants_reconcile_update', \
                  'grants_reconcile_delete', 'upstreams_reconcile_insert', 'upstreams_reconcile_update', \
-                 'tokens_reconcile_update')), \
+                 'upstreams_reconcile_oauth', 'tokens_reconcile_update')), \
                  group_concat(name || ' ' || rootpage || ' ' || sql, ';') \
                  from (select * from sqlite_schema where type in ('table', 'trigger') and tbl_name in ( \
                  'tenants', 'users', 'projects', 'collaborators', 'tokens', 'upstreams', 'grants', \
                  'upstream_credentials', 'note_data_change', 'reconcile_token', 'reconcile_upstream') order by name)",
-                8 * 3 + 3 + 3 + 2 + 1 + 2,
+                8 * 3 + 3 + 2 + 3 + 3 + 1,
             ),
             Self::Postgres => (
                 "select (select count(*) from pg_trigger where tgenabled in ('A', 'O') \

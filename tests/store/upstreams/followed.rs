@@ -86,6 +86,7 @@ async fn a_reconciliation_that_is_switched_off_is_noticed() {
         "grants_reconcile_delete",
         "upstreams_reconcile_insert",
         "upstreams_reconcile_update",
+        "upstreams_reconcile_oauth",
         "tokens_reconcile_update",
         "upstream_credentials_update",
     ] {

@@ -1,5 +1,6 @@
 //! Upstreams, who may reach them, and the credentials that go on to them.
 
+mod clients;
 mod concurrent;
 mod credentials;
 mod flows;
