@@ -320,32 +320,34 @@ begin
 end
 $$;
 
--- After a change of tokens: a revoked one never comes back, so neither does what it held.
+-- After a change of tokens: a revoked one never comes back, so neither does what it held; and what one user's token held
+-- is no other user's.
 create function reconcile_after_tokens() returns trigger language plpgsql security definer as $$
 declare
-    revoked text[];
+    emptied text[];
 begin
     if tg_relid <> cast('tokens' as regclass) then
         raise exception 'reconcile_after_tokens is for the table of tokens';
     end if;
     -- A gateway of all tenants holds nothing.
-    select array_agg(id) into revoked
-        from (select id from new_rows where revoked_at is not null and tenant is not null
-              except select id from old_rows where revoked_at is not null) as changed;
-    if revoked is null then
+    select array_agg(n.id) into emptied
+        from new_rows as n left join old_rows as o on o.id = n.id
+        where n.tenant is not null and (n.revoked_at is not null and o.revoked_at is null
+            or o.user_id is distinct from n.user_id);
+    if emptied is null then
         return null;
     end if;
     perform from (select from only upstreams as u
         where (u.tenant, u.id) in (
             select c.tenant, c.upstream_id from only upstream_credentials as c join only tokens as t
-                on t.tenant = c.tenant and t.id = c.token_id where t.id = any (revoked)
+                on t.tenant = c.tenant and t.id = c.token_id where t.id = any (emptied)
             union all select f.tenant, f.upstream_id from only credential_flows as f join only tokens as t
-                on t.tenant = f.tenant and t.id = f.token_id where t.id = any (revoked))
+                on t.tenant = f.tenant and t.id = f.token_id where t.id = any (emptied))
         order by u.tenant, u.id for no key update of u) as held;
     delete from only credential_flows as f using only tokens as t
-        where t.id = any (revoked) and f.tenant = t.tenant and f.token_id = t.id;
+        where t.id = any (emptied) and f.tenant = t.tenant and f.token_id = t.id;
     delete from only upstream_credentials as c using only tokens as t
-        where t.id = any (revoked) and c.tenant = t.tenant and c.token_id = t.id;
+        where t.id = any (emptied) and c.tenant = t.tenant and c.token_id = t.id;
     return null;
 end
 $$;

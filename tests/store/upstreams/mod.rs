@@ -8,6 +8,7 @@ mod followed;
 mod interleaved;
 mod model;
 mod older;
+mod owners;
 mod random;
 mod reconciliation;
 mod renewals;
