@@ -165,6 +165,7 @@ create table credential_flows (
 create index credential_flows_by_upstream on credential_flows (tenant, upstream_id, holder, holder_id);
 create index credential_flows_by_user on credential_flows (tenant, user_id);
 create index credential_flows_by_token on credential_flows (tenant, token_id);
+create index credential_flows_by_beginner on credential_flows (tenant, begun_kind, begun_id);
 create index credential_flows_to_sweep on credential_flows (expires_at);
 -- The order of lists.
 create index credential_flows_by_age on credential_flows (tenant, created_at, id);

@@ -498,7 +498,8 @@ pub trait UpstreamStore: Send + Sync {
     async fn client_secret(&self, tenant: &TenantId, upstream_id: &str)
     -> Result<Option<Sealed>, StoreError>;
 
-    /// Begins a flow.
+    /// Begins a flow. Of its holder's pending ones for the upstream the newest 5 stay, and of its beginner's the newest
+    /// 50.
     ///
     /// # Errors
     /// As [`put_credential`](Self::put_credential), and [`StoreError::NotGranted`] for a token without the grant.
