@@ -165,6 +165,7 @@ create table credential_flows (
 create index credential_flows_by_upstream on credential_flows (tenant, upstream_id, holder, holder_id);
 create index credential_flows_by_user on credential_flows (tenant, user_id);
 create index credential_flows_by_token on credential_flows (tenant, token_id);
+create index credential_flows_by_beginner on credential_flows (tenant, begun_kind, begun_id);
 create index credential_flows_to_sweep on credential_flows (expires_at);
 -- The order of lists.
 create index credential_flows_by_age on credential_flows (tenant, created_at, id);
@@ -273,8 +274,8 @@ begin
 end
 $$;
 
--- After a change of upstreams, whose rows the change holds: what all tokens hold for those that are open to more or to
--- fewer, and what everybody gave to those that now want something else.
+-- After a change of upstreams, whose rows the change holds: what was given for another client, what all tokens hold for
+-- those that are open to more or to fewer, and what everybody gave to those that now want something else.
 create function reconcile_after_upstreams() returns trigger language plpgsql security definer as $$
 declare
     changed_tenants   text[];
@@ -282,6 +283,26 @@ declare
 begin
     if tg_relid <> cast('upstreams' as regclass) then
         raise exception 'reconcile_after_upstreams is for the table of upstreams';
+    end if;
+    -- What was given for one client at one place is shown to no other: the client secret, what credentials are renewed
+    -- with, and the codes of pending flows. What goes on stays as it is until it expires. With another version, a
+    -- renewal that is under way writes nothing.
+    select array_agg(n.tenant), array_agg(n.id) into changed_tenants, changed_upstreams
+        from new_rows as n join old_rows as o on o.tenant = n.tenant and o.id = n.id
+        where o.oauth is not null and (n.oauth is null
+            or o.oauth -> 'token_endpoint' is distinct from n.oauth -> 'token_endpoint'
+            or o.oauth -> 'client_id' is distinct from n.oauth -> 'client_id');
+    if changed_upstreams is not null then
+        delete from only upstream_client_secrets as s
+            using unnest(changed_tenants, changed_upstreams) as changed (tenant, id)
+            where s.tenant = changed.tenant and s.upstream_id = changed.id;
+        delete from only credential_flows as f
+            using unnest(changed_tenants, changed_upstreams) as changed (tenant, id)
+            where f.tenant = changed.tenant and f.upstream_id = changed.id;
+        update only upstream_credentials as c
+            set sealed_refresh = null, refresh_key_id = null, renew_after = null, version = c.version + 1
+            from unnest(changed_tenants, changed_upstreams) as changed (tenant, id)
+            where c.tenant = changed.tenant and c.upstream_id = changed.id and c.sealed_refresh is not null;
     end if;
     select array_agg(n.tenant), array_agg(n.id) into changed_tenants, changed_upstreams
         from new_rows as n join old_rows as o on o.tenant = n.tenant and o.id = n.id
@@ -300,32 +321,34 @@ begin
 end
 $$;
 
--- After a change of tokens: a revoked one never comes back, so neither does what it held.
+-- After a change of tokens: a revoked one never comes back, so neither does what it held; and what one user's token held
+-- is no other user's.
 create function reconcile_after_tokens() returns trigger language plpgsql security definer as $$
 declare
-    revoked text[];
+    emptied text[];
 begin
     if tg_relid <> cast('tokens' as regclass) then
         raise exception 'reconcile_after_tokens is for the table of tokens';
     end if;
     -- A gateway of all tenants holds nothing.
-    select array_agg(id) into revoked
-        from (select id from new_rows where revoked_at is not null and tenant is not null
-              except select id from old_rows where revoked_at is not null) as changed;
-    if revoked is null then
+    select array_agg(n.id) into emptied
+        from new_rows as n left join old_rows as o on o.id = n.id
+        where n.tenant is not null and (n.revoked_at is not null and o.revoked_at is null
+            or o.user_id is distinct from n.user_id);
+    if emptied is null then
         return null;
     end if;
     perform from (select from only upstreams as u
         where (u.tenant, u.id) in (
             select c.tenant, c.upstream_id from only upstream_credentials as c join only tokens as t
-                on t.tenant = c.tenant and t.id = c.token_id where t.id = any (revoked)
+                on t.tenant = c.tenant and t.id = c.token_id where t.id = any (emptied)
             union all select f.tenant, f.upstream_id from only credential_flows as f join only tokens as t
-                on t.tenant = f.tenant and t.id = f.token_id where t.id = any (revoked))
+                on t.tenant = f.tenant and t.id = f.token_id where t.id = any (emptied))
         order by u.tenant, u.id for no key update of u) as held;
     delete from only credential_flows as f using only tokens as t
-        where t.id = any (revoked) and f.tenant = t.tenant and f.token_id = t.id;
+        where t.id = any (emptied) and f.tenant = t.tenant and f.token_id = t.id;
     delete from only upstream_credentials as c using only tokens as t
-        where t.id = any (revoked) and c.tenant = t.tenant and c.token_id = t.id;
+        where t.id = any (emptied) and c.tenant = t.tenant and c.token_id = t.id;
     return null;
 end
 $$;

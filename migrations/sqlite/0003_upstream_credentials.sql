@@ -226,6 +226,7 @@ create table credential_flows (
 create index credential_flows_by_upstream on credential_flows (tenant, upstream_id, holder, holder_id);
 create index credential_flows_by_user on credential_flows (tenant, user_id);
 create index credential_flows_by_token on credential_flows (tenant, token_id);
+create index credential_flows_by_beginner on credential_flows (tenant, begun_kind, begun_id);
 create index credential_flows_to_sweep on credential_flows (expires_at);
 -- The order of lists.
 create index credential_flows_by_age on credential_flows (tenant, created_at, id);
@@ -286,10 +287,6 @@ create trigger grants_reconcile_delete after delete on grants begin
     insert into reconcile_token values (old.tenant, old.token_id);
 end;
 
--- `insert or replace` says nothing of the row that it puts aside.
-create trigger upstreams_reconcile_insert after insert on upstreams begin
-    insert into reconcile_upstream values (new.tenant, new.id);
-end;
 create trigger upstreams_reconcile_update after update on upstreams
     when old.allow_all is not new.allow_all or old.value_headers is not new.value_headers
 begin
@@ -301,12 +298,91 @@ begin
     insert into reconcile_upstream values (new.tenant, new.id);
 end;
 
--- A revoked token never comes back, so neither does what it held.
+-- What was given for one client at one place is shown to no other: the client secret, what credentials are renewed
+-- with, and the codes of pending flows. What goes on stays as it is until it expires. With another version, a renewal
+-- that is under way writes nothing.
+create trigger upstreams_reconcile_oauth after update on upstreams
+    when old.oauth is not null and (new.oauth is null
+        or old.oauth ->> '$.token_endpoint' is not new.oauth ->> '$.token_endpoint'
+        or old.oauth ->> '$.client_id' is not new.oauth ->> '$.client_id')
+begin
+    delete from upstream_client_secrets where tenant = new.tenant and upstream_id = new.id;
+    delete from credential_flows where tenant = new.tenant and upstream_id = new.id;
+    update upstream_credentials
+        set sealed_refresh = null, refresh_key_id = null, renew_after = null, version = version + 1
+        where tenant = new.tenant and upstream_id = new.id and sealed_refresh is not null;
+end;
+
+-- A revoked token never comes back, so neither does what it held; and what one user's token held is no other user's.
 create trigger tokens_reconcile_update after update on tokens
-    when old.revoked_at is null and new.revoked_at is not null
+    when old.revoked_at is null and new.revoked_at is not null or old.user_id is not new.user_id
 begin
     delete from credential_flows where tenant = new.tenant and token_id = new.id;
     delete from upstream_credentials where tenant = new.tenant and token_id = new.id;
+end;
+
+-- What belongs to a row goes with it, also by the hand of a program that has foreign keys off. Nothing lies there for a
+-- row that comes: `insert or replace` and `update or replace` say nothing of the rows that they put aside.
+create view forget_tenant as select '' as tenant where false;
+create trigger forget_tenant_rows instead of insert on forget_tenant begin
+    delete from credential_flows where tenant = new.tenant;
+    delete from upstream_credentials where tenant = new.tenant;
+    delete from upstream_client_secrets where tenant = new.tenant;
+    delete from grants where tenant = new.tenant;
+end;
+create view forget_user as select '' as tenant, '' as user_id where false;
+create trigger forget_user_rows instead of insert on forget_user begin
+    delete from credential_flows where tenant = new.tenant and user_id = new.user_id;
+    delete from upstream_credentials where tenant = new.tenant and user_id = new.user_id;
+end;
+create view forget_token as select '' as tenant, '' as token_id where false;
+create trigger forget_token_rows instead of insert on forget_token begin
+    delete from credential_flows where tenant = new.tenant and token_id = new.token_id;
+    delete from upstream_credentials where tenant = new.tenant and token_id = new.token_id;
+    delete from grants where tenant = new.tenant and token_id = new.token_id;
+end;
+create view forget_upstream as select '' as tenant, '' as upstream_id where false;
+create trigger forget_upstream_rows instead of insert on forget_upstream begin
+    delete from credential_flows where tenant = new.tenant and upstream_id = new.upstream_id;
+    delete from upstream_credentials where tenant = new.tenant and upstream_id = new.upstream_id;
+    delete from upstream_client_secrets where tenant = new.tenant and upstream_id = new.upstream_id;
+    delete from grants where tenant = new.tenant and upstream_id = new.upstream_id;
+end;
+create trigger tenants_reconcile_delete after delete on tenants begin
+    insert into forget_tenant values (old.id);
+end;
+create trigger users_reconcile_insert after insert on users begin
+    insert into forget_user values (new.tenant, new.id);
+end;
+create trigger users_reconcile_move after update on users
+    when old.tenant is not new.tenant or old.id is not new.id
+begin
+    insert into forget_user values (new.tenant, new.id);
+end;
+create trigger users_reconcile_delete after delete on users begin
+    insert into forget_user values (old.tenant, old.id);
+end;
+create trigger tokens_reconcile_insert after insert on tokens begin
+    insert into forget_token values (new.tenant, new.id);
+end;
+create trigger tokens_reconcile_move after update on tokens
+    when old.tenant is not new.tenant or old.id is not new.id
+begin
+    insert into forget_token values (new.tenant, new.id);
+end;
+create trigger tokens_reconcile_delete after delete on tokens begin
+    insert into forget_token values (old.tenant, old.id);
+end;
+create trigger upstreams_reconcile_insert after insert on upstreams begin
+    insert into forget_upstream values (new.tenant, new.id);
+end;
+create trigger upstreams_reconcile_move after update on upstreams
+    when old.tenant is not new.tenant or old.id is not new.id
+begin
+    insert into forget_upstream values (new.tenant, new.id);
+end;
+create trigger upstreams_reconcile_delete after delete on upstreams begin
+    insert into forget_upstream values (old.tenant, old.id);
 end;
 
 -- As in 0002, with the columns of upstreams that decisions see by now.

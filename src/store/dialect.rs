@@ -112,15 +112,20 @@ impl Dialect {
                 // An organisation may have triggers of its own on these tables.
                 "select count(*) filter (where type = 'trigger' and name in (tbl_name || '_insert', \
                  tbl_name || '_update', tbl_name || '_delete', 'tokens_replace', 'tokens_replace_by_update', \
-                 'take_data_revision', 'reconcile_token_credentials', \
-                 'reconcile_upstream_credentials', 'grants_reconcile_insert', 'grants_reconcile_update', \
-                 'grants_reconcile_delete', 'upstreams_reconcile_insert', 'upstreams_reconcile_update', \
-                 'tokens_reconcile_update')), \
+                 'take_data_revision', 'reconcile_token_credentials', 'reconcile_upstream_credentials', \
+                 'forget_tenant_rows', 'forget_user_rows', 'forget_token_rows', 'forget_upstream_rows', \
+                 'grants_reconcile_insert', 'grants_reconcile_update', 'grants_reconcile_delete', \
+                 'upstreams_reconcile_update', 'upstreams_reconcile_oauth', 'tokens_reconcile_update', \
+                 'tenants_reconcile_delete', 'users_reconcile_insert', 'users_reconcile_move', \
+                 'users_reconcile_delete', 'tokens_reconcile_insert', 'tokens_reconcile_move', \
+                 'tokens_reconcile_delete', 'upstreams_reconcile_insert', 'upstreams_reconcile_move', \
+                 'upstreams_reconcile_delete')), \
                  group_concat(name || ' ' || rootpage || ' ' || sql, ';') \
                  from (select * from sqlite_schema where type in ('table', 'trigger') and tbl_name in ( \
                  'tenants', 'users', 'projects', 'collaborators', 'tokens', 'upstreams', 'grants', \
-                 'upstream_credentials', 'note_data_change', 'reconcile_token', 'reconcile_upstream') order by name)",
-                8 * 3 + 3 + 3 + 2 + 1 + 2,
+                 'upstream_credentials', 'note_data_change', 'reconcile_token', 'reconcile_upstream', \
+                 'forget_tenant', 'forget_user', 'forget_token', 'forget_upstream') order by name)",
+                8 * 3 + 3 + 2 + 4 + 3 + 3 + 1 + 3 * 3,
             ),
             Self::Postgres => (
                 "select (select count(*) from pg_trigger where tgenabled in ('A', 'O') \

@@ -79,6 +79,7 @@ impl Credentials {
             created_at: now,
             expires_at: now.later_by(FLOW_TIME),
         };
+        let consented_at = upstream.oauth.clone();
         let (authorization_url, header_names) = match &upstream.oauth {
             Some(oauth) => {
                 let url = self.ask_for_consent(keys, &upstream, oauth, &mut flow, redirect_uri)?;
@@ -92,6 +93,17 @@ impl Credentials {
             None => (None, upstream.value_headers.unwrap_or_default()),
         };
         self.store.begin_flow(&flow).await?;
+        // A change from here on takes the flow away. With one before it, the code of the one place would be shown to
+        // the other.
+        if authorization_url.is_some() {
+            let now_there = self.store.upstream(&key.tenant, &key.upstream_id).await?.value;
+            if now_there.oauth != consented_at {
+                self.store.remove_flow(&key.tenant, &flow.id).await?;
+                return Err(CredentialError::Unsuitable(
+                    "where people consent was changed meanwhile: begin anew",
+                ));
+            }
+        }
         let flow = self.store.flow(&key.tenant, &flow.id).await?;
         Ok(Begun { flow, authorization_url, header_names })
     }

@@ -26,6 +26,11 @@ const COLUMNS: &str = "t.tenant, t.upstream_id, t.holder, t.holder_id, t.id, t.b
     t.state_sha256, t.verifier_key_id, t.sealed_verifier, t.redirect_uri, t.created_at, t.expires_at, \
     coalesce(t.user_id, k.user_id), t.taken_at is not null";
 
+/// Pending flows that there are at most: for one holder and upstream, and by one who began them. Of more the oldest go, so
+/// that somebody who clicks again is not locked out, and nobody fills the table.
+const MOST_OF_A_HOLDER: u32 = 5;
+const MOST_OF_A_BEGINNER: u32 = 50;
+
 /// What a flow is found by.
 const FLOW: [Column; 2] = [key("tenant"), key("id")];
 
@@ -60,15 +65,50 @@ pub(in crate::store) async fn begin(
         "created_at": time::to_text(*created_at), "expires_at": time::to_text(*expires_at),
     });
     let parameter = row::one(row::both(holding::credential_key(key), values));
+    let columns = dialect.rows(CREDENTIAL_KEY.iter().chain(&VALUES));
+    make_room(transaction, dialect, &columns, &parameter).await?;
     let names: Vec<&str> = CREDENTIAL_KEY.iter().chain(&VALUES).map(|column| column.name).collect();
     let sql = format!(
         "insert into credential_flows ({}) select r.{} from {}",
         names.join(", "),
         names.join(", r."),
-        dialect.rows(CREDENTIAL_KEY.iter().chain(&VALUES)),
+        columns,
     );
     transaction.execute(&sql, Some(&parameter)).await?;
     revision::end(transaction, dialect).await?;
+    Ok(())
+}
+
+/// Removes the oldest pending flows where one more would be too many; `columns` is the flow that begins.
+///
+/// The holder's upstream is held, so of a holder's there are never more. A beginner's are also of other upstreams, which
+/// are not held: those that somebody else is at stay for the next time, and two who begin at once may leave one too
+/// many.
+async fn make_room(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+    columns: &str,
+    parameter: &str,
+) -> Result<(), StoreError> {
+    let same_beginner = "t.tenant = r.tenant and t.begun_kind = r.begun_kind and t.begun_id = r.begun_id";
+    for (same, most) in [(SAME_CREDENTIAL, MOST_OF_A_HOLDER), (same_beginner, MOST_OF_A_BEGINNER)] {
+        let too_many = format!(
+            "select t.id from {columns} join credential_flows as t on {same} \
+             where t.taken_at is null and coalesce({expires} > r.created_at, false) \
+             order by {created} desc, t.id desc limit {all} offset {kept}",
+            expires = dialect.moment("t.expires_at"),
+            created = dialect.moment("t.created_at"),
+            all = i32::MAX,
+            kept = most - 1,
+        );
+        // Held by a query of its own: one that counts would hold those that stay as well.
+        let sql = format!(
+            "delete from credential_flows where id in \
+             (select t.id from credential_flows as t where t.id in ({too_many}){})",
+            dialect.hold_what_is_free(),
+        );
+        transaction.execute(&sql, Some(parameter)).await?;
+    }
     Ok(())
 }
 

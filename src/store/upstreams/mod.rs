@@ -379,7 +379,7 @@ pub enum SealedPlace {
 /// What a sweep took away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Credentials that had been orphaned for too long.
+    /// Credentials that had been orphaned for too long, or whose token had been expired for as long.
     pub credentials: u64,
     /// Flows whose time was over.
     pub flows: u64,
@@ -498,7 +498,8 @@ pub trait UpstreamStore: Send + Sync {
     async fn client_secret(&self, tenant: &TenantId, upstream_id: &str)
     -> Result<Option<Sealed>, StoreError>;
 
-    /// Begins a flow.
+    /// Begins a flow. Of its holder's pending ones for the upstream the newest 5 stay, and of its beginner's the newest
+    /// 50.
     ///
     /// # Errors
     /// As [`put_credential`](Self::put_credential), and [`StoreError::NotGranted`] for a token without the grant.
@@ -539,7 +540,8 @@ pub trait UpstreamStore: Send + Sync {
     /// [`StoreError::NotFound`].
     async fn remove_flow(&self, tenant: &TenantId, id: &str) -> Result<(), StoreError>;
 
-    /// Gives those that are due to one caller each, who renews them.
+    /// Gives those that are due to one caller each, who renews them; none whose holder could not use it: a disabled
+    /// user, a dead token, a disabled user's token.
     async fn claim_renewals(&self, wanted: &RenewalsWanted) -> Result<Vec<Renewal>, StoreError>;
 
     /// Writes what came of a renewal, unless the credential is another by now (`None`). Its state stays, but that what
@@ -552,7 +554,8 @@ pub trait UpstreamStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<DataRevision>, StoreError>;
 
-    /// Takes away what was orphaned before the first moment, and flows that had expired at the second.
+    /// Takes away what was orphaned before the first moment, what tokens hold that expired before it, and flows that had
+    /// expired at the second.
     async fn sweep_credentials(
         &self,
         orphaned_before: Timestamp,

@@ -17,6 +17,7 @@ use crate::{
         revision, row,
         schema::{Column, text, time as time_column},
         time,
+        tokens::live,
     },
     types::{DataRevision, Timestamp},
 };
@@ -43,12 +44,20 @@ pub(in crate::store) async fn claim(
          join upstreams as u on u.tenant = t.tenant and u.id = t.upstream_id \
          left join upstream_client_secrets as s on s.tenant = t.tenant and s.upstream_id = t.upstream_id \
          where t.sealed_refresh is not null and t.state in ('active', 'orphaned') and u.oauth is not null \
-         and coalesce({} <= r.renew_after, true) order by t.expires_at limit {limit}{}",
-        dialect.rows(CREDENTIAL_KEY.iter().chain(&[time_column("expires_at"), time_column("renew_after")])),
+         and coalesce({} <= r.renew_after, true) and {} order by t.expires_at limit {limit}{}",
+        dialect.rows(CREDENTIAL_KEY.iter().chain(&[
+            time_column("expires_at"),
+            time_column("renew_after"),
+            time_column("token_expires_at"),
+        ])),
         dialect.moment("t.renew_after"),
+        of_somebody(dialect),
         dialect.hold_what_is_free(),
     );
-    let moments = json!({"expires_at": time::to_text(*expiring_before), "renew_after": time::to_text(*now)});
+    let moments = json!({
+        "expires_at": time::to_text(*expiring_before), "renew_after": time::to_text(*now),
+        "token_expires_at": live::first_expiry_after(*now),
+    });
     let parameter = row::both(only.as_ref().map_or_else(|| json!({}), holding::credential_key), moments);
     let mut due = row::read_all(transaction, "upstream_credentials", &sql, parameter, read).await?;
     for renewal in due.iter_mut().filter_map(|(_, renewal)| renewal.as_mut()) {
@@ -63,6 +72,21 @@ pub(in crate::store) async fn claim(
     transaction.execute(&sql, Some(&Value::Array(keys).to_string())).await?;
     revision::end(transaction, dialect).await?;
     Ok(due.into_iter().filter_map(|(_, renewal)| renewal).collect())
+}
+
+/// The condition that the holder of `t` could use it at the moment whose [`live::first_expiry_after`] is
+/// `r.token_expires_at`. For nobody else an authorization server is asked.
+fn of_somebody(dialect: Dialect) -> String {
+    format!(
+        "case t.holder when 'shared' then true \
+         when 'user' then exists (select 1 from users as p where p.tenant = t.tenant and p.id = t.user_id \
+             and not p.disabled) \
+         else exists (select 1 from tokens as k left join users as p on p.tenant = k.tenant and p.id = k.user_id \
+             where k.tenant = t.tenant and k.id = t.token_id and k.revoked_at is null \
+             and (k.expires_at is null or coalesce({} >= r.token_expires_at, false)) \
+             and (k.user_id is null or coalesce(not p.disabled, false))) end",
+        dialect.moment("k.expires_at")
+    )
 }
 
 /// The key, and the renewal unless where to ask for it cannot be read.

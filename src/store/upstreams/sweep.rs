@@ -22,11 +22,14 @@ pub(in crate::store) async fn sweep(
     let rows = dialect.rows(&[time_column("orphaned_at"), time_column("expires_at")]);
     let parameter =
         row::one(json!({"orphaned_at": time::to_text(orphaned_before), "expires_at": time::to_text(now)}));
+    // A token that has expired may be given time again; after as long as a grant may be gone, nobody waits for it.
     let credentials = format!(
         "delete from upstream_credentials where (tenant, upstream_id, holder, holder_id) in \
          (select t.tenant, t.upstream_id, t.holder, t.holder_id from {rows} join upstream_credentials as t \
-         on {} < r.orphaned_at where t.state = 'orphaned'{})",
+         on t.state = 'orphaned' and {} < r.orphaned_at or t.holder = 'token' and exists (select 1 from tokens as k \
+             where k.tenant = t.tenant and k.id = t.token_id and {} < r.orphaned_at){})",
         dialect.moment("t.orphaned_at"),
+        dialect.moment("k.expires_at"),
         dialect.hold_what_is_free(),
     );
     let flows = format!(

@@ -20,6 +20,8 @@ on_both_databases![
     b9_a_flow_completed_after_its_grant_was_lost_stays_unusable,
     b15_flows_are_listed,
     flows_are_no_decision_data,
+    a_holders_newest_five_flows_are_pending,
+    a_beginners_newest_fifty_flows_are_pending,
 ];
 
 async fn a_flow_is_begun_taken_and_completed(database: TestDatabase) {
@@ -219,4 +221,57 @@ async fn flows_are_no_decision_data(database: TestDatabase) {
     database.store.remove_flow(&tenant("a"), "f").await.unwrap();
     assert_eq!(database.store.sweep_credentials(at(0), at(900)).await.unwrap().flows, 1);
     assert_eq!(database.revision().await, before);
+}
+
+async fn begin_at(database: &TestDatabase, number: u16, flow: NewFlow) {
+    let id = format!("f{number:03}");
+    let moment = at(i64::from(number));
+    let flow = NewFlow { id, created_at: moment, ..flow };
+    database.store.begin_flow(&flow).await.unwrap();
+}
+
+async fn flow_ids(database: &TestDatabase) -> Vec<String> {
+    database.texts("select id from credential_flows order by id").await
+}
+
+async fn a_holders_newest_five_flows_are_pending(database: TestDatabase) {
+    database.with_upstreams().await;
+    // Neither one that is being completed, nor one that has expired, nor another's is pending, or goes.
+    database.begin("taken", of_user("u1", "people")).await;
+    database.taken("taken").await;
+    let expired = NewFlow { expires_at: at(0), ..flow("expired", of_user("u1", "people")) };
+    database.store.begin_flow(&expired).await.unwrap();
+    database.begin("other", of_user("u2", "people")).await;
+    database.grant("a1", ["x"]).await;
+    database.begin("another", of_token("a1", "x")).await;
+    let before = database.revision().await;
+    for number in 1..=7 {
+        begin_at(&database, number, flow("f", of_user("u1", "people"))).await;
+        assert!(database.has_flow(&format!("f{number:03}")).await);
+    }
+    let left = ["another", "expired", "f003", "f004", "f005", "f006", "f007", "other", "taken"];
+    assert_eq!(flow_ids(&database).await, left);
+    assert_eq!(database.revision().await, before);
+}
+
+async fn a_beginners_newest_fifty_flows_are_pending(database: TestDatabase) {
+    database.with_upstreams().await;
+    let users = (0..26).map(|number| format!(r#"{{"id": "p{number}", "tenant": "a"}}"#)).collect::<Vec<_>>();
+    database.import(&format!(r#"{{"users": [{}]}}"#, users.join(","))).await;
+    let someone = of_user("u2", "people");
+    for (id, kind, who) in [("kind", "admin", "u1"), ("who", "session", "u2")] {
+        let begun_by = regate::store::upstreams::BegunBy { kind: kind.to_owned(), id: who.to_owned() };
+        database.store.begin_flow(&NewFlow { begun_by, ..flow(id, someone.clone()) }).await.unwrap();
+    }
+    for number in 1..=52 {
+        let holder = of_user(&format!("p{}", number % 26), "people");
+        begin_at(&database, number, flow("f", holder)).await;
+    }
+    let mut left: Vec<String> = (3..=52).map(|number| format!("f{number:03}")).collect();
+    left.extend(["kind".to_owned(), "who".to_owned()]);
+    assert_eq!(flow_ids(&database).await, left);
+    // Of another upstream as well.
+    database.grant("a1", ["x"]).await;
+    begin_at(&database, 53, flow("f", of_token("a1", "x"))).await;
+    assert!(!database.has_flow("f003").await && database.has_flow("f053").await);
 }

@@ -1,5 +1,6 @@
 //! Upstreams, who may reach them, and the credentials that go on to them.
 
+mod clients;
 mod concurrent;
 mod credentials;
 mod flows;
@@ -7,6 +8,7 @@ mod followed;
 mod interleaved;
 mod model;
 mod older;
+mod owners;
 mod random;
 mod reconciliation;
 mod renewals;

@@ -16,6 +16,8 @@ on_both_databases![
     a_renewal_is_claimed_by_one_and_written_unless_the_credential_is_another,
     what_is_not_due_is_not_renewed,
     one_is_renewed_on_demand,
+    what_nobody_could_use_is_not_renewed,
+    what_an_expired_token_holds_is_swept_in_the_end,
     a_refused_renewal_needs_a_new_consent,
     a_renewal_for_one_that_is_gone_and_given_anew_writes_nothing,
     many_who_claim_at_once_get_each_once,
@@ -131,6 +133,76 @@ async fn one_is_renewed_on_demand(database: TestDatabase) {
     assert_eq!(claimed(&database, &only).await[0].key, one);
     assert_eq!(claimed(&database, &only).await, []);
     assert_eq!(claimed(&database, &RenewalsWanted { only: Some(of_user("u1", "x")), ..due() }).await, []);
+}
+
+async fn what_nobody_could_use_is_not_renewed(database: TestDatabase) {
+    database.with_upstreams().await;
+    let keys = [
+        of(Holder::Shared, "all"),
+        of_user("u1", "people"),
+        of_user("u2", "people"),
+        of_token("a1", "x"),
+        of_token("a2", "x"),
+        of_token("a3", "x"),
+    ];
+    let [all, one, two, first, second, nobodys] = &keys;
+    for key in &keys {
+        with_a_renewable(&database, key, 60).await;
+    }
+    // By whole seconds, as decisions see it: at the second of its expiry a token is dead. This is at(10) and one more.
+    let (at_10, at_11) = ("2026-09-21T14:13:30Z", "2026-09-21T14:13:31Z");
+    let expires = |token: &str, moment: &str| {
+        format!("update tokens set expires_at = '{moment}' where tenant = 'a' and id = '{token}'")
+    };
+    let disabled = "update users set disabled = (1 = 1) where tenant = 'a' and id = 'u1'".to_owned();
+    let revoked = "update tokens set revoked_at = '2026-01-01T00:00:00Z' where id = 'a2'".to_owned();
+    for (change, expected) in [
+        (disabled.clone(), vec![all, two, second, nobodys]),
+        (disabled.replace("(1 = 1)", "(1 = 0)"), vec![all, one, two, first, second, nobodys]),
+        (expires("a1", at_10), vec![all, one, two, second, nobodys]),
+        (expires("a1", at_11), vec![all, one, two, first, second, nobodys]),
+        (expires("a3", "2020-01-01T02:00:00+02:00"), vec![all, one, two, first, second]),
+        (revoked, vec![all, one, two, first]),
+    ] {
+        database.execute(&change).await.unwrap();
+        let mut expected: Vec<CredentialKey> = expected.into_iter().cloned().collect();
+        let claim = claimed(&database, &due()).await;
+        let mut found: Vec<CredentialKey> = claim.into_iter().map(|renewal| renewal.key).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{change}");
+        database.execute("update upstream_credentials set renew_after = null").await.unwrap();
+        // Neither when a request asks for it.
+        for key in &keys {
+            let only = RenewalsWanted { only: Some(key.clone()), ..due() };
+            assert_eq!(
+                claimed(&database, &only).await.len(),
+                usize::from(expected.contains(key)),
+                "{change}"
+            );
+        }
+        database.execute("update upstream_credentials set renew_after = null").await.unwrap();
+    }
+}
+
+async fn what_an_expired_token_holds_is_swept_in_the_end(database: TestDatabase) {
+    database.with_upstreams().await;
+    for token in ["a1", "a2", "a3"] {
+        database.grant(token, ["x"]).await;
+        database.give(of_token(token, "x")).await;
+    }
+    database.give(of_user("u1", "people")).await;
+    // at(10), and much later.
+    for (token, moment) in [("a1", "2026-09-21T14:13:30Z"), ("a2", "2030-01-01T00:00:00Z")] {
+        let expire =
+            format!("update tokens set expires_at = '{moment}' where tenant = 'a' and id = '{token}'");
+        database.execute(&expire).await.unwrap();
+    }
+    let sweep = async |orphaned| database.store.sweep_credentials(at(orphaned), at(900)).await.unwrap();
+    assert_eq!(sweep(10).await, Swept::default());
+    assert_eq!(sweep(11).await, Swept { credentials: 1, flows: 0 });
+    let left: Vec<Holder> = database.seen().await.into_iter().map(|it| it.holder).collect();
+    assert!(left.len() == 3 && !left.contains(&Holder::Token("a1".to_owned())), "{left:?}");
 }
 
 async fn a_refused_renewal_needs_a_new_consent(database: TestDatabase) {
