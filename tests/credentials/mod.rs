@@ -1,5 +1,6 @@
 //! Upstream credentials through the parts that take, renew and seal them: a real store, a real authorization server.
 
+mod apart;
 mod consent;
 mod given;
 mod key_file;
@@ -267,13 +268,17 @@ pub fn credentials(store: &Arc<dyn Store>, keys: Option<&Arc<KeyRing>>, back: &[
     Arc::new(Credentials::new(store, keys.cloned(), settings, random))
 }
 
+pub fn renewal_settings(interval: Duration) -> RenewalSettings {
+    RenewalSettings { interval, ..RenewalSettings::default() }
+}
+
 pub fn renewals(
     store: &Arc<dyn Store>,
     keys: &Arc<KeyRing>,
     clock: &Arc<HeldClock>,
     interval: Duration,
 ) -> (Renewals, RenewalWork) {
-    let settings = RenewalSettings { interval, ..RenewalSettings::default() };
+    let settings = renewal_settings(interval);
     let (store, keys, clock) = (Arc::clone(store), Arc::clone(keys), Arc::clone(clock));
     Renewals::begin(store, keys, clock, settings, StdRng::seed_from_u64(9))
 }

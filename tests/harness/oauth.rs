@@ -150,6 +150,11 @@ impl OauthServer {
         self.behaviour().rotates = false;
     }
 
+    /// From now on this refresh token is good.
+    pub fn knows(&self, refresh_token: &str) {
+        self.behaviour().refresh.insert(refresh_token.to_owned(), true);
+    }
+
     /// No refresh token is good any more.
     pub fn revokes_all(&self) {
         self.behaviour().refresh.values_mut().for_each(|good| *good = false);

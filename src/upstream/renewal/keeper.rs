@@ -1,9 +1,9 @@
 //! One renewal: is it time, what does the server say, what is written.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,7 +11,11 @@ use std::{
 
 use rand::{RngExt, rngs::StdRng};
 
-use super::{RenewalCounts, RenewalSettings};
+use super::{
+    RenewalCounts, RenewalSettings,
+    lines::Waiting,
+    pauses::{Endpoint, Pauses},
+};
 use crate::{
     store::{
         StoreError,
@@ -41,6 +45,9 @@ pub(super) struct Keeper {
     oauth: OauthClient,
     /// What was said last of an upstream whose credentials are not renewed, or, without one, of the store.
     said: Mutex<BTreeMap<Option<(TenantId, String)>, String>>,
+    pauses: Mutex<Pauses>,
+    /// What is being renewed now.
+    under_way: Mutex<BTreeSet<CredentialKey>>,
     renewed: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
@@ -52,10 +59,38 @@ pub(super) struct Claimed {
     at: ClockReading,
 }
 
+impl Claimed {
+    pub fn key(&self) -> &CredentialKey {
+        &self.renewal.key
+    }
+
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::of(&self.renewal)
+    }
+}
+
+/// While this is there, a credential is being renewed.
+struct UnderWay<'a> {
+    keeper: &'a Keeper,
+    key: &'a CredentialKey,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(&self.keeper.under_way).remove(self.key);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Why a credential was not renewed.
 enum NotRenewed {
     /// By the server, for good.
     Refused,
+    /// For now, as no other is that this server renews.
+    Unreachable(String),
     /// For now.
     Failed(String),
 }
@@ -76,6 +111,8 @@ impl Keeper {
             random: Mutex::new(random),
             oauth: OauthClient::default(),
             said: Mutex::default(),
+            pauses: Mutex::new(Pauses::new(settings.pause)),
+            under_way: Mutex::default(),
             renewed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -90,8 +127,36 @@ impl Keeper {
         }
     }
 
-    /// Takes this credential, or so many of all, if they are due and nobody else has them.
-    pub async fn claim(&self, only: Option<&CredentialKey>, limit: usize) -> Vec<Claimed> {
+    pub fn uptime(&self) -> Duration {
+        self.clock.uptime()
+    }
+
+    /// What is being renewed now.
+    pub fn under_way(&self) -> Vec<CredentialKey> {
+        lock(&self.under_way).iter().cloned().collect()
+    }
+
+    /// For how long this endpoint is left alone, if it is.
+    pub fn pause_of(&self, endpoint: &Endpoint) -> Option<Duration> {
+        lock(&self.pauses).remaining(endpoint, self.clock.uptime())
+    }
+
+    /// Gives back what was claimed of an endpoint that is left alone, to be due when that is over.
+    pub async fn let_go(&self, waiting: Vec<Waiting>) {
+        for Waiting { claimed: Claimed { renewal, .. }, asked } in waiting {
+            // What is not written is due when the hold is over.
+            if let Some(pause) = self.pause_of(&Endpoint::of(&renewal)) {
+                let moment = self.clock.now().later_by(pause);
+                let outcome = Renewed::NotBefore { moment, held_until: renewal.held_until };
+                self.write(&renewal, &outcome).await;
+            }
+            drop(asked);
+        }
+    }
+
+    /// Takes this credential, or so many of all, if they are due and nobody else has them; `None` when the store could
+    /// not be asked.
+    pub async fn claim(&self, only: Option<&CredentialKey>, limit: usize) -> Option<Vec<Claimed>> {
         let at = self.clock.reading();
         let now = at.now;
         let wanted = RenewalsWanted {
@@ -104,11 +169,11 @@ impl Keeper {
         match self.store.claim_renewals(&wanted).await {
             Ok(renewals) => {
                 self.said().remove(&None);
-                renewals.into_iter().map(|renewal| Claimed { renewal, at }).collect()
+                Some(renewals.into_iter().map(|renewal| Claimed { renewal, at }).collect())
             }
             Err(error) => {
                 self.say(None, causes(&error).join(": "));
-                Vec::new()
+                None
             }
         }
     }
@@ -117,12 +182,26 @@ impl Keeper {
     pub async fn renew(&self, Claimed { renewal, at }: &Claimed) {
         let now = at.now;
         let held_for = || self.clock.reading().since(*at);
+        // It waited for its turn for too long. When its hold is over it is due again.
+        if held_for() > ASK_TIME {
+            return;
+        }
+        lock(&self.under_way).insert(renewal.key.clone());
+        let _under_way = UnderWay { keeper: self, key: &renewal.key };
         let outcome = match self.not_yet(renewal, now).await {
             Ok(Some(due)) => Renewed::NotBefore { moment: due, held_until: renewal.held_until },
             Ok(None) if held_for() > ASK_TIME => return,
             Ok(None) => match self.ask(renewal, now).await {
                 Ok(outcome) => outcome,
                 Err(NotRenewed::Refused) => Renewed::Refused,
+                Err(NotRenewed::Unreachable(problem)) => {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    self.say(Some(&renewal.key), problem);
+                    let (chance, reading) = (self.chance(), self.clock.reading());
+                    let pause = lock(&self.pauses).failed(&Endpoint::of(renewal), reading.uptime, chance);
+                    let moment = reading.now.later_by(pause);
+                    Renewed::NotBefore { moment, held_until: renewal.held_until }
+                }
                 Err(NotRenewed::Failed(problem)) => {
                     self.failed.fetch_add(1, Ordering::Relaxed);
                     self.say(Some(&renewal.key), problem);
@@ -171,14 +250,18 @@ impl Keeper {
             None => None,
         };
         let tokens = self.oauth.refresh(&renewal.oauth, client_secret.as_ref(), &refresh).await;
+        if !matches!(tokens, Err(OauthError::Unreachable(_))) {
+            lock(&self.pauses).answered(&Endpoint::of(renewal));
+        }
         let Tokens { access, refresh, expires_in } = tokens.map_err(|error| match error {
             // Nothing else says that it is the grant that is not good any more. A client that the server does not
             // know (`invalid_client`) is a mistake in regate's settings there, which no holder's consent mends, and
             // which would cost the credentials of all.
             OauthError::Refused(Refusal::InvalidGrant) => NotRenewed::Refused,
+            error @ OauthError::Unreachable(_) => NotRenewed::Unreachable(error.to_string()),
             error => NotRenewed::Failed(error.to_string()),
         })?;
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut random = lock(&self.random);
         let plain = secret::to_plain(&UpstreamSecret::Token(access));
         let sealed = self.keys.seal(SealedFor::credential(tenant, upstream_id, holder), &plain, &mut *random);
         let refresh = refresh.map(|text| self.keys.seal(place, text.expose().as_bytes(), &mut *random));
@@ -236,12 +319,16 @@ impl Keeper {
     }
 
     fn pause(&self) -> Duration {
-        let part: f64 = self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.0..0.5);
-        self.settings.pause.mul_f64(1.0 + part)
+        self.settings.pause.mul_f64(1.0 + self.chance())
     }
 
-    fn said(&self) -> std::sync::MutexGuard<'_, BTreeMap<Option<(TenantId, String)>, String>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    /// By how large a part a pause is longer than it has to be, so that not all are over at once.
+    fn chance(&self) -> f64 {
+        lock(&self.random).random_range(0.0..0.5)
+    }
+
+    fn said(&self) -> MutexGuard<'_, BTreeMap<Option<(TenantId, String)>, String>> {
+        lock(&self.said)
     }
 
     /// Says a problem, unless it is what was said last.
