@@ -92,7 +92,7 @@ async fn a_server_that_is_gone_is_told_from_one_that_refuses(database: TestDatab
     settings.token_endpoint = format!("http://{closed}/token");
     let change = UpstreamChange { oauth: Some(Some(settings)), ..UpstreamChange::default() };
     // Another address keeps nothing to renew with: as if it had been the same server all the while.
-    let sql = async |sql: &str| drop(scene.database.execute(sql).await.unwrap());
+    let sql = async |sql: &str| scene.database.execute(sql).await.unwrap();
     sql("create table kept as select refresh_key_id as key_id, sealed_refresh as sealed from upstream_credentials").await;
     scene.store().put_upstream(&tenant(), "gitlab", &change).await.unwrap();
     sql("update upstream_credentials set refresh_key_id = (select key_id from kept), \
