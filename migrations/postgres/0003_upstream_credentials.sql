@@ -65,10 +65,10 @@ create table upstream_credentials (
     state          text        not null default 'active'
         constraint upstream_credentials_state_is_known
         check (state in ('active', 'orphaned', 'needs_reauth', 'needs_update')),
-    -- A token for the upstream's `header` and `format`, or values of headers.
+    -- A token for the upstream's `header` and `format`, or values of headers, which go on as they are.
     form           text        not null default 'token'
         constraint upstream_credentials_form_is_known check (form in ('token', 'headers')),
-    -- The headers whose values it has.
+    -- The headers whose values it has, in lower case.
     header_names   jsonb       not null default '[]'
         constraint upstream_credentials_header_names_is_an_array check (jsonb_typeof(header_names) = 'array')
         constraint upstream_credentials_header_names_is_small
@@ -306,7 +306,7 @@ begin
     end if;
     select array_agg(n.tenant), array_agg(n.id) into changed_tenants, changed_upstreams
         from new_rows as n join old_rows as o on o.tenant = n.tenant and o.id = n.id
-        where n.allow_all <> o.allow_all or n.value_headers is distinct from o.value_headers;
+        where n.allow_all <> o.allow_all or n.value_headers is distinct from o.value_headers or n.header <> o.header;
     if changed_upstreams is null then
         return null;
     end if;
@@ -314,8 +314,10 @@ begin
         from unnest(changed_tenants, changed_upstreams) as changed (tenant, id)
             join only upstreams as u on u.tenant = changed.tenant and u.id = changed.id
         where c.tenant = changed.tenant and c.upstream_id = changed.id and c.state in ('active', 'orphaned')
-            and not case when u.value_headers is null then c.form = 'token'
-                else c.form = 'headers' and c.header_names @> u.value_headers end;
+            -- Values of headers fit an upstream that wants no others, be it in `value_headers` or in its one `header`.
+            and not case when c.form = 'token' then u.value_headers is null
+                else c.header_names @> coalesce(u.value_headers,
+                    jsonb_build_array(lower(u.header collate "C"))) end;
     perform reconcile_credentials(changed_tenants, changed_upstreams, null);
     return null;
 end

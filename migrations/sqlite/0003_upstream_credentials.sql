@@ -86,10 +86,10 @@ create table upstream_credentials (
     state          text    not null default 'active'
         constraint upstream_credentials_state_is_known
         check (state in ('active', 'orphaned', 'needs_reauth', 'needs_update')),
-    -- A token for the upstream's `header` and `format`, or values of headers.
+    -- A token for the upstream's `header` and `format`, or values of headers, which go on as they are.
     form           text    not null default 'token'
         constraint upstream_credentials_form_is_known check (form in ('token', 'headers')),
-    -- The headers whose values it has.
+    -- The headers whose values it has, in lower case.
     header_names   text    not null default '[]'
         constraint upstream_credentials_header_names_is_an_array
         check (case when json_valid(header_names) then json_type(header_names) = 'array' else false end)
@@ -287,13 +287,14 @@ create trigger grants_reconcile_delete after delete on grants begin
     insert into reconcile_token values (old.tenant, old.token_id);
 end;
 
+-- Values of headers fit an upstream that wants no others, be it in `value_headers` or in its one `header`.
 create trigger upstreams_reconcile_update after update on upstreams
-    when old.allow_all is not new.allow_all or old.value_headers is not new.value_headers
+    when old.allow_all is not new.allow_all or old.value_headers is not new.value_headers or old.header is not new.header
 begin
     update upstream_credentials set state = 'needs_update', orphaned_at = null
         where tenant = new.tenant and upstream_id = new.id and state in ('active', 'orphaned')
-            and not iif(new.value_headers is null, form = 'token', form = 'headers'
-                and not exists (select 1 from json_each(new.value_headers) as wanted
+            and not iif(form = 'token', new.value_headers is null, not exists (
+                select 1 from json_each(coalesce(new.value_headers, json_array(lower(new.header)))) as wanted
                     where wanted.value not in (select value from json_each(header_names))));
     insert into reconcile_upstream values (new.tenant, new.id);
 end;

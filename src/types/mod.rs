@@ -23,6 +23,7 @@ mod session;
 mod tenant;
 mod text;
 mod token;
+pub mod upstream_rules;
 mod upstream_secret;
 
 pub use causes::causes;

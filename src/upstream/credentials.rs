@@ -169,7 +169,7 @@ impl Credentials {
 /// What was given, as the upstream wants it.
 pub(super) struct Checked {
     pub secret: UpstreamSecret,
-    /// What the upstream wants: the value of its one `header` stands where a token would.
+    /// What it consists of.
     pub form: CredentialForm,
     /// The headers that it has values of.
     pub header_names: Vec<String>,
@@ -177,22 +177,25 @@ pub(super) struct Checked {
 
 /// Checks what was given against the upstream.
 pub(super) fn check_given(upstream: &UpstreamRow, given: Given) -> Result<Checked, CredentialError> {
-    let (form, declared) = match &upstream.value_headers {
-        Some(declared) => (CredentialForm::Headers, declared.clone()),
-        None => (CredentialForm::Token, header_of(upstream)),
-    };
-    match (given, form) {
-        (Given::Token(_), CredentialForm::Headers) => {
+    match given {
+        Given::Token(_) if upstream.value_headers.is_some() => {
             Err(CredentialError::Unsuitable("the upstream wants values of headers, and no token"))
         }
-        (Given::Token(token), CredentialForm::Token) => {
+        Given::Token(token) => {
             check_secret("token", &token)?;
-            Ok(Checked { secret: UpstreamSecret::Token(token), form, header_names: declared })
+            let (form, header_names) = (CredentialForm::Token, header_of(upstream));
+            Ok(Checked { secret: UpstreamSecret::Token(token), form, header_names })
         }
-        (Given::Headers(headers), _) => {
+        Given::Headers(headers) => {
+            // The value of the one header may be given as it is, in place of a token for `format`.
+            let declared = upstream.value_headers.clone().unwrap_or_else(|| header_of(upstream));
             let headers = declared_headers(headers, &declared)?;
             let header_names = headers.keys().cloned().collect();
-            Ok(Checked { secret: UpstreamSecret::Headers(headers), form, header_names })
+            Ok(Checked {
+                secret: UpstreamSecret::Headers(headers),
+                form: CredentialForm::Headers,
+                header_names,
+            })
         }
     }
 }

@@ -87,13 +87,19 @@ async fn a_server_that_is_gone_is_told_from_one_that_refuses(database: TestDatab
     let scene = Scene::new(database).await;
     let key = of_user("gitlab", "ada");
     scene.consented(&key).await;
-    let begun = scene.begin(&key).await;
-    let with = scene.agreed(&begun);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut settings = scene.server.settings();
     settings.token_endpoint = format!("http://{closed}/token");
     let change = UpstreamChange { oauth: Some(Some(settings)), ..UpstreamChange::default() };
+    // Another address keeps nothing to renew with: as if it had been the same server all the while.
+    let sql = async |sql: &str| scene.database.execute(sql).await.unwrap();
+    sql("create table kept as select refresh_key_id as key_id, sealed_refresh as sealed from upstream_credentials").await;
     scene.store().put_upstream(&tenant(), "gitlab", &change).await.unwrap();
+    sql("update upstream_credentials set refresh_key_id = (select key_id from kept), \
+         sealed_refresh = (select sealed from kept)")
+    .await;
+    let begun = scene.begin(&key).await;
+    let with = scene.agreed(&begun);
     let error = scene.complete(&begun.flow.flow.id, with).await.unwrap_err();
     shows_no_secret(&error);
     assert!(

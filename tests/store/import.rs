@@ -87,13 +87,41 @@ fn a_bad_document_is_refused_with_the_place() {
         ),
         (r#"{"upstreams": [{"id": "x", "url": "u", "oauth": {}}]}"#, "upstreams[0].oauth"),
         (r#"{"upstreams": [{"id": "x", "url": "u", "oauth": ["a", "b", "c"]}]}"#, "upstreams[0].oauth"),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "header": "Content-Length"}]}"#, "upstreams[0].header"),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "format": "{token} {token}"}]}"#, "upstreams[0].format"),
+        (r#"{"upstreams": [{"id": "x", "url": "https://ada:secret@u"}]}"#, "upstreams[0].url"),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "u", "value_headers": ["a", "Transfer-Encoding"]}]}"#,
+            "upstreams[0].value_headers[1]",
+        ),
         (
             r#"{"upstreams": [{"id": "x", "url": "u", "oauth": {"authorization_endpoint": "https://a",
+                               "token_endpoint": "https://a", "client_id": "c"}}]}"#,
+            "upstreams[0].oauth",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "value_headers": ["a"],
+                               "oauth": {"authorization_endpoint": "https://a", "token_endpoint": "https://a",
+                                         "client_id": "c"}}]}"#,
+            "upstreams[0].oauth",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "oauth": {
+                               "authorization_endpoint": "https://a", "token_endpoint": "http://a", "client_id": "c"}}]}"#,
+            "upstreams[0].oauth.token_endpoint",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "oauth": {
+                               "authorization_endpoint": "https://a@b", "token_endpoint": "https://a", "client_id": "c"}}]}"#,
+            "upstreams[0].oauth.authorization_endpoint",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "oauth": {"authorization_endpoint": "https://a",
                                "token_endpoint": "ftp://a", "client_id": "c"}}]}"#,
             "upstreams[0].oauth.token_endpoint",
         ),
         (
-            r#"{"upstreams": [{"id": "x", "url": "u", "oauth": {"authorization_endpoint": "https://a",
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "oauth": {"authorization_endpoint": "https://a",
                                "token_endpoint": "https://a", "client_id": "c", "scopes": ["a b"]}}]}"#,
             "upstreams[0].oauth.scopes[0]",
         ),

@@ -176,19 +176,29 @@ pub(super) async fn state(
     credential: &NewCredential,
 ) -> Result<CredentialState, StoreError> {
     let sql = format!(
-        "select cast(t.value_headers as text) from {} join upstreams as t \
+        "select cast(t.value_headers as text), t.header from {} join upstreams as t \
          on t.tenant = r.tenant and t.id = r.upstream_id",
         dialect.rows(&CREDENTIAL_KEY)
     );
     let parameter = row::one(credential_key(&credential.key));
-    let wanted = texts(transaction, &sql, &parameter).await?.into_iter().next();
-    let fits = match (credential.form, wanted.map(|list| load::header_list(&list))) {
-        (CredentialForm::Token, wanted) => wanted.is_none(),
-        (CredentialForm::Headers, None) => false,
-        (CredentialForm::Headers, Some(wanted)) => {
-            wanted.iter().all(|name| credential.header_names.contains(name))
-        }
-    };
+    let mut fits = false;
+    transaction
+        .query(&sql, Some(&parameter), &mut |row| {
+            let declared = row.text(0)?.map(load::header_list);
+            fits = match (credential.form, declared) {
+                (CredentialForm::Token, declared) => declared.is_none(),
+                (CredentialForm::Headers, Some(declared)) => {
+                    declared.iter().all(|name| credential.header_names.contains(name))
+                }
+                // The value of the one header, as it is.
+                (CredentialForm::Headers, None) => {
+                    let header = row.text(1)?.unwrap_or_default().to_ascii_lowercase();
+                    credential.header_names.contains(&header)
+                }
+            };
+            Ok(())
+        })
+        .await?;
     if !fits {
         Ok(CredentialState::NeedsUpdate)
     } else if granted(transaction, dialect, &credential.key).await? {

@@ -133,7 +133,7 @@ pub struct CredentialKey {
 pub enum CredentialForm {
     /// A token, for the upstream's `header` and `format`.
     Token,
-    /// Values of headers, for the upstream's `value_headers`.
+    /// Values of headers as they are, for the upstream's `value_headers`, or for its one `header`.
     Headers,
 }
 

@@ -82,7 +82,7 @@ async fn another_endpoint_gets_nothing_that_was_given_for_the_one_before(databas
             0 => set(&database, None).await,
             1 => set(&database, Some(elsewhere())).await,
             2 | 3 => drop(database.import(&imports[way - 2]).await),
-            _ => drop(database.execute(&statements[way - 4]).await.unwrap()),
+            _ => assert!(database.execute(&statements[way - 4]).await.is_ok()),
         }
         assert_eq!(database.revision().await, before, "{way}");
         assert_eq!(kept(&database, "people").await, [false; 3], "{way}");

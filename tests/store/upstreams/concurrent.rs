@@ -22,7 +22,6 @@ use Operation as O;
 
 const TOKENS: Number = 50;
 const UPSTREAMS: Number = 50;
-const OPERATIONS: usize = 1_000;
 const WRITERS: usize = 12;
 
 /// Mostly of few, so that they meet.
@@ -121,13 +120,12 @@ async fn scene(database: &TestDatabase) -> Model {
 
 /// Runs all operations from several writers over two stores. Then what is stored is what the model has when it does the
 /// same one after the other, in the order of the revisions.
-async fn many_at_once(database: TestDatabase, seed: u64) {
+async fn many_at_once(database: TestDatabase, seed: u64, count: usize) {
     let mut model = scene(&database).await;
     let other = regate::store::connect(&database.url, ConnectOptions::default()).await.unwrap();
     let stores: [Arc<dyn Store>; 2] = [database.store.clone(), other];
     let mut random = StdRng::seed_from_u64(seed);
-    let operations: Vec<Operation> =
-        (0..OPERATIONS).map(|place| random_operation(&mut random, place)).collect();
+    let operations: Vec<Operation> = (0..count).map(|place| random_operation(&mut random, place)).collect();
     let operations = Arc::new(operations);
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
@@ -192,11 +190,11 @@ async fn many_at_once(database: TestDatabase, seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b8_a_thousand_changes_at_once_on_postgres() {
-    many_at_once(TestDatabase::postgres().await, 1).await;
+async fn b8_many_changes_at_once_on_postgres() {
+    many_at_once(TestDatabase::postgres().await, 1, 600).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b8_a_thousand_changes_at_once_on_sqlite() {
-    many_at_once(TestDatabase::sqlite().await, 2).await;
+async fn b8_many_changes_at_once_on_sqlite() {
+    many_at_once(TestDatabase::sqlite().await, 2, 1_000).await;
 }

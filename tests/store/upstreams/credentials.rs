@@ -17,6 +17,7 @@ on_both_databases![
     a_credential_is_stored_replaced_read_and_removed,
     a_credential_that_nobody_could_hold_is_refused,
     what_does_not_fit_the_upstream_any_more_needs_an_update,
+    the_value_of_a_header_that_is_another_by_now_needs_an_update,
     b12_removing_a_credential_removes_its_flows_first,
     b15_credentials_are_listed_with_filters_search_and_pages,
     no_debug_output_shows_what_is_sealed,
@@ -119,6 +120,47 @@ async fn a_credential_that_nobody_could_hold_is_refused(database: TestDatabase) 
         assert!(is_right(&refused), "{key:?}: {refused:?}");
     }
     assert_eq!(database.revision().await, 4);
+}
+
+/// The value of the one header, given as it is in place of a token.
+async fn the_value_of_a_header_that_is_another_by_now_needs_an_update(database: TestDatabase) {
+    use CredentialState::{Active, NeedsUpdate, Orphaned};
+    database.with_upstreams().await;
+    let rename = async |upstream: &str, header: &str| {
+        let change = UpstreamChange { header: Some(header.to_owned()), ..UpstreamChange::default() };
+        database.change(upstream, change).await;
+    };
+    let give = async |key: &regate::store::upstreams::CredentialKey, name: &str| {
+        let new = NewCredential {
+            form: CredentialForm::Headers,
+            header_names: vec![name.to_owned()],
+            ..credential(key.clone())
+        };
+        database.store.put_credential(&new).await.unwrap().state
+    };
+    let (one, two) = (of_user("u1", "people"), of_user("u2", "people"));
+    rename("people", "X-Key").await;
+    assert_eq!(give(&one, "authorization").await, NeedsUpdate);
+    assert_eq!(give(&one, "x-key").await, Active);
+    assert_eq!(database.give(two.clone()).await, Active);
+    rename("people", "x-KEY").await;
+    assert_eq!(database.state(&one).await, Active);
+    let before = database.revision().await;
+    rename("people", "X-Other").await;
+    assert_eq!(database.revision().await, before + 1);
+    assert_eq!((database.state(&one).await, database.state(&two).await), (NeedsUpdate, Active));
+    // It is the same header, however it is asked for.
+    assert_eq!(give(&one, "x-other").await, Active);
+    for (value_headers, expected) in [(Some(vec!["x-other".to_owned()]), Active), (None, Active)] {
+        let change = UpstreamChange { value_headers: Some(value_headers), ..UpstreamChange::default() };
+        database.change("people", change).await;
+        assert_eq!(database.state(&one).await, expected);
+    }
+    // By another program, and of a token without the grant.
+    let token = of_token("a1", "x");
+    assert_eq!(give(&token, "authorization").await, Orphaned);
+    database.execute("update upstreams set header = 'X-Key' where tenant = 'a'").await.unwrap();
+    assert_eq!((database.state(&token).await, database.state(&one).await), (NeedsUpdate, NeedsUpdate));
 }
 
 async fn what_does_not_fit_the_upstream_any_more_needs_an_update(database: TestDatabase) {

@@ -322,16 +322,18 @@ async fn an_import_says_what_an_upstream_wants(database: TestDatabase) {
         let url = "https://x.example";
         format!(r#"{{"upstreams": [{{"id": "x", "url": "{url}", "credential": "per_user"{more}}}]}}"#)
     };
-    let all = entry(
-        r#", "value_headers": [" X-Key ", "x-key", "X-Org"], "pass_headers": ["Accept"],
-             "oauth": {"authorization_endpoint": "https://as/a", "token_endpoint": "https://as/t", "client_id": "c"}"#,
-    );
+    let all = entry(r#", "value_headers": [" X-Key ", "x-key", "X-Org"], "pass_headers": ["Accept"]"#);
     assert_eq!(database.import(&all).await.changed(), 1);
     let again = database.import(&all).await;
     assert_eq!((again.changed(), again.revision.0), (0, 1));
     let row = database.store.upstream(&tenant("default"), "x").await.unwrap().value;
     assert_eq!(row.value_headers.unwrap(), ["x-key", "x-org"]);
     assert_eq!(row.pass_headers.unwrap(), ["accept"]);
+    let consent = entry(
+        r#", "oauth": {"authorization_endpoint": "https://as/a", "token_endpoint": "https://as/t", "client_id": "c"}"#,
+    );
+    assert_eq!(database.import(&consent).await.changed(), 1);
+    let row = database.store.upstream(&tenant("default"), "x").await.unwrap().value;
     assert_eq!(row.oauth.unwrap().client_id, "c");
     // What is left out is what it is for a new one.
     assert_eq!(database.import(&entry("")).await.changed(), 1);
