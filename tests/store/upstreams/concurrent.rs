@@ -191,7 +191,7 @@ async fn many_at_once(database: TestDatabase, seed: u64, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b8_many_changes_at_once_on_postgres() {
-    many_at_once(TestDatabase::postgres().await, 1, 600).await;
+    many_at_once(TestDatabase::postgres().await, 1, 1_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
