@@ -39,7 +39,10 @@ impl CredentialWork {
                 Some(Renewals::begin(Arc::clone(store), keys, clock, settings, randomness()?))
             }
         };
-        let watch = keys.map(|keys| Arc::new(upstream::keep_keys(Arc::clone(keys), KEY_FILE_INTERVAL)));
+        let watch = keys.map(|keys| {
+            let (keys, store) = (Arc::clone(keys), Arc::clone(store));
+            Arc::new(upstream::keep_keys(keys, store, KEY_FILE_INTERVAL))
+        });
         let sweep =
             upstream::keep_swept(Arc::clone(store), Arc::clone(clock), configuration.sweep_settings());
         Ok(Self { credentials: Arc::new(credentials), renewals, watch, _sweep: sweep })
