@@ -7,7 +7,10 @@ use crate::{
     store::upstreams::UpstreamStore,
     telemetry::Metrics,
     types::Clock,
-    upstream::{self, Background, Credentials, KeyFileWatch, KeyRing, RenewalCounts, RenewalWork, Renewals},
+    upstream::{
+        self, Background, Credentials, KeyFileWatch, KeyRing, RenewalCounts, RenewalSettings, RenewalWork,
+        Renewals,
+    },
 };
 
 /// How often the file of keys is looked at. `regate credentials rekey` counts on it.
@@ -81,11 +84,15 @@ impl CredentialWork {
         );
     }
 
-    /// Begins no other renewal, and waits for those that are under way: their refresh tokens may be good for once.
+    /// Begins no other renewal, and waits for those that are under way, and for codes that are
+    /// being exchanged, for 12 s: their refresh tokens may be good for once.
     pub(super) async fn finish(self) {
-        if let Some((_, work)) = self.renewals {
-            work.finish().await;
-        }
+        let renewals = async {
+            if let Some((_, work)) = self.renewals {
+                work.finish().await;
+            }
+        };
+        tokio::join!(renewals, self.credentials.finish(RenewalSettings::default().patience));
     }
 }
 

@@ -92,7 +92,7 @@ fn header_names(field: &str, list: &[String], most: usize, at: &mut Looking<'_>)
 }
 
 fn check_oauth(oauth: &OauthSettings, at: &mut Looking<'_>) -> Option<OauthSettings> {
-    let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource } = oauth;
+    let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer } = oauth;
     let mut good = true;
     for (field, url) in
         [("authorization_endpoint", authorization_endpoint), ("token_endpoint", token_endpoint)]
@@ -107,6 +107,13 @@ fn check_oauth(oauth: &OauthSettings, at: &mut Looking<'_>) -> Option<OauthSetti
     good &= at.text("oauth.client_id", client_id, LONGEST_OAUTH).is_some();
     if let Some(resource) = resource {
         good &= at.text("oauth.resource", resource, LONGEST_OAUTH).is_some();
+    }
+    if let Some(issuer) = issuer {
+        good &= at.text("oauth.issuer", issuer, LONGEST_OAUTH).is_some();
+        if !is_http(issuer) {
+            at.refuse("oauth.issuer", "it must be an https URL");
+            good = false;
+        }
     }
     if scopes.len() > MOST_SCOPES {
         at.refuse("oauth.scopes", &format!("at most {MOST_SCOPES} scopes are taken"));

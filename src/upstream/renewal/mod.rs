@@ -29,7 +29,7 @@ use self::{
     keeper::{Claimed, Keeper},
     lines::{Lines, Place, Waiting},
 };
-use super::KeyRing;
+use super::{KeyRing, Loopback};
 use crate::{
     store::upstreams::{CredentialKey, UpstreamStore},
     types::Clock,
@@ -57,6 +57,8 @@ pub struct RenewalSettings {
     pub pause: Duration,
     /// How long the end waits for renewals that are under way.
     pub patience: Duration,
+    /// Whether authorization servers may be on this machine.
+    pub loopback: Loopback,
 }
 
 impl Default for RenewalSettings {
@@ -67,6 +69,7 @@ impl Default for RenewalSettings {
             margin: Duration::from_secs(5 * 60),
             pause: Duration::from_secs(30),
             patience: Duration::from_secs(12),
+            loopback: Loopback::default(),
         }
     }
 }

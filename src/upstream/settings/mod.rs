@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use http::Uri;
 
-use super::check_endpoint;
+use super::{Loopback, check_endpoint};
 use crate::{
     decision::facts::CredentialMode,
     store::{
@@ -57,6 +57,7 @@ fn wrong(field: &'static str, problem: impl Into<String>) -> InvalidField {
 pub fn check_upstream(
     present: Option<&UpstreamRow>,
     change: UpstreamChange,
+    loopback: Loopback,
 ) -> Result<UpstreamChange, InvalidField> {
     let change = UpstreamChange {
         value_headers: change
@@ -76,7 +77,7 @@ pub fn check_upstream(
         check_format(format)?;
     }
     if let Some(Some(oauth)) = &change.oauth {
-        check_oauth(oauth)?;
+        check_oauth(oauth, loopback)?;
     }
     // What is left as it is was taken before: it is not for this caller to mend.
     if change != UpstreamChange::default() {
@@ -233,11 +234,11 @@ fn check_format(format: &str) -> Result<(), InvalidField> {
     Ok(())
 }
 
-fn check_oauth(oauth: &OauthSettings) -> Result<(), InvalidField> {
-    let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource } = oauth;
+fn check_oauth(oauth: &OauthSettings, loopback: Loopback) -> Result<(), InvalidField> {
+    let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer } = oauth;
     let endpoint = |field, url: &String| {
         let bounded = check_text(url, LONGEST_URL).map_err(|error| wrong(field, error.to_string()));
-        bounded.and_then(|()| check_endpoint(url).map_err(|error| wrong(field, error.to_string())))
+        bounded.and_then(|()| check_endpoint(url, loopback).map_err(|error| wrong(field, error.to_string())))
     };
     endpoint("oauth.authorization_endpoint", authorization_endpoint)?;
     endpoint("oauth.token_endpoint", token_endpoint)?;
@@ -252,6 +253,18 @@ fn check_oauth(oauth: &OauthSettings) -> Result<(), InvalidField> {
     };
     if !scopes.iter().all(scope) {
         return Err(wrong("oauth.scopes", "each must be one word of visible ASCII without quotes"));
+    }
+    // RFC 8414 section 2: https, without a query.
+    let is_issuer = |issuer: &str| {
+        check_endpoint(issuer, loopback).is_ok()
+            && !issuer.contains('?')
+            && check_text(issuer, LONGEST_URL).is_ok()
+    };
+    if issuer.as_deref().is_some_and(|issuer| !is_issuer(issuer)) {
+        return Err(wrong(
+            "oauth.issuer",
+            "it must be an https URL without a query or a fragment (RFC 8414)",
+        ));
     }
     match resource {
         Some(resource) if absolute(resource).is_none() => {

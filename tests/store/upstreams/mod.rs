@@ -89,6 +89,7 @@ pub fn oauth() -> OauthSettings {
         client_id: "regate".to_owned(),
         scopes: vec!["read".to_owned()],
         resource: None,
+        issuer: None,
     }
 }
 
