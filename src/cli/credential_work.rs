@@ -7,7 +7,10 @@ use crate::{
     store::upstreams::UpstreamStore,
     telemetry::Metrics,
     types::Clock,
-    upstream::{self, Background, Credentials, KeyFileWatch, KeyRing, RenewalCounts, RenewalWork, Renewals},
+    upstream::{
+        self, Background, Credentials, KeyFileWatch, KeyRing, RenewalCounts, RenewalSettings, RenewalWork,
+        Renewals,
+    },
 };
 
 /// How often the file of keys is looked at. `regate credentials rekey` counts on it.
@@ -39,7 +42,10 @@ impl CredentialWork {
                 Some(Renewals::begin(Arc::clone(store), keys, clock, settings, randomness()?))
             }
         };
-        let watch = keys.map(|keys| Arc::new(upstream::keep_keys(Arc::clone(keys), KEY_FILE_INTERVAL)));
+        let watch = keys.map(|keys| {
+            let (keys, store) = (Arc::clone(keys), Arc::clone(store));
+            Arc::new(upstream::keep_keys(keys, store, KEY_FILE_INTERVAL))
+        });
         let sweep =
             upstream::keep_swept(Arc::clone(store), Arc::clone(clock), configuration.sweep_settings());
         Ok(Self { credentials: Arc::new(credentials), renewals, watch, _sweep: sweep })
@@ -78,11 +84,15 @@ impl CredentialWork {
         );
     }
 
-    /// Begins no other renewal, and waits for those that are under way: their refresh tokens may be good for once.
+    /// Begins no other renewal, and waits for those that are under way, and for codes that are
+    /// being exchanged, for 12 s: their refresh tokens may be good for once.
     pub(super) async fn finish(self) {
-        if let Some((_, work)) = self.renewals {
-            work.finish().await;
-        }
+        let renewals = async {
+            if let Some((_, work)) = self.renewals {
+                work.finish().await;
+            }
+        };
+        tokio::join!(renewals, self.credentials.finish(RenewalSettings::default().patience));
     }
 }
 

@@ -213,6 +213,17 @@ pub fn check_resource(url: &str) -> Result<(), UpstreamProblem> {
     }
 }
 
+/// Who an authorization server says that it is (RFC 8414 section 2).
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_issuer(url: &str) -> Result<(), UpstreamProblem> {
+    match absolute(url).filter(|_| !url.contains('?')).as_ref().and_then(Uri::scheme_str) {
+        Some("http" | "https") => Ok(()),
+        _ => Err(UpstreamProblem::new("it must be an https URL without a query or a fragment (RFC 8414)")),
+    }
+}
+
 fn absolute(url: &str) -> Option<Uri> {
     if url.len() > LONGEST_URL || url.contains('#') {
         return None;

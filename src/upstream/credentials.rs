@@ -1,11 +1,16 @@
 //! Credentials given by hand. Consent flows are in `flows`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rand::rngs::StdRng;
 use thiserror::Error;
 
-use super::{InvalidSecret, KeyRing, OauthClient, check_secret, declared_headers, secret};
+use super::{
+    InvalidSecret, KeyRing, Loopback, OauthClient, check_secret, declared_headers, secret, turns::Turns,
+};
 use crate::{
     store::{
         StoreError,
@@ -37,6 +42,8 @@ pub enum Completion {
         code: SecretText,
         /// The state.
         state: SecretText,
+        /// Who says that it answered (RFC 9207).
+        iss: Option<String>,
     },
 }
 
@@ -69,6 +76,18 @@ pub enum CredentialError {
     /// The state is not the one that the flow began with.
     #[error("the state is not this flow's")]
     WrongState,
+    /// It came from another authorization server than the upstream's.
+    #[error("iss is not the issuer that the upstream names: this code is not for its authorization server")]
+    WrongIssuer,
+    /// Too many codes are being exchanged.
+    #[error("the authorization servers have too many codes before them")]
+    Busy,
+    /// The process ends.
+    #[error("the process is about to end")]
+    Ending,
+    /// The authorization server does not answer. Why is in the log.
+    #[error("the authorization server cannot be reached")]
+    Unreachable,
     /// The authorization server did not give a token.
     #[error("the authorization server gave no token: {0}")]
     NotExchanged(String),
@@ -80,9 +99,11 @@ pub enum CredentialError {
 /// How credentials are taken.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialSettings {
-    /// Where authorization servers may send people back to, compared letter by letter. The only one is used when none
-    /// is asked for.
+    /// Where authorization servers may send people back to, with `{upstream}` for the upstream's id, compared letter by
+    /// letter. The only one is used when none is asked for.
     pub redirect_uris: Vec<String>,
+    /// Whether authorization servers may be on this machine.
+    pub loopback: Loopback,
 }
 
 /// Takes credentials, and leads people to them.
@@ -90,6 +111,7 @@ pub struct Credentials {
     pub(super) store: Arc<dyn UpstreamStore>,
     pub(super) settings: CredentialSettings,
     pub(super) oauth: OauthClient,
+    pub(super) turns: Turns,
     keys: Option<Arc<KeyRing>>,
     random: Mutex<StdRng>,
 }
@@ -102,7 +124,21 @@ impl Credentials {
         settings: CredentialSettings,
         random: StdRng,
     ) -> Self {
-        Self { store, settings, oauth: OauthClient::default(), keys, random: Mutex::new(random) }
+        let (oauth, turns) = (OauthClient::new(settings.loopback), Turns::default());
+        Self { store, settings, oauth, turns, keys, random: Mutex::new(random) }
+    }
+
+    /// Whether authorization servers may be on this machine.
+    pub fn loopback(&self) -> Loopback {
+        self.settings.loopback
+    }
+
+    /// Waits for the codes that are being exchanged, for so long at most, and says what is given up.
+    pub async fn finish(&self, patience: Duration) {
+        let codes = self.turns.finish(patience).await;
+        if codes > 0 {
+            tracing::warn!(codes, "codes are given up that are being exchanged: the process ends");
+        }
     }
 
     /// Stores what was given in place of the credential that is there.

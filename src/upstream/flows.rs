@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -29,11 +32,16 @@ use crate::{
 const FLOW_TIME: Duration = Duration::from_secs(15 * 60);
 /// Bytes that nobody can guess.
 const RANDOM_BYTES: usize = 32;
+/// The place of the upstream's id in a redirect URI.
+const PLACE: &str = "{upstream}";
+/// All but the unreserved characters of RFC 3986 section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl From<OauthError> for CredentialError {
     fn from(error: OauthError) -> Self {
         match error {
             OauthError::Settings(problem) => Self::Unsuitable(problem),
+            OauthError::Unreachable(_) => Self::Unreachable,
             other => Self::NotExchanged(other.to_string()),
         }
     }
@@ -122,12 +130,12 @@ impl Credentials {
                 "the upstream wants values of headers, which no consent gives",
             ));
         }
-        let redirect_uri = self.redirect_uri(redirect_uri)?;
+        let redirect_uri = self.redirect_uri(&upstream.id, redirect_uri)?;
         // Where the code goes is known to be good before anybody consents.
-        check_endpoint(&oauth.token_endpoint)?;
+        check_endpoint(&oauth.token_endpoint, self.settings.loopback)?;
         let mut random = self.random();
         let (state, verifier) = (random_text(&mut *random), random_text(&mut *random));
-        let url = authorization_url(oauth, &redirect_uri, &state, &verifier)?;
+        let url = authorization_url(oauth, &redirect_uri, &state, &verifier, self.settings.loopback)?;
         let place = SealedFor::CodeVerifier { tenant: &flow.key.tenant, flow_id: &flow.id };
         flow.verifier = Some(keys.seal(place, verifier.expose().as_bytes(), &mut *random));
         flow.state_sha256 = Some(sha256(&state));
@@ -135,8 +143,13 @@ impl Credentials {
         Ok(url)
     }
 
-    fn redirect_uri(&self, wanted: Option<String>) -> Result<String, CredentialError> {
-        let allowed = &self.settings.redirect_uris;
+    fn redirect_uri(&self, upstream_id: &str, wanted: Option<String>) -> Result<String, CredentialError> {
+        let id = utf8_percent_encode(upstream_id, RESERVED).to_string();
+        // Programs take such a part out of a path, and what is before it.
+        let leads_up = matches!(upstream_id, "." | "..");
+        let templates = self.settings.redirect_uris.iter();
+        let templates = templates.filter(|template| !(leads_up && template.contains(PLACE)));
+        let allowed: Vec<String> = templates.map(|template| template.replace(PLACE, &id)).collect();
         match (wanted, &allowed[..]) {
             (_, []) => Err(CredentialError::Unsuitable(
                 "regate knows no address to send people back to: set `[credentials] redirect_uris`",
@@ -157,8 +170,10 @@ impl Credentials {
     /// # Errors
     /// [`CredentialError`]. What is wrong with what was given leaves the flow as it is; a code that was not taken ends
     /// it.
+    ///
+    /// Once a code was shown to its server the rest goes on, also when the caller is gone: the code is good for once.
     pub async fn complete(
-        &self,
+        self: &Arc<Self>,
         tenant: &TenantId,
         flow_id: &str,
         by: &BegunBy,
@@ -180,12 +195,32 @@ impl Credentials {
         let upstream = self.store.upstream(tenant, &flow.flow.key.upstream_id).await?.value;
         let ready = self.prepare(keys, &upstream, &flow, with).await?;
 
-        let key = self.store.take_flow(tenant, flow_id, now).await?.flow.key;
+        let turn = match &ready {
+            Ready::Given { .. } => None,
+            Ready::Exchange(_) => Some(self.turns.turn(tenant).await.ok_or(CredentialError::Busy)?),
+        };
+        let (own, flow_id) = (Arc::clone(self), flow_id.to_owned());
+        let completing = tokio::spawn(async move {
+            let _turn = turn;
+            own.end(&upstream, &flow_id, ready, now).await
+        });
+        completing.await.unwrap_or(Err(CredentialError::Ending))
+    }
+
+    /// Takes the flow and ends it with what was checked.
+    async fn end(
+        &self,
+        upstream: &UpstreamRow,
+        flow_id: &str,
+        ready: Ready,
+        now: Timestamp,
+    ) -> Result<(CredentialKey, CredentialWritten), CredentialError> {
+        let key = self.store.take_flow(&upstream.tenant, flow_id, now).await?.flow.key;
         let credential = match ready {
             Ready::Given { sealed, form, header_names } => {
                 NewCredential { key, sealed, refresh: None, form, header_names, expires_at: None, now }
             }
-            Ready::Exchange(exchange) => self.exchange(keys, &upstream, key, *exchange, now).await?,
+            Ready::Exchange(exchange) => self.exchange(self.keys()?, upstream, key, *exchange, now).await?,
         };
         let written = self.store.complete_flow(flow_id, &credential).await?;
         Ok((credential.key, written))
@@ -200,7 +235,7 @@ impl Credentials {
         with: Completion,
     ) -> Result<Ready, CredentialError> {
         let flow = &flow.flow;
-        let (code, state, expected) = match (with, &flow.state_sha256) {
+        let (code, state, iss, expected) = match (with, &flow.state_sha256) {
             (Completion::Given(given), None) => {
                 let Checked { secret, form, header_names } = check_given(upstream, given)?;
                 let sealed = self.seal_credential(keys, &flow.key, &secret);
@@ -214,7 +249,7 @@ impl Credentials {
             (Completion::Code { .. }, None) => {
                 return Err(CredentialError::Unsuitable("this flow is completed with a credential"));
             }
-            (Completion::Code { code, state }, Some(expected)) => (code, state, expected),
+            (Completion::Code { code, state, iss }, Some(expected)) => (code, state, iss, expected),
         };
         // Of hashes: how far they agree tells nothing of the state.
         if sha256(&state) != *expected {
@@ -222,10 +257,14 @@ impl Credentials {
         }
         let gone = CredentialError::Unsuitable("nobody consents at this upstream any more: begin anew");
         let (Some(oauth), None) = (&upstream.oauth, &upstream.value_headers) else { return Err(gone) };
+        // Whoever runs another server that people are sent to must not have this one's codes exchanged, or theirs.
+        if oauth.issuer.is_some() && iss != oauth.issuer {
+            return Err(CredentialError::WrongIssuer);
+        }
         let (Some(verifier), Some(redirect_uri)) = (&flow.verifier, &flow.redirect_uri) else {
             return Err(gone);
         };
-        check_endpoint(&oauth.token_endpoint)?;
+        check_endpoint(&oauth.token_endpoint, self.settings.loopback)?;
         let tenant = &flow.key.tenant;
         let place = SealedFor::CodeVerifier { tenant, flow_id: &flow.id };
         let verifier = open(keys, place, verifier, "the flow's own proof")?;
@@ -249,8 +288,13 @@ impl Credentials {
         now: Timestamp,
     ) -> Result<NewCredential, CredentialError> {
         let Exchange { oauth, client_secret, code, verifier, redirect_uri } = exchange;
-        let tokens =
-            self.oauth.exchange(&oauth, client_secret.as_ref(), &code, &verifier, &redirect_uri).await?;
+        let exchanging = self.oauth.exchange(&oauth, client_secret.as_ref(), &code, &verifier, &redirect_uri);
+        let tokens = exchanging.await.inspect_err(|error| {
+            if let OauthError::Unreachable(why) = error {
+                let (tenant, upstream) = (&key.tenant, &key.upstream_id);
+                tracing::warn!(%tenant, upstream, %why, "a code cannot be exchanged: the authorization server cannot be reached");
+            }
+        })?;
         let refresh = tokens.refresh.map(|refresh| {
             let place = SealedFor::refresh_token(&key.tenant, &key.upstream_id, &key.holder);
             keys.seal(place, refresh.expose().as_bytes(), &mut *self.random())

@@ -1,8 +1,9 @@
 //! Keys as they are written: one a line, in a file that nobody else may read.
 
 use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
+    fs::OpenOptions,
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -40,6 +41,14 @@ pub enum InvalidKeys {
         /// Its permissions.
         mode: u32,
     },
+    /// Somebody else may change the file: it is theirs.
+    #[error("{} belongs to the user {owner}: it must belong to root, or to whom regate runs as", path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
     /// It holds no key at all.
     #[error("there is no key: `regate credentials new-key` makes one")]
     Empty,
@@ -60,6 +69,7 @@ pub enum InvalidKeys {
 }
 
 /// A key, ready to seal and open.
+#[derive(Clone)]
 pub(super) struct Key {
     pub id: KeyId,
     pub cipher: XChaCha20Poly1305,
@@ -68,7 +78,9 @@ pub(super) struct Key {
 /// The key of a line.
 pub(super) fn read_key(line: &str) -> Option<Key> {
     let bytes = Zeroizing::new(if line.len() == 2 * KEY_BYTES {
-        let pair = |at: usize| u8::from_str_radix(line.get(at..at + 2)?, 16).ok();
+        // Not `from_str_radix`, which takes a sign as well.
+        let digit = |at: usize| char::from(*line.as_bytes().get(at)?).to_digit(16);
+        let pair = |at: usize| u8::try_from(digit(at)? << 4 | digit(at + 1)?).ok();
         (0..KEY_BYTES).map(|byte| pair(2 * byte)).collect::<Option<Vec<u8>>>()?
     } else {
         STANDARD.decode(line).ok()?
@@ -80,16 +92,29 @@ pub(super) fn read_key(line: &str) -> Option<Key> {
     Some(Key { id: KeyId(*id), cipher })
 }
 
-/// The text of a file of keys.
+/// The text of a file of keys. It is opened once, and what is looked at is what is read: the name may lead elsewhere in
+/// between.
 pub(super) fn read_file(path: &Path) -> Result<Zeroizing<String>, InvalidKeys> {
     let unreadable = |source| InvalidKeys::Unreadable { path: path.to_owned(), source };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
+    // Whoever opens a pipe would wait for somebody to write to it.
+    let open = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = open.map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    let none = || unreadable(io::Error::other("it is no file of keys"));
     if !metadata.is_file() || metadata.len() > MOST_BYTES {
-        return Err(unreadable(io::Error::other("it is no file of keys")));
+        return Err(none());
     }
     let mode = metadata.mode() & 0o7777;
     if mode & FORBIDDEN_MODE != 0 {
         return Err(InvalidKeys::Permissions { path: path.to_owned(), mode });
     }
-    fs::read_to_string(path).map(Zeroizing::new).map_err(unreadable)
+    let owner = metadata.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(InvalidKeys::Owner { path: path.to_owned(), owner });
+    }
+    // With room for all of it: a text that grows leaves copies behind. It may have grown since it was looked at.
+    let room = usize::try_from(MOST_BYTES).unwrap_or(0) + 1;
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    let read = file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if read >= room { Err(none()) } else { Ok(text) }
 }

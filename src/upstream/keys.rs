@@ -46,6 +46,9 @@ struct Keys {
     others: Vec<Key>,
 }
 
+/// Keys that could be taken in place of those that are here.
+pub(super) struct OtherKeys(Keys);
+
 /// Keys that seal and open. The first seals; all open.
 pub struct KeyRing {
     keys: ArcSwap<Keys>,
@@ -67,7 +70,7 @@ impl KeyRing {
         Ok(Self { keys: ArcSwap::from_pointee(Keys::read(text.expose())?), file: None })
     }
 
-    /// Reads a file of keys, which [`reload`](Self::reload) reads again.
+    /// Reads a file of keys, which [`keep_keys`](super::keep_keys) reads again.
     ///
     /// # Errors
     /// Why it is none, or that others may read it.
@@ -76,19 +79,33 @@ impl KeyRing {
         Ok(Self { keys, file: Some(path.to_owned()) })
     }
 
-    /// Reads the file again, if the keys came from one. Gives whether another key seals from now on, or others open.
+    /// Reads the file again, if the keys came from one. Gives the keys that it has now, if they are others; they are not
+    /// taken by that.
     ///
     /// # Errors
-    /// As [`from_file`](Self::from_file); the keys are then those that they were.
-    pub fn reload(&self) -> Result<bool, InvalidKeys> {
-        let Some(path) = &self.file else { return Ok(false) };
+    /// As [`from_file`](Self::from_file).
+    pub(super) fn read_again(&self) -> Result<Option<OtherKeys>, InvalidKeys> {
+        let Some(path) = &self.file else { return Ok(None) };
         let keys = Keys::read(&read_file(path)?)?;
         let ids = |keys: &Keys| keys.all().map(|key| key.id).collect::<Vec<_>>();
         let changed = ids(&keys) != ids(&self.keys.load());
-        if changed {
-            self.keys.store(Arc::new(keys));
+        Ok(changed.then_some(OtherKeys(keys)))
+    }
+
+    /// Which of the keys that are here would not be any more.
+    pub(super) fn lost_with(&self, others: &OtherKeys) -> Vec<KeyId> {
+        let lost = |key: &&Key| others.0.find(key.id).is_none();
+        self.keys.load().all().filter(lost).map(|key| key.id).collect()
+    }
+
+    /// Seals and opens with these keys from now on; `keeping` also opens with those that were here before.
+    pub(super) fn take(&self, OtherKeys(mut keys): OtherKeys, keeping: bool) {
+        let before = self.keys.load();
+        if keeping {
+            let lost: Vec<Key> = before.all().filter(|key| keys.find(key.id).is_none()).cloned().collect();
+            keys.others.extend(lost);
         }
-        Ok(changed)
+        self.keys.store(Arc::new(keys));
     }
 
     /// The file that the keys came from, if they came from one.
@@ -279,7 +296,16 @@ mod tests {
         let hex = "00".repeat(32);
         let zeros = format!("{}=", "A".repeat(43));
         assert_eq!(ring(&hex).unwrap().sealing(), ring(&zeros).unwrap().sealing());
-        for wrong in ["0", &"0".repeat(63), &"g".repeat(64), &"A".repeat(43), "AAAA", &"+".repeat(64), "é"] {
+        for wrong in [
+            "0",
+            &"0".repeat(63),
+            &"g".repeat(64),
+            &"A".repeat(43),
+            "AAAA",
+            &"+".repeat(64),
+            &"+1".repeat(32),
+            "é",
+        ] {
             let error = ring(&format!("\n{wrong}")).unwrap_err();
             assert!(matches!(error, InvalidKeys::NotAKey { line: 2 }), "{wrong:?} {error:?}");
             assert!(!error.to_string().contains(wrong) || wrong.len() < 3, "{error}");
@@ -309,6 +335,27 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_somebody_else_may_change_or_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let pipe = folder.path().join("pipe");
+        assert!(
+            std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap().success()
+        );
+        // Nobody writes to it, and nobody waits for that.
+        assert!(matches!(KeyRing::from_file(&pipe), Err(InvalidKeys::Unreadable { .. })));
+        fs::write(&path, "#".repeat(16 * 1024 + 1)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(KeyRing::from_file(&path), Err(InvalidKeys::Unreadable { .. })));
+        fs::write(&path, line(1)).unwrap();
+        assert!(KeyRing::from_file(&path).is_ok());
+        // Only root gives files away.
+        if std::os::unix::fs::chown(&path, Some(1), None).is_ok() {
+            assert!(matches!(KeyRing::from_file(&path), Err(InvalidKeys::Owner { owner: 1, .. })));
+        }
+    }
+
+    #[test]
     fn a_changed_file_is_read_again_and_a_broken_one_is_not_taken() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
@@ -316,13 +363,19 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let keys = KeyRing::from_file(&path).unwrap();
         let first = keys.sealing();
-        assert!(!keys.reload().unwrap());
-        fs::write(&path, format!("{}\n{}", line(2), line(1))).unwrap();
-        assert!(keys.reload().unwrap());
+        assert!(keys.read_again().unwrap().is_none());
+        fs::write(&path, line(2)).unwrap();
+        let others = keys.read_again().unwrap().unwrap();
+        assert_eq!((keys.sealing(), keys.lost_with(&others)), (first, vec![first]));
+        keys.take(others, true);
         assert!(keys.knows(first) && keys.sealing() != first);
         let second = keys.sealing();
         fs::write(&path, "nonsense").unwrap();
-        assert!(keys.reload().is_err());
+        assert!(keys.read_again().is_err());
         assert_eq!(keys.sealing(), second);
+        fs::write(&path, line(2)).unwrap();
+        let others = keys.read_again().unwrap().unwrap();
+        keys.take(others, false);
+        assert!(!keys.knows(first) && keys.sealing() == second);
     }
 }

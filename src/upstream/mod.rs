@@ -20,6 +20,7 @@ mod renewal;
 mod secret;
 mod settings;
 mod sweep;
+mod turns;
 
 pub use background::Background;
 pub use credentials::{Begun, Completion, CredentialError, CredentialSettings, Credentials, Given};
@@ -27,7 +28,9 @@ pub use cursor::{cursor, read_cursor};
 pub use key_file::{KeyFileWatch, keep_keys};
 pub use key_text::InvalidKeys;
 pub use keys::{CannotOpen, KeyRing};
-pub use oauth::{OauthClient, OauthError, Refusal, Tokens, authorization_url, check_endpoint};
+pub use oauth::{
+    Loopback, NoAnswer, OauthClient, OauthError, Refusal, Tokens, authorization_url, check_endpoint,
+};
 pub use rekey::{MissingKeys, RekeyProgress, RekeyReport, WrongKeys, check_keys, rekey};
 pub use renewal::{RenewalCounts, RenewalSettings, RenewalWork, Renewals};
 pub use secret::{InvalidSecret, check_secret, declared_headers};

@@ -82,7 +82,7 @@ impl Following {
 /// One sequence.
 struct Sequence<'a> {
     database: &'a TestDatabase,
-    credentials: &'a Credentials,
+    credentials: &'a Arc<Credentials>,
     rules: &'a DecisionRules,
     following: Following,
     evaluator: Evaluator,
@@ -440,8 +440,8 @@ async fn random_sequences_end_as_the_model_says(database: TestDatabase) {
         ..DecisionRules::default()
     };
     let store = Arc::clone(&database.store);
-    let credentials =
-        Credentials::new(store, Some(keys), CredentialSettings::default(), StdRng::seed_from_u64(2));
+    let settings = CredentialSettings::default();
+    let credentials = Arc::new(Credentials::new(store, Some(keys), settings, StdRng::seed_from_u64(2)));
     let sequences = if database.is_postgres() { 150 } else { 2_000 };
     let named = NAMED_CASES.iter().map(|(name, seed)| (*name, *seed));
     for (number, (name, seed)) in named.chain((0..sequences).map(|seed| ("", seed))).enumerate() {

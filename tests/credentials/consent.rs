@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rand::{SeedableRng, rngs::StdRng};
 use regate::{
     decision::facts::CredentialState,
     store::{
         StoreError,
-        upstreams::{BegunBy, FlowEnd, UpstreamChange},
+        upstreams::{BegunBy, FlowEnd, OauthSettings, UpstreamChange},
     },
     types::TokenHash,
-    upstream::{Completion, CredentialError},
+    upstream::{Completion, CredentialError, CredentialSettings, Credentials, RenewalSettings, Renewals},
 };
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
@@ -33,6 +34,10 @@ on_both_databases!(
     a_public_client_names_itself,
     a_code_that_is_not_taken_ends_the_flow,
     a_flow_is_nothing_for_an_upstream_that_has_changed,
+    a_code_is_for_the_issuer_that_the_upstream_names,
+    each_upstream_may_have_an_address_of_its_own,
+    a_caller_who_hangs_up_loses_no_consent,
+    a_server_on_this_machine_is_asked_only_where_that_is_allowed,
 );
 
 fn is_over(error: &CredentialError, end: FlowEnd) -> bool {
@@ -56,7 +61,7 @@ async fn who_consents_has_a_credential_that_can_be_renewed(database: TestDatabas
     // Of the state its hash is kept, and the verifier is sealed.
     assert!(flow.state_sha256 == Some(TokenHash(Sha256::digest(&state).into())));
     assert_eq!(flow.verifier.as_ref().unwrap().key, scene.keys.sealing());
-    let with = Completion::Code { code: secret(&code), state: secret(&state) };
+    let with = Completion::Code { code: secret(&code), state: secret(&state), iss: None };
     let (given, written) = scene.complete(&flow.id, with).await.unwrap();
     assert_eq!((given, written.state, written.created), (key.clone(), CredentialState::Active, true));
     assert_eq!(scene.server.last("code_verifier").map(|verifier| verifier.len()), Some(43));
@@ -80,7 +85,7 @@ async fn the_state_is_the_flows_own(database: TestDatabase) {
     let (_, foreign) = scene.server.consent(other.authorization_url.as_ref().unwrap(), BACK);
     let id = &begun.flow.flow.id;
     for wrong in [foreign.as_str(), "", "hunter2", &state[1..]] {
-        let with = Completion::Code { code: secret(&code), state: secret(wrong) };
+        let with = Completion::Code { code: secret(&code), state: secret(wrong), iss: None };
         let error = scene.complete(id, with).await.unwrap_err();
         assert!(matches!(error, CredentialError::WrongState));
     }
@@ -88,7 +93,7 @@ async fn the_state_is_the_flows_own(database: TestDatabase) {
     let with = Completion::Given(token("hunter2"));
     assert!(matches!(scene.complete(id, with).await, Err(CredentialError::Unsuitable(_))));
     // None of it cost the flow.
-    let with = Completion::Code { code: secret(&code), state: secret(&state) };
+    let with = Completion::Code { code: secret(&code), state: secret(&state), iss: None };
     scene.complete(id, with).await.unwrap();
 }
 
@@ -118,7 +123,7 @@ async fn a_flow_is_completed_by_who_began_it(database: TestDatabase) {
     let key = of_user("gitlab", "ada");
     let begun = scene.begin(&key).await;
     let (id, good) = (&begun.flow.flow.id, scene.agreed(&begun));
-    let foreign = Completion::Code { code: secret("hunter2"), state: secret("hunter2") };
+    let foreign = Completion::Code { code: secret("hunter2"), state: secret("hunter2"), iss: None };
     // Whatever somebody else has, and whatever became of the flow, the answer is the same.
     let refused = async |with: &Completion| {
         for (kind, name) in [("session", "bob"), ("admin", "ada"), ("session", ""), ("session", "ada ")] {
@@ -246,14 +251,14 @@ async fn a_code_that_is_not_taken_ends_the_flow(database: TestDatabase) {
     let (foreign, _) = scene.server.consent(other.authorization_url.as_ref().unwrap(), BACK);
     let id = &begun.flow.flow.id;
     // Another flow's code, which its verifier does not fit.
-    let with = Completion::Code { code: secret(&foreign), state: secret(&state) };
+    let with = Completion::Code { code: secret(&foreign), state: secret(&state), iss: None };
     let error = scene.complete(id, with).await.unwrap_err();
     shows_no_secret(&error);
     assert!(
         matches!(&error, CredentialError::NotExchanged(why) if why.contains("invalid_grant")),
         "{error:?}"
     );
-    let with = Completion::Code { code: secret(&code), state: secret(&state) };
+    let with = Completion::Code { code: secret(&code), state: secret(&state), iss: None };
     let error = scene.complete(id, with).await.unwrap_err();
     assert!(is_over(&error, FlowEnd::Taken), "{error:?}");
     assert_eq!(scene.server.calls(), 1);
@@ -281,4 +286,95 @@ async fn a_flow_is_nothing_for_an_upstream_that_has_changed(database: TestDataba
     let error = scene.complete(&begun.flow.flow.id, with).await.unwrap_err();
     assert!(is_unknown(&error), "{error:?}");
     assert_eq!(scene.server.calls(), 0);
+}
+
+async fn a_code_is_for_the_issuer_that_the_upstream_names(database: TestDatabase) {
+    let scene = Scene::new(database).await;
+    let key = of_user("gitlab", "ada");
+    let named = |issuer: Option<&str>| {
+        let oauth = OauthSettings { issuer: issuer.map(str::to_owned), ..scene.server.settings() };
+        UpstreamChange { oauth: Some(Some(oauth)), ..UpstreamChange::default() }
+    };
+    let own = "https://login.example";
+    scene.store().put_upstream(&tenant(), "gitlab", &named(Some(own))).await.unwrap();
+    let begun = scene.begin(&key).await;
+    let (code, state) = scene.server.consent(begun.authorization_url.as_ref().unwrap(), BACK);
+    let with = |iss: Option<&str>| Completion::Code {
+        code: secret(&code),
+        state: secret(&state),
+        iss: iss.map(str::to_owned),
+    };
+    let id = &begun.flow.flow.id;
+    for wrong in [None, Some(""), Some("https://login.example/"), Some("https://evil.example")] {
+        let error = scene.complete(id, with(wrong)).await.unwrap_err();
+        assert!(matches!(error, CredentialError::WrongIssuer), "{error:?}");
+    }
+    assert_eq!(scene.server.calls(), 0);
+    // It cost the flow nothing.
+    scene.complete(id, with(Some(own))).await.unwrap();
+    // Where the upstream names none, nothing is compared.
+    scene.store().put_upstream(&tenant(), "gitlab", &named(None)).await.unwrap();
+    let begun = scene.begin(&key).await;
+    let Completion::Code { code, state, .. } = scene.agreed(&begun) else { panic!("no code") };
+    let with = Completion::Code { code, state, iss: Some("https://evil.example".to_owned()) };
+    scene.complete(&begun.flow.flow.id, with).await.unwrap();
+}
+
+async fn each_upstream_may_have_an_address_of_its_own(database: TestDatabase) {
+    let scene = Scene::new(database).await;
+    let template = "https://regate.example/back/{upstream}";
+    let own = credentials(&scene.database.store, Some(&scene.keys), &[template]);
+    let begin = async |wanted: Option<&str>| {
+        let key = of_user("gitlab", "ada");
+        let begun = own.begin(&key, ada(), wanted.map(str::to_owned), scene.now()).await;
+        begun.map(|begun| begun.flow.flow.redirect_uri.unwrap())
+    };
+    let expected = "https://regate.example/back/gitlab";
+    assert_eq!(begin(None).await.unwrap(), expected);
+    assert_eq!(begin(Some(expected)).await.unwrap(), expected);
+    for wrong in [template, "https://regate.example/back/github", "https://regate.example/back/"] {
+        let error = begin(Some(wrong)).await.unwrap_err();
+        assert!(matches!(error, CredentialError::Unsuitable(_)), "{error:?}");
+    }
+}
+
+async fn a_caller_who_hangs_up_loses_no_consent(database: TestDatabase) {
+    let scene = Arc::new(Scene::new(database).await);
+    let key = of_user("gitlab", "ada");
+    let begun = scene.begin(&key).await;
+    let with = scene.agreed(&begun);
+    scene.server.holds(true);
+    let (completing, id) = (Arc::clone(&scene), begun.flow.flow.id.clone());
+    let completing = tokio::spawn(async move { completing.complete(&id, with).await });
+    eventually(async || scene.server.calls(), |calls| *calls == 1).await;
+    completing.abort();
+    assert!(completing.await.unwrap_err().is_cancelled());
+    scene.server.holds(false);
+    eventually(async || scene.row(&key).await.is_some(), |there| *there).await;
+    assert!(scene.is_token(&key, "hunter2-access-2").await);
+}
+
+async fn a_server_on_this_machine_is_asked_only_where_that_is_allowed(database: TestDatabase) {
+    let scene = Scene::new(database).await;
+    let key = of_user("gitlab", "ada");
+    scene.consented(&key).await;
+    let begun = scene.begin(&key).await;
+    let with = scene.agreed(&begun);
+    let (store, keys) = (Arc::clone(&scene.database.store), Arc::clone(&scene.keys));
+    let settings =
+        CredentialSettings { redirect_uris: vec![BACK.to_owned()], ..CredentialSettings::default() };
+    let random = StdRng::seed_from_u64(77);
+    let strict = Arc::new(Credentials::new(store.clone(), Some(Arc::clone(&keys)), settings, random));
+    let error = strict.begin(&key, ada(), None, scene.now()).await.unwrap_err();
+    assert!(matches!(error, CredentialError::Unsuitable(_)), "{error:?}");
+    let done = strict.complete(&tenant(), &begun.flow.flow.id, &ada(), with, scene.now()).await;
+    assert!(matches!(done, Err(CredentialError::Unsuitable(_))), "{done:?}");
+    // Nor is anything renewed there.
+    scene.clock.passes(56 * MINUTE);
+    let settings = RenewalSettings { interval: Duration::from_millis(20), ..RenewalSettings::default() };
+    let random = StdRng::seed_from_u64(78);
+    let (renewals, work) = Renewals::begin(store, keys, Arc::clone(&scene.clock) as _, settings, random);
+    eventually(async || renewals.counts().failed, |failed| *failed == 1).await;
+    work.finish().await;
+    assert_eq!(scene.server.calls(), 1);
 }

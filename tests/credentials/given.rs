@@ -133,7 +133,7 @@ async fn a_flow_without_an_authorization_server_is_completed_with_what_is_given(
     let missing = Completion::Given(headers(&[("x-api-key", "hunter2")]));
     let error = scene.complete(&id, missing).await.unwrap_err();
     assert!(matches!(error, CredentialError::Invalid(InvalidSecret::Missing(_))), "{error:?}");
-    let code = Completion::Code { code: secret("hunter2"), state: secret("hunter2") };
+    let code = Completion::Code { code: secret("hunter2"), state: secret("hunter2"), iss: None };
     let error = scene.complete(&id, code).await.unwrap_err();
     assert!(matches!(error, CredentialError::Unsuitable(_)), "{error:?}");
     // It is as it was.

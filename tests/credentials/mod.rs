@@ -31,8 +31,8 @@ use regate::{
         UpstreamSecret,
     },
     upstream::{
-        Begun, Completion, CredentialError, CredentialSettings, Credentials, Given, KeyRing, RenewalSettings,
-        RenewalWork, Renewals,
+        Begun, Completion, CredentialError, CredentialSettings, Credentials, Given, KeyRing, Loopback,
+        RenewalSettings, RenewalWork, Renewals,
     },
 };
 use serde_json::json;
@@ -209,7 +209,7 @@ impl Scene {
     /// A person consents to a flow: what to complete it with.
     pub fn agreed(&self, begun: &Begun) -> Completion {
         let (code, state) = self.server.consent(begun.authorization_url.as_ref().unwrap(), BACK);
-        Completion::Code { code: SecretText::new(code), state: SecretText::new(state) }
+        Completion::Code { code: SecretText::new(code), state: SecretText::new(state), iss: None }
     }
 
     /// The whole way to a credential by consent.
@@ -260,7 +260,10 @@ impl Scene {
 }
 
 pub fn credentials(store: &Arc<dyn Store>, keys: Option<&Arc<KeyRing>>, back: &[&str]) -> Arc<Credentials> {
-    let settings = CredentialSettings { redirect_uris: back.iter().map(|uri| (*uri).to_owned()).collect() };
+    let settings = CredentialSettings {
+        redirect_uris: back.iter().map(|uri| (*uri).to_owned()).collect(),
+        loopback: Loopback::Allowed,
+    };
     // Two that are random in the same way would give two flows one name.
     static SEED: AtomicU64 = AtomicU64::new(1000);
     let random = StdRng::seed_from_u64(SEED.fetch_add(1, Ordering::Relaxed));
@@ -269,7 +272,7 @@ pub fn credentials(store: &Arc<dyn Store>, keys: Option<&Arc<KeyRing>>, back: &[
 }
 
 pub fn renewal_settings(interval: Duration) -> RenewalSettings {
-    RenewalSettings { interval, ..RenewalSettings::default() }
+    RenewalSettings { interval, loopback: Loopback::Allowed, ..RenewalSettings::default() }
 }
 
 pub fn renewals(

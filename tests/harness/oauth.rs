@@ -132,6 +132,7 @@ impl OauthServer {
             client_id: CLIENT_ID.to_owned(),
             scopes: vec!["read".to_owned(), "write".to_owned()],
             resource: Some("https://mcp.example/github".to_owned()),
+            issuer: None,
         }
     }
 

@@ -32,8 +32,7 @@ audience = "regate"
 tenant_claim = "tenant"
 "#;
 
-const CREDENTIALS: &str =
-    "[credentials]\nkey_file = \"keys\"\nredirect_uris = [\"https://gateway.example/consented\"]\n";
+const CREDENTIALS: &str = "[credentials]\nkey_file = \"keys\"\nredirect_uris = [\"https://gateway.example/consented\"]\nloopback_endpoints = true\n";
 
 /// A running service.
 pub struct Scene {

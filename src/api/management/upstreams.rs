@@ -64,32 +64,36 @@ pub(super) struct UpstreamMessage {
 #[derive(Clone, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OauthMessage {
-    /// Where people consent: `https`, or `http` on this machine.
+    /// Where people consent: `https`; on this machine, by `http` too, where `loopback_endpoints` allows it.
     authorization_endpoint: String,
     /// Who regate is there.
     #[schema(min_length = 1, max_length = 512)]
     client_id: String,
+    /// Who answers there (RFC 8414), an `https` URL. With it a completion has to carry the same `iss` (RFC 9207).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
     /// What the token is for (RFC 8707).
     resource: Option<String>,
     /// What is asked for.
     #[serde(default)]
     scopes: Vec<String>,
-    /// Where a code becomes a token: `https`, or `http` on this machine.
+    /// Where a code becomes a token: `https`; on this machine, by `http` too, where `loopback_endpoints` allows it.
     token_endpoint: String,
 }
 
 impl From<OauthMessage> for OauthSettings {
     fn from(message: OauthMessage) -> Self {
-        let OauthMessage { authorization_endpoint, token_endpoint, client_id, scopes, resource } = message;
-        Self { authorization_endpoint, token_endpoint, client_id, scopes, resource }
+        let OauthMessage { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer } =
+            message;
+        Self { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer }
     }
 }
 
 impl From<&OauthSettings> for OauthMessage {
     fn from(settings: &OauthSettings) -> Self {
-        let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource } =
+        let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer } =
             settings.clone();
-        Self { authorization_endpoint, token_endpoint, client_id, scopes, resource }
+        Self { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer }
     }
 }
 
@@ -256,7 +260,8 @@ pub(in crate::api) async fn put(
         Err(StoreError::NotFound { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let change = upstream::check_upstream(present.as_ref(), message.into())?;
+    let loopback = operator.management()?.credentials.loopback();
+    let change = upstream::check_upstream(present.as_ref(), message.into(), loopback)?;
     let written = store.put_upstream(operator.tenant(), &id, &change).await?;
     let AsOf { value, .. } = store.upstream(operator.tenant(), &id).await?;
     Ok(show(written_status(&written), &value, written.changed, written.revision))

@@ -104,7 +104,8 @@ impl IntoResponse for Problem {
             | Self::KeysUnavailable
             | Self::Ending
             | Self::StoreUnavailable
-            | Self::StoreBusy => {
+            | Self::StoreBusy
+            | Self::ExchangesBusy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the message may still be on its way: nothing after it can be understood.
@@ -128,6 +129,7 @@ impl IntoResponse for Problem {
             | Self::FlowOver(_)
             | Self::FlowNotYours
             | Self::NotExchanged(_)
+            | Self::WrongIssuer
             | Self::ImportRefused(_)
             | Self::Rejected(_)
             | Self::StoreFailed

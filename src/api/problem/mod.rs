@@ -124,6 +124,14 @@ pub enum Problem {
     /// The authorization server gave no token.
     #[error("{0}")]
     NotExchanged(String),
+    /// `iss` is not the upstream's issuer.
+    #[error(
+        "iss: it has to be the issuer that the upstream names, as the authorization server sent it with the code"
+    )]
+    WrongIssuer,
+    /// Too many codes are being exchanged; the flow is as it was.
+    #[error("too many codes are being exchanged: complete the flow again in a moment")]
+    ExchangesBusy,
     /// Something of the document is refused, and nothing was written.
     #[error("nothing was written: {} thing(s) of the document are refused", .0.count())]
     ImportRefused(Box<Problems>),
@@ -226,6 +234,16 @@ impl Problem {
             Self::FlowNotYours => {
                 ("credential_flow.not_yours", StatusCode::FORBIDDEN, "Somebody else began the flow")
             }
+            Self::WrongIssuer => (
+                "credential_flow.wrong_issuer",
+                StatusCode::FORBIDDEN,
+                "Another authorization server sent the person back",
+            ),
+            Self::ExchangesBusy => (
+                "credential_flow.busy",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many codes are being exchanged",
+            ),
             Self::NotExchanged(_) => (
                 "credential_flow.not_exchanged",
                 StatusCode::BAD_GATEWAY,

@@ -12,7 +12,9 @@ use super::{
 use crate::{
     decision::ConnectUrl,
     types::{SecretText, causes},
-    upstream::{CredentialSettings, InvalidKeys, KeyRing, RenewalSettings, SweepSettings, check_endpoint},
+    upstream::{
+        CredentialSettings, InvalidKeys, KeyRing, Loopback, RenewalSettings, SweepSettings, check_endpoint,
+    },
 };
 
 /// `[credentials]`
@@ -26,6 +28,8 @@ pub struct CredentialSection {
     key: Option<SecretText>,
     /// Where authorization servers may send people back to.
     pub redirect_uris: Vec<String>,
+    /// Whether authorization servers may be on this machine.
+    pub loopback_endpoints: bool,
     /// Where people are sent who have no usable credential.
     pub connect_url: Option<String>,
     /// How long before it expires a credential is renewed.
@@ -42,6 +46,7 @@ impl Default for CredentialSection {
             key_file: None,
             key: None,
             redirect_uris: Vec::new(),
+            loopback_endpoints: false,
             connect_url: None,
             renewal_margin: RenewalSettings::default().margin,
             orphaned_age: SweepSettings::default().orphaned_age,
@@ -51,6 +56,9 @@ impl Default for CredentialSection {
 
 /// What may stand in `connect_url`, for the parts of a denied question.
 const PLACES: [&str; 4] = ["tenant", "upstream", "holder", "holder_id"];
+const SHORTEST_MARGIN: Duration = Duration::from_secs(1);
+/// How often is looked for what is to be renewed, at most.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 const LONGEST_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 const SHORTEST_AGE: Duration = Duration::from_secs(60);
 
@@ -70,23 +78,35 @@ impl CredentialSection {
         if self.key.is_some() && self.key_file.is_some() {
             return Err(wrong("credentials.key", "set it or credentials.key_file, not both"));
         }
-        if let Some(uri) = self.redirect_uris.iter().find(|uri| check_endpoint(uri).is_err()) {
+        if let Some(uri) = self.redirect_uris.iter().find(|uri| !is_redirect_uri(uri)) {
             let problem = format!(
-                "{uri:?} is no https URL without a fragment, nor http on this machine (127.0.0.1, [::1], localhost)"
+                "{uri:?} is no https URL without a fragment, nor http on this machine (127.0.0.1, [::1], localhost); \
+                 {{upstream}} may stand in its path or its query, and no other braces"
             );
             return Err(wrong("credentials.redirect_uris", problem));
         }
         if let Some(template) = &self.connect_url {
             check_template(template)?;
         }
-        if self.renewal_margin > LONGEST_MARGIN {
-            return Err(wrong("credentials.renewal_margin", "it must be at most 24h"));
+        if !(SHORTEST_MARGIN..=LONGEST_MARGIN).contains(&self.renewal_margin) {
+            return Err(wrong("credentials.renewal_margin", "it must be 1s to 24h"));
         }
         if self.orphaned_age < SHORTEST_AGE {
             return Err(wrong("credentials.orphaned_age", "it must be at least 1m"));
         }
         Ok(())
     }
+}
+
+/// Whether people may be sent back there: the upstream's id may be within it, but not in where it leads.
+fn is_redirect_uri(template: &str) -> bool {
+    const PLACE: &str = "{upstream}";
+    let plain = template.replace(PLACE, "x");
+    let begins = template.split(PLACE).next().unwrap_or_default();
+    let behind_host = begins.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    !plain.contains(['{', '}'])
+        && (plain == template || behind_host)
+        && check_endpoint(&plain, Loopback::Allowed).is_ok()
 }
 
 fn check_template(template: &str) -> Result<(), ConfigurationError> {
@@ -133,12 +153,22 @@ impl Configuration {
 
     /// How credentials are taken.
     pub fn credential_settings(&self) -> CredentialSettings {
-        CredentialSettings { redirect_uris: self.credentials.redirect_uris.clone() }
+        CredentialSettings {
+            redirect_uris: self.credentials.redirect_uris.clone(),
+            loopback: self.loopback(),
+        }
+    }
+
+    fn loopback(&self) -> Loopback {
+        if self.credentials.loopback_endpoints { Loopback::Allowed } else { Loopback::Refused }
     }
 
     /// When credentials are renewed.
     pub fn renewal_settings(&self) -> RenewalSettings {
-        RenewalSettings { margin: self.credentials.renewal_margin, ..RenewalSettings::default() }
+        let (usual, margin) = (RenewalSettings::default(), self.credentials.renewal_margin);
+        // Often enough that none expires between two looks, and that the renewal has the better part of the margin.
+        let interval = (margin / 4).clamp(SHORTEST_INTERVAL, usual.interval);
+        RenewalSettings { margin, interval, loopback: self.loopback(), ..usual }
     }
 
     /// What is swept, and when.
@@ -176,6 +206,8 @@ mod tests {
             (format!("key = \"{KEY}\""), "credentials.key: a key does not stand in the configuration file"),
             ("redirect_uris = [\"http://x/cb\"]".to_owned(), "credentials.redirect_uris: "),
             ("redirect_uris = [\"https://x/cb#a\"]".to_owned(), "credentials.redirect_uris: "),
+            ("redirect_uris = [\"https://{upstream}.example/cb\"]".to_owned(), "credentials.redirect_uris: "),
+            ("redirect_uris = [\"https://x/{tenant}\"]".to_owned(), "credentials.redirect_uris: "),
             ("connect_url = \"/connect\"".to_owned(), "credentials.connect_url: it must be"),
             ("connect_url = \"https://x/{user}\"".to_owned(), "credentials.connect_url: it may hold"),
             ("renewal_margin = \"25h\"".to_owned(), "credentials.renewal_margin: "),
@@ -190,6 +222,8 @@ mod tests {
         assert!(both.contains("not both") && !both.contains(KEY), "{both}");
         let good = "redirect_uris = [\"https://x/cb\"]\nconnect_url = \"https://x/{tenant}?u={upstream}&h={holder}\"";
         assert_eq!(read(good, &[]).unwrap().credentials.redirect_uris, ["https://x/cb"]);
+        let template = "redirect_uris = [\"https://x/cb/{upstream}\", \"http://127.0.0.1:9/?u={upstream}\"]";
+        assert_eq!(read(template, &[]).unwrap().credentials.redirect_uris.len(), 2);
         let listed = read("", &[("REGATE_CREDENTIALS__REDIRECT_URIS", "https://x/a,https://x/b")]).unwrap();
         assert_eq!(listed.credentials.redirect_uris, ["https://x/a", "https://x/b"]);
     }

@@ -57,10 +57,10 @@ pub(super) struct Put {
     /// All headers of the caller's pass but credentials
     #[arg(long, conflicts_with_all = ["pass_headers", "pass_none"])]
     pass_all: bool,
-    /// Where people consent (OAuth); https, or http on this machine
+    /// Where people consent (OAuth); https; http on this machine where that is allowed
     #[arg(long, value_name = "URL")]
     authorization_endpoint: Option<String>,
-    /// Where a code becomes a token (OAuth); https, or http on this machine
+    /// Where a code becomes a token (OAuth); https; http on this machine where that is allowed
     #[arg(long, value_name = "URL")]
     token_endpoint: Option<String>,
     /// Who regate is at the authorization server
@@ -72,8 +72,11 @@ pub(super) struct Put {
     /// What the token is for (RFC 8707)
     #[arg(long, value_name = "URL")]
     resource: Option<String>,
+    /// Who answers there, as its metadata say (RFC 8414): who completes a flow has to show the same
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
     /// Nobody consents any more
-    #[arg(long, conflicts_with_all = ["authorization_endpoint", "token_endpoint", "client_id", "scopes", "resource"])]
+    #[arg(long, conflicts_with_all = ["authorization_endpoint", "token_endpoint", "client_id", "scopes", "resource", "issuer"])]
     no_oauth: bool,
 }
 
@@ -81,6 +84,7 @@ impl Put {
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
         let one = &self.one;
         id(&one.id).map_err(|problem| CommandError::Usage(format!("UPSTREAM: {problem}")))?;
+        let loopback = one.store.configuration()?.credential_settings().loopback;
         let (written, row) = one.store.run(Access::Add, async |store| {
             let explain = |error| self.explain(error);
             let present = match store.upstream(one.tenant(), &one.id).await {
@@ -88,7 +92,7 @@ impl Put {
                 Err(StoreError::NotFound { .. }) => None,
                 Err(error) => return Err(explain(error)),
             };
-            let change = check_upstream(present.as_ref(), self.change(present.as_ref())?)
+            let change = check_upstream(present.as_ref(), self.change(present.as_ref())?, loopback)
                 .map_err(|invalid| in_words_of_flags(&invalid))?;
             let written = store.put_upstream(one.tenant(), &one.id, &change).await.map_err(explain)?;
             Ok((written, store.upstream(one.tenant(), &one.id).await.map_err(explain)?.value))
@@ -125,12 +129,13 @@ impl Put {
 
     /// The client that regate is to be: what is left out stays as it is, as everything else does.
     fn oauth(&self, present: Option<&UpstreamRow>) -> Result<Option<OauthSettings>, CommandError> {
-        let Self { authorization_endpoint, token_endpoint, client_id, scopes, resource, .. } = self;
+        let Self { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer, .. } = self;
         let given = authorization_endpoint.is_some()
             || token_endpoint.is_some()
             || client_id.is_some()
             || !scopes.is_empty()
-            || resource.is_some();
+            || resource.is_some()
+            || issuer.is_some();
         if !given {
             return Ok(None);
         }
@@ -153,6 +158,7 @@ impl Put {
                 _ => scopes.clone(),
             },
             resource: resource.clone().or(present.and_then(|oauth| oauth.resource.clone())),
+            issuer: issuer.clone().or(present.and_then(|oauth| oauth.issuer.clone())),
         }))
     }
 }
@@ -171,6 +177,7 @@ fn in_words_of_flags(invalid: &InvalidField) -> CommandError {
         "oauth.client_id" => "--client-id",
         "oauth.scopes" => "--scope",
         "oauth.resource" => "--resource",
+        "oauth.issuer" => "--issuer",
         other => other,
     };
     CommandError::Usage(format!("{flag}: {}", invalid.problem))

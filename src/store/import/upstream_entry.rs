@@ -6,8 +6,8 @@ use crate::{
     store::upstreams::OauthSettings,
     types::upstream_rules::{
         MOST_PASS_HEADERS, MOST_SCOPES, MOST_VALUE_HEADERS, UpstreamProblem, check_client_id, check_consent,
-        check_credential_header, check_format, check_header_name, check_oauth_endpoint, check_passing,
-        check_resource, check_scope, check_upstream_url,
+        check_credential_header, check_format, check_header_name, check_issuer, check_oauth_endpoint,
+        check_passing, check_resource, check_scope, check_upstream_url,
     },
 };
 
@@ -93,12 +93,15 @@ fn header_names(
 }
 
 fn check_oauth(oauth: &OauthSettings, at: &mut Looking<'_>) -> bool {
-    let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource } = oauth;
+    let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer } = oauth;
     let mut all = good("oauth.authorization_endpoint", check_oauth_endpoint(authorization_endpoint), at);
     all &= good("oauth.token_endpoint", check_oauth_endpoint(token_endpoint), at);
     all &= good("oauth.client_id", check_client_id(client_id), at);
     if let Some(resource) = resource {
         all &= good("oauth.resource", check_resource(resource), at);
+    }
+    if let Some(issuer) = issuer {
+        all &= good("oauth.issuer", check_issuer(issuer), at);
     }
     if scopes.len() > MOST_SCOPES {
         at.refuse("oauth.scopes", &format!("at most {MOST_SCOPES} scopes are taken"));

@@ -69,6 +69,9 @@ pub struct OauthSettings {
     /// What the token is for (RFC 8707).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Who answers there (RFC 8414): what comes back with a code has to say the same (RFC 9207).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 /// What an upstream is to be. `None` keeps what it is; a new one has the usual.

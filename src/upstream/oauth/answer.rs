@@ -1,18 +1,14 @@
 //! What an authorization server answers, and what of it is taken.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
 use oauth2::{
     RequestTokenError, TokenResponse,
     basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse, BasicTokenType},
 };
 use serde::{Deserialize, de::IgnoredAny};
-use thiserror::Error;
 
-use crate::{
-    types::{SecretText, causes},
-    upstream::check_secret,
-};
+use crate::{types::SecretText, upstream::check_secret};
 
 /// Why the server gave no token: the closed list of RFC 6749 section 5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +64,7 @@ impl fmt::Display for Refusal {
 }
 
 /// Why there is no token.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OauthError {
     /// What is configured cannot be used.
     #[error("{0}")]
@@ -79,9 +75,29 @@ pub enum OauthError {
     /// The server says something that is no token.
     #[error("{0}")]
     Unusable(&'static str),
-    /// It does not answer, or not now.
-    #[error("it cannot be reached: {0}")]
-    Unreachable(String),
+    /// It does not answer, or not now. Why is for the log.
+    #[error("it cannot be reached")]
+    Unreachable(NoAnswer),
+}
+
+/// Why there is no answer: its kind alone, since the words of an error may be the server's (those of a certificate).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// This machine has nothing to ask with.
+    #[error("there is no client: {0}")]
+    Client(String),
+    /// It took too long.
+    #[error("it did not answer in time")]
+    Time,
+    /// There is no connection.
+    #[error("there is no connection{}", .0.map(|kind| format!(" ({kind})")).unwrap_or_default())]
+    Connection(Option<io::ErrorKind>),
+    /// The answer broke off, or is no HTTP.
+    #[error("its answer cannot be read")]
+    Broken,
+    /// It cannot answer now.
+    #[error("it answers {0}")]
+    Status(u16),
 }
 
 /// What the server gave.
@@ -128,8 +144,18 @@ pub(super) fn taken(
 }
 
 /// There is no answer to read.
-pub(super) fn no_answer(error: reqwest::Error) -> OauthError {
-    OauthError::Unreachable(causes(&error.without_url()).join(": "))
+pub(super) fn no_answer(error: &reqwest::Error) -> OauthError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    let mut kind = None;
+    while let Some(found) = cause {
+        kind = found.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+        cause = found.source();
+    }
+    OauthError::Unreachable(match () {
+        () if error.is_timeout() => NoAnswer::Time,
+        () if error.is_connect() => NoAnswer::Connection(kind),
+        () => NoAnswer::Broken,
+    })
 }
 
 #[cfg(test)]

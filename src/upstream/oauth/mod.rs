@@ -10,16 +10,18 @@ mod endpoint;
 
 use std::{pin::Pin, time::Duration};
 
+use bytes::Bytes;
 use oauth2::{
     AsyncHttpClient, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest,
     HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenUrl,
     basic::BasicClient,
 };
 use reqwest::{Client, redirect};
+use zeroize::Zeroizing;
 
 pub use self::{
-    answer::{OauthError, Refusal, Tokens},
-    endpoint::check_endpoint,
+    answer::{NoAnswer, OauthError, Refusal, Tokens},
+    endpoint::{Loopback, check_endpoint},
 };
 use self::{
     answer::{is_error, no_answer, taken},
@@ -41,17 +43,17 @@ pub struct OauthClient {
     /// Why there is none, on a system without certificates: one that needs none need not have any.
     anywhere: Result<Client, String>,
     this_machine: Result<Client, String>,
-}
-
-impl Default for OauthClient {
-    fn default() -> Self {
-        Self::patient_for(ANSWER_TIME)
-    }
+    loopback: Loopback,
 }
 
 impl OauthClient {
+    /// One that speaks to servers on this machine if it may.
+    pub fn new(loopback: Loopback) -> Self {
+        Self::patient_for(ANSWER_TIME, loopback)
+    }
+
     /// One that waits so long for an answer.
-    fn patient_for(time: Duration) -> Self {
+    fn patient_for(time: Duration, loopback: Loopback) -> Self {
         let builder = || {
             Client::builder()
                 .timeout(time)
@@ -67,6 +69,7 @@ impl OauthClient {
             // A proxy that the environment names sees where a connection goes, and nothing of what it carries.
             anywhere: builder().https_only(true).build().map_err(why),
             this_machine: builder().tls_certs_only([]).no_proxy().build().map_err(why),
+            loopback,
         }
     }
 
@@ -82,7 +85,8 @@ impl OauthClient {
         verifier: &SecretText,
         redirect_uri: &str,
     ) -> Result<Tokens, OauthError> {
-        let client = token_client(settings, client_secret)?.set_redirect_uri(redirect_url(redirect_uri)?);
+        let client = token_client(settings, client_secret, self.loopback)?
+            .set_redirect_uri(redirect_url(redirect_uri)?);
         let mut request = client
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
@@ -102,7 +106,7 @@ impl OauthClient {
         client_secret: Option<&SecretText>,
         refresh_token: &SecretText,
     ) -> Result<Tokens, OauthError> {
-        let client = token_client(settings, client_secret)?;
+        let client = token_client(settings, client_secret, self.loopback)?;
         let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
         let mut request = client.exchange_refresh_token(&refresh_token);
         if let Some(resource) = &settings.resource {
@@ -112,22 +116,25 @@ impl OauthClient {
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OauthError> {
-        let mut request = reqwest::Request::try_from(request).map_err(no_answer)?;
+        // The code, the verifier and the refresh token are in it: it is wiped when it was sent.
+        let request = request.map(|body| Bytes::from_owner(Zeroizing::new(body)));
+        let mut request = reqwest::Request::try_from(request).map_err(|error| no_answer(&error))?;
         if let Some(authorization) = request.headers_mut().get_mut("authorization") {
             authorization.set_sensitive(true);
         }
         let client = if request.url().scheme() == "https" { &self.anywhere } else { &self.this_machine };
-        let client = client.as_ref().map_err(|why| OauthError::Unreachable(why.clone()))?;
-        let mut answer = client.execute(request).await.map_err(no_answer)?;
+        let client = client.as_ref().map_err(|why| OauthError::Unreachable(NoAnswer::Client(why.clone())))?;
+        let mut answer = client.execute(request).await.map_err(|error| no_answer(&error))?;
         let status = answer.status();
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
-            return Err(OauthError::Unreachable(format!("it answers {}", status.as_u16())));
+            return Err(OauthError::Unreachable(NoAnswer::Status(status.as_u16())));
         }
         if status.is_redirection() {
             return Err(OauthError::Unusable("its answer leads elsewhere, which is not followed"));
         }
-        let mut body = Vec::with_capacity(MOST_BYTES.min(8 * 1024));
-        while let Some(part) = answer.chunk().await.map_err(no_answer)? {
+        // With room for all of it: what grows leaves copies behind.
+        let mut body = Vec::with_capacity(MOST_BYTES);
+        while let Some(part) = answer.chunk().await.map_err(|error| no_answer(&error))? {
             if body.len() + part.len() > MOST_BYTES {
                 return Err(OauthError::Unusable("its answer has more than 64 KiB"));
             }
@@ -164,8 +171,9 @@ pub fn authorization_url(
     redirect_uri: &str,
     state: &SecretText,
     verifier: &SecretText,
+    loopback: Loopback,
 ) -> Result<String, OauthError> {
-    check_endpoint(&settings.authorization_endpoint)?;
+    check_endpoint(&settings.authorization_endpoint, loopback)?;
     let endpoint = AuthUrl::new(settings.authorization_endpoint.clone());
     let client = BasicClient::new(ClientId::new(settings.client_id.clone()))
         .set_auth_uri(endpoint.map_err(|_| OauthError::Settings(NO_URL))?)
@@ -193,8 +201,9 @@ type TokenClient = BasicClient<
 fn token_client(
     settings: &OauthSettings,
     client_secret: Option<&SecretText>,
+    loopback: Loopback,
 ) -> Result<TokenClient, OauthError> {
-    check_endpoint(&settings.token_endpoint)?;
+    check_endpoint(&settings.token_endpoint, loopback)?;
     let endpoint = TokenUrl::new(settings.token_endpoint.clone());
     let client = BasicClient::new(ClientId::new(settings.client_id.clone()))
         .set_token_uri(endpoint.map_err(|_| OauthError::Settings(NO_URL))?);
@@ -214,7 +223,7 @@ mod tests {
 
     use tokio::net::TcpListener;
 
-    use super::{OauthClient, OauthError, authorization_url};
+    use super::{Loopback, OauthClient, OauthError, authorization_url};
     use crate::{store::upstreams::OauthSettings, types::SecretText};
 
     fn settings(endpoint: &str) -> OauthSettings {
@@ -224,6 +233,7 @@ mod tests {
             client_id: "regate".to_owned(),
             scopes: vec!["read".to_owned(), "write all".to_owned()],
             resource: Some("https://mcp.example/a?b".to_owned()),
+            issuer: None,
         }
     }
 
@@ -236,7 +246,13 @@ mod tests {
         let back = "https://regate.example/back";
         // The verifier and its challenge are those of RFC 7636, appendix B.
         let verifier = secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
-        let url = authorization_url(&settings("https://login.example/go?x=1"), back, &secret("s"), &verifier);
+        let url = authorization_url(
+            &settings("https://login.example/go?x=1"),
+            back,
+            &secret("s"),
+            &verifier,
+            Loopback::Refused,
+        );
         assert_eq!(
             url.unwrap(),
             "https://login.example/go?x=1&response_type=code&client_id=regate&state=s\
@@ -245,7 +261,7 @@ mod tests {
              &resource=https%3A%2F%2Fmcp.example%2Fa%3Fb"
         );
         for wrong in ["http://login.example/go", "login"] {
-            let url = authorization_url(&settings(wrong), back, &secret("s"), &verifier);
+            let url = authorization_url(&settings(wrong), back, &secret("s"), &verifier, Loopback::Refused);
             assert!(matches!(url, Err(OauthError::Settings(_))), "{url:?}");
         }
     }
@@ -254,7 +270,7 @@ mod tests {
     async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = settings(&format!("http://{}/token", silent.local_addr().unwrap()));
-        let client = OauthClient::patient_for(Duration::from_millis(50));
+        let client = OauthClient::patient_for(Duration::from_millis(50), Loopback::Allowed);
         let error = client.refresh(&settings, None, &secret("hunter2")).await.unwrap_err();
         assert!(matches!(error, OauthError::Unreachable(_)), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
@@ -262,8 +278,13 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_sent_where_others_could_read_it() {
-        let client = OauthClient::default();
-        let error = client.refresh(&settings("http://login.example/token"), None, &secret("x")).await;
-        assert!(matches!(error, Err(OauthError::Settings(_))), "{error:?}");
+        for (endpoint, loopback) in [
+            ("http://login.example/token", Loopback::Allowed),
+            ("http://127.0.0.1:9/token", Loopback::Refused),
+            ("https://[::ffff:127.0.0.1]:9/token", Loopback::Refused),
+        ] {
+            let error = OauthClient::new(loopback).refresh(&settings(endpoint), None, &secret("x")).await;
+            assert!(matches!(error, Err(OauthError::Settings(_))), "{error:?}");
+        }
     }
 }

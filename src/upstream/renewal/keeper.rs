@@ -109,7 +109,7 @@ impl Keeper {
             keys,
             clock,
             random: Mutex::new(random),
-            oauth: OauthClient::default(),
+            oauth: OauthClient::new(settings.loopback),
             said: Mutex::default(),
             pauses: Mutex::new(Pauses::new(settings.pause)),
             under_way: Mutex::default(),
@@ -258,7 +258,9 @@ impl Keeper {
             // know (`invalid_client`) is a mistake in regate's settings there, which no holder's consent mends, and
             // which would cost the credentials of all.
             OauthError::Refused(Refusal::InvalidGrant) => NotRenewed::Refused,
-            error @ OauthError::Unreachable(_) => NotRenewed::Unreachable(error.to_string()),
+            OauthError::Unreachable(why) => {
+                NotRenewed::Unreachable(format!("the authorization server cannot be reached: {why}"))
+            }
             error => NotRenewed::Failed(error.to_string()),
         })?;
         let mut random = lock(&self.random);

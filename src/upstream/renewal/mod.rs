@@ -29,7 +29,7 @@ use self::{
     keeper::{Claimed, Keeper},
     lines::{Lines, Place, Waiting},
 };
-use super::KeyRing;
+use super::{KeyRing, Loopback};
 use crate::{
     store::upstreams::{CredentialKey, UpstreamStore},
     types::Clock,
@@ -57,16 +57,19 @@ pub struct RenewalSettings {
     pub pause: Duration,
     /// How long the end waits for renewals that are under way.
     pub patience: Duration,
+    /// Whether authorization servers may be on this machine.
+    pub loopback: Loopback,
 }
 
 impl Default for RenewalSettings {
-    /// Every 15 s; 5 minutes; 30 s; 12 s.
+    /// Every 5 s; 5 minutes; 30 s; 12 s.
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(15),
+            interval: Duration::from_secs(5),
             margin: Duration::from_secs(5 * 60),
             pause: Duration::from_secs(30),
             patience: Duration::from_secs(12),
+            loopback: Loopback::default(),
         }
     }
 }

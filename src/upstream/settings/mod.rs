@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::check_endpoint;
+use super::{Loopback, check_endpoint};
 use crate::{
     decision::facts::CredentialMode,
     store::{
@@ -11,8 +11,8 @@ use crate::{
     },
     types::upstream_rules::{
         MOST_PASS_HEADERS, MOST_SCOPES, MOST_VALUE_HEADERS, UpstreamProblem, check_client_id, check_consent,
-        check_credential_header, check_format, check_header_name, check_oauth_endpoint, check_passing,
-        check_resource, check_scope, check_upstream_url,
+        check_credential_header, check_format, check_header_name, check_issuer, check_oauth_endpoint,
+        check_passing, check_resource, check_scope, check_upstream_url,
     },
 };
 
@@ -28,6 +28,7 @@ fn wrong(field: &'static str, problem: impl Into<String>) -> InvalidField {
 pub fn check_upstream(
     present: Option<&UpstreamRow>,
     change: UpstreamChange,
+    loopback: Loopback,
 ) -> Result<UpstreamChange, InvalidField> {
     let change = UpstreamChange {
         value_headers: change
@@ -44,7 +45,7 @@ pub fn check_upstream(
         of("format", check_format(format))?;
     }
     if let Some(Some(oauth)) = &change.oauth {
-        check_oauth(oauth)?;
+        check_oauth(oauth, loopback)?;
     }
     // What is left as it is was taken before: it is not for this caller to mend.
     if change != UpstreamChange::default() {
@@ -139,12 +140,12 @@ fn passed_headers(names: Vec<String>) -> Result<Vec<String>, InvalidField> {
     lower(names, |name| of("pass_headers", check_header_name(name)))
 }
 
-fn check_oauth(oauth: &OauthSettings) -> Result<(), InvalidField> {
-    let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource } = oauth;
+fn check_oauth(oauth: &OauthSettings, loopback: Loopback) -> Result<(), InvalidField> {
+    let OauthSettings { authorization_endpoint, token_endpoint, client_id, scopes, resource, issuer } = oauth;
     let endpoint = |field, url: &String| {
         of(field, check_oauth_endpoint(url))?;
         // As the client that goes there reads it.
-        check_endpoint(url).map_err(|error| wrong(field, error.to_string()))
+        check_endpoint(url, loopback).map_err(|error| wrong(field, error.to_string()))
     };
     endpoint("oauth.authorization_endpoint", authorization_endpoint)?;
     endpoint("oauth.token_endpoint", token_endpoint)?;
@@ -154,6 +155,10 @@ fn check_oauth(oauth: &OauthSettings) -> Result<(), InvalidField> {
     }
     for scope in scopes {
         of("oauth.scopes", check_scope(scope))?;
+    }
+    if let Some(issuer) = issuer {
+        of("oauth.issuer", check_issuer(issuer))?;
+        check_endpoint(issuer, loopback).map_err(|error| wrong("oauth.issuer", error.to_string()))?;
     }
     resource.as_ref().map_or(Ok(()), |resource| of("oauth.resource", check_resource(resource)))
 }

@@ -1,6 +1,7 @@
 //! What is good is taken, and each thing that is wrong is named.
 
 use super::check_upstream;
+use crate::upstream::Loopback;
 use crate::{
     decision::facts::CredentialMode,
     store::upstreams::{OauthSettings, UpstreamChange},
@@ -21,6 +22,7 @@ fn oauth() -> OauthSettings {
         client_id: "regate".to_owned(),
         scopes: vec!["repo:read".to_owned()],
         resource: Some("https://mcp.example".to_owned()),
+        issuer: Some("https://login.example".to_owned()),
     }
 }
 
@@ -28,7 +30,7 @@ fn oauth() -> OauthSettings {
 fn refused(change: impl FnOnce(&mut UpstreamChange)) -> String {
     let mut whole = brokered();
     change(&mut whole);
-    check_upstream(None, whole).err().map(|error| error.to_string()).unwrap_or_default()
+    check_upstream(None, whole, Loopback::Allowed).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn what_is_good_is_taken() {
     assert_eq!(refused(|change| change.pass_headers = Some(Some(Vec::new()))), "");
     let names = ["X-Key", "x-key", "X-Other"].map(str::to_owned).to_vec();
     let change = UpstreamChange { value_headers: Some(Some(names)), ..brokered() };
-    let taken = check_upstream(None, change).unwrap();
+    let taken = check_upstream(None, change, Loopback::Allowed).unwrap();
     assert_eq!(taken.value_headers, Some(Some(vec!["x-key".to_owned(), "x-other".to_owned()])));
     // Without a credential an upstream is whatever its gateway understands, and may have the caller's.
     let stdio = UpstreamChange {
@@ -51,7 +53,14 @@ fn what_is_good_is_taken() {
         pass_headers: Some(Some(vec!["authorization".to_owned()])),
         ..UpstreamChange::default()
     };
-    assert!(check_upstream(None, stdio).is_ok());
+    assert!(check_upstream(None, stdio, Loopback::Allowed).is_ok());
+}
+
+#[test]
+fn endpoints_are_elsewhere_unless_that_is_allowed() {
+    let change = UpstreamChange { oauth: Some(Some(oauth())), ..brokered() };
+    let said = check_upstream(None, change, Loopback::Refused).unwrap_err().to_string();
+    assert!(said.starts_with("oauth.token_endpoint: ") && said.contains("loopback_endpoints"), "{said}");
 }
 
 #[test]
@@ -121,6 +130,9 @@ fn consent_is_for_tokens_and_over_safe_ways() {
         ("client_id", |o| o.client_id = String::new()),
         ("scopes", |o| o.scopes = vec!["a b".into()]),
         ("scopes", |o| o.scopes = vec![String::new()]),
+        ("issuer", |o| o.issuer = Some("login.example".into())),
+        ("issuer", |o| o.issuer = Some("http://login.example".into())),
+        ("issuer", |o| o.issuer = Some("https://login.example?a".into())),
         ("resource", |o| o.resource = Some("https://x#y".into())),
     ] {
         let mut settings = oauth();

@@ -91,6 +91,7 @@ pub fn oauth() -> OauthSettings {
         client_id: "regate".to_owned(),
         scopes: vec!["read".to_owned()],
         resource: None,
+        issuer: None,
     }
 }
 

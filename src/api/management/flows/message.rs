@@ -49,6 +49,9 @@ pub(super) struct CompleteMessage {
     #[serde(default, deserialize_with = "optional_secret")]
     #[schema(value_type = Option<String>, write_only)]
     state: Option<SecretText>,
+    /// What came with both, if it did: who says that it answered (RFC 9207). It is looked at where the upstream's `oauth`
+    /// names an `issuer`.
+    iss: Option<String>,
 }
 
 impl CompleteMessage {
@@ -56,7 +59,7 @@ impl CompleteMessage {
         let invalid = |text: &str| Err(Problem::Invalid(text.to_owned()));
         match (one_of(self.token, self.headers)?, self.code, self.state) {
             (Some(given), None, None) => Ok(Completion::Given(given)),
-            (None, Some(code), Some(state)) => Ok(Completion::Code { code, state }),
+            (None, Some(code), Some(state)) => Ok(Completion::Code { code, state, iss: self.iss }),
             (None, None, None) => invalid("token: give it, or headers, or code and state"),
             (None, Some(_), None) => invalid("state: it comes with the code"),
             (None, None, Some(_)) => invalid("code: it comes with the state"),
