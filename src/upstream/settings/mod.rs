@@ -1,9 +1,16 @@
 //! What an upstream may be: the rules that hold for a change of one, whoever asks for it.
 
+mod given;
+mod missing;
+
 use std::collections::BTreeSet;
 
 use http::Uri;
 
+pub use self::{
+    given::{Misgiven, check_given_form, not_asked_for},
+    missing::{missing_tokens, missing_upstreams},
+};
 use super::check_endpoint;
 use crate::{
     decision::facts::CredentialMode,
@@ -154,8 +161,7 @@ fn check_url(url: &str, brokered: bool) -> Result<(), InvalidField> {
     let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     let http = scheme.as_deref().is_some_and(|scheme| matches!(scheme, "http" | "https"));
     if !http {
-        let problem =
-            "a stdio upstream cannot be brokered: a credential goes on to an http or https URL alone";
+        let problem = "it must be an http or https URL; a stdio upstream cannot be brokered";
         return if brokered { Err(wrong("url", problem)) } else { Ok(()) };
     }
     let address: Option<Uri> = url.parse().ok().filter(|address: &Uri| address.scheme().is_some());
@@ -206,10 +212,12 @@ fn lower(
 }
 
 fn credential_headers(names: Vec<String>) -> Result<Vec<String>, InvalidField> {
-    if names.is_empty() || names.len() > MOST_HEADERS {
-        let problem =
-            format!("it must name 1 to {MOST_HEADERS} headers; null goes back to header and format");
+    if names.is_empty() {
+        let problem = "it must name a header; null goes back to header and format";
         return Err(wrong("value_headers", problem));
+    }
+    if names.len() > MOST_HEADERS {
+        return Err(wrong("value_headers", format!("at most {MOST_HEADERS} are taken")));
     }
     lower(names, |name| credential_header("value_headers", name))
 }
