@@ -260,7 +260,7 @@ fn right_holder(mode: &str, holder: &str) -> String {
     let right = match mode {
         "per_user" => "its holder is a user",
         "per_token" => "its holder is a token",
-        "shared" => "its one credential is the shared one",
+        "shared" => "the holder is `shared`",
         _ => return format!("the upstream's credential is {mode}: nobody holds one there"),
     };
     let named =
