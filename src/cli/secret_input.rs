@@ -47,11 +47,7 @@ impl SecretInput {
         let mut text = String::new();
         let path = self.place();
         let read = match &self.file {
-            Some(path) => {
-                let reading =
-                    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
-                reading
-            }
+            Some(path) => File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text)),
             None => {
                 let input = io::stdin().lock();
                 if input.is_terminal() {

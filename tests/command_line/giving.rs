@@ -1,5 +1,9 @@
 //! What `regate credentials` says beside what it does, and secrets where they do not belong.
 
+use std::time::Duration;
+
+use regate::types::{Clock, SystemClock};
+
 use super::{
     Scene, on_both_databases,
     upstreams::{SECRET, configured, with_keys},
@@ -10,8 +14,7 @@ on_both_databases!(what_there_is_to_know_is_told);
 
 /// A moment that has passed in two seconds.
 fn soon() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    regate::types::Timestamp::from_unix_seconds(i64::try_from(now).unwrap() + 2).to_string()
+    SystemClock.now().later_by(Duration::from_secs(2)).to_string()
 }
 
 fn what_there_is_to_know_is_told(scene: &Scene) {
@@ -52,7 +55,7 @@ fn what_there_is_to_know_is_told(scene: &Scene) {
     let said = scene.said(64, &["credentials", "list", "--token", token]);
     assert!(!said.contains(token));
     put(0, &["github", "--user", "ada", "--expires-at", &soon()], SECRET);
-    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    std::thread::sleep(Duration::from_millis(2_100));
     assert!(scene.said(0, &["credentials", "list", "--upstream", "github"]).contains("active, expired"));
     scene.said(0, &["upstream", "put", "all", "--url", "https://x.example", "--credential", "shared"]);
     assert!(put(0, &["all", "--shared"], SECRET).starts_with("shared credential for all was added"));

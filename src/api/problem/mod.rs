@@ -263,8 +263,11 @@ fn right_holder(mode: &str, holder: &str) -> String {
         "shared" => "the holder is `shared`",
         _ => return format!("the upstream's credential is {mode}: nobody holds one there"),
     };
-    let named =
-        if holder == "shared" { "and there is no shared one".to_owned() } else { format!("not a {holder}") };
+    let named = if holder == "shared" {
+        "and there is no shared credential".to_owned()
+    } else {
+        format!("not a {holder}")
+    };
     format!("the upstream's credential is {mode}: {right}, {named}")
 }
 
