@@ -25,22 +25,24 @@ fn the_commands_run(url: &str) {
             .env_clear()
             .env("PATH", format!("{programs}:/usr/bin:/bin"))
             .env("REGATE_DATABASE__URL", url)
-            .env("REGATE_CREDENTIALS__KEY_FILE", "keys")
             .output()
             .unwrap();
         assert!(output.status.success(), "{script}: {}", stderr(&output));
         stdout(&output)
     };
-    let [reach, billing, credentials, oauth, new_key, rotate] = &blocks("sh")[..] else {
+    let [new_key, rotate, lost, people, reach, billing, credentials, oauth] = &blocks("sh")[..] else {
         panic!("a block was added or taken away: is it run?")
     };
-    // The key first: without its file no other command would find the configuration good.
+    let [section] = &blocks("toml")[..] else { panic!("one section") };
+    fs::write(folder.path().join("regate.toml"), section).unwrap();
     assert!(shell(new_key).contains("a new key is in keys"));
-    shell("regate user put ada; printf 'upstream-secret-of-ada' > github.token; printf s > client-secret");
-    let minted = shell("regate token mint --kind mcp --name x --user ada --json");
+    shell("printf 'upstream-secret-of-ada' > github.token; printf s > client-secret");
+    assert_eq!(shell(people).lines().count(), 1);
+    let minted = fs::read_to_string(folder.path().join("token.json")).unwrap();
     let minted: serde_json::Value = serde_json::from_str(&minted).unwrap();
     let id = minted["id"].as_str().unwrap();
-    let with_id = |block: &str| block.replace(" ID ", &format!(" {id} "));
+    let with_id =
+        |block: &str| block.replace(" ID ", &format!(" {id} ")).replace(" ID\n", &format!(" {id}\n"));
     assert!(shell(&with_id(reach)).contains("grants for 1 upstream"));
     shell(billing);
     let said = shell(&with_id(credentials));
@@ -53,14 +55,21 @@ fn the_commands_run(url: &str) {
         said.contains("secrets were sealed anew") && said.contains("; 0 left that other keys sealed"),
         "{said}"
     );
-    let [section] = &blocks("toml")[..] else { panic!("one section") };
-    fs::write(folder.path().join("regate.toml"), section).unwrap();
-    assert!(
-        shell("unset REGATE_CREDENTIALS__KEY_FILE; regate credentials check --config regate.toml")
-            .contains("configured")
-    );
-    let said = shell("! env -u REGATE_CREDENTIALS__KEY_FILE regate credentials check");
-    assert!(said.contains("MISSING"), "{said}");
+    assert!(shell("regate credentials check --config regate.toml").contains("configured"));
+    let said = shell("! regate credentials check");
+    assert!(said.contains("no configuration was given") && said.contains("MISSING"), "{said}");
+    // The key is lost: what it sealed is named, and given anew.
+    shell("rm keys; regate credentials new-key --output keys");
+    let said = shell(&format!("set +e\n{}true", with_id(lost)));
+    for expected in [
+        "2 secrets: MISSING",
+        "does not open, and stays as it is: the client secret for github",
+        "does not open, and stays as it is: the credential of token",
+        "for billing was removed",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(shell("regate credentials check --config regate.toml").contains("nothing is sealed"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Secrets that come in: from a file or from standard input, never as an argument, which other users of a machine see.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{self, IsTerminal, Read, Write},
     path::PathBuf,
@@ -20,24 +21,39 @@ pub(super) struct SecretInput {
     /// Read it from this file; left out: from standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Where people type the secret, who are then told better.
+    #[arg(hide = true, value_name = "SECRET")]
+    misplaced: Vec<OsString>,
 }
 
 impl SecretInput {
+    /// Refuses a secret that was given as an argument, and does not repeat it.
+    ///
+    /// # Errors
+    /// [`CommandError::Usage`], which says what to do about it.
+    pub(super) fn refuse_argument(&self) -> Result<(), CommandError> {
+        if self.misplaced.is_empty() {
+            return Ok(());
+        }
+        Err(CommandError::Usage(
+            "a secret is not an argument: other users of this machine see arguments, and a shell keeps them; give it by \
+             --file or on standard input, and change the one that you typed at its issuer"
+                .to_owned(),
+        ))
+    }
+
     /// Reads all of it. `what` is told to whoever sits at a terminal.
     fn read(&self, what: &str) -> Result<SecretText, CommandError> {
         let mut text = String::new();
-        let (path, read) = match &self.file {
-            Some(path) => {
-                let reading =
-                    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
-                (path.display().to_string(), reading)
-            }
+        let path = self.place();
+        let read = match &self.file {
+            Some(path) => File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text)),
             None => {
                 let input = io::stdin().lock();
                 if input.is_terminal() {
                     let _ = writeln!(io::stderr(), "reading {what} from standard input; Ctrl-D ends it");
                 }
-                ("standard input".to_owned(), input.take(LONGEST + 1).read_to_string(&mut text))
+                input.take(LONGEST + 1).read_to_string(&mut text)
             }
         };
         let text = SecretText::new(text);
@@ -53,6 +69,11 @@ impl SecretInput {
         }
     }
 
+    /// Where it is read from, in words.
+    fn place(&self) -> String {
+        self.file.as_ref().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
+    }
+
     /// Reads a secret of one line. An end of line behind it is no part of it.
     ///
     /// # Errors
@@ -62,8 +83,21 @@ impl SecretInput {
         let line = text.expose();
         let line = line.strip_suffix('\n').unwrap_or(line);
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() || line.contains(['\n', '\r']) {
-            return Err(CommandError::Usage(format!("write {what}, on one line")));
+        if line.trim().is_empty() {
+            return Err(CommandError::Usage(format!(
+                "{} is empty: write {what} there, on one line",
+                self.place()
+            )));
+        }
+        if line.contains(['\n', '\r']) {
+            let place = self.place();
+            return Err(CommandError::Usage(format!(
+                "{place} has several lines: write {what} there, on one line"
+            )));
+        }
+        if line.starts_with([' ', '\t']) || line.ends_with([' ', '\t']) {
+            let text = format!("{what} begins or ends with a space: leave the space away");
+            return Err(CommandError::Usage(text));
         }
         Ok(SecretText::new(line.to_owned()))
     }
@@ -86,7 +120,8 @@ impl SecretInput {
             headers.push((name.trim().to_owned(), SecretText::new(value.trim().to_owned())));
         }
         if headers.is_empty() {
-            return Err(CommandError::Usage("write headers, one \"Name: value\" a line".to_owned()));
+            let text = format!("{} is empty: write headers there, one \"Name: value\" a line", self.place());
+            return Err(CommandError::Usage(text));
         }
         Ok(headers)
     }

@@ -58,6 +58,51 @@ pub const INPUT: Shape = Shape::Object(&[
     ("user", Shape::Nullable(&USER)),
 ]);
 
+/// The calls of the management API.
+pub const OPERATIONS: [&str; 41] = [
+    "collaborators.list",
+    "collaborators.put",
+    "collaborators.read",
+    "collaborators.remove",
+    "credentials.list",
+    "credentials.put",
+    "credentials.read",
+    "credentials.remove",
+    "explain",
+    "flows.begin",
+    "flows.cancel",
+    "flows.complete",
+    "flows.list",
+    "import",
+    "policies.read",
+    "policies.reload",
+    "projects.list",
+    "projects.put",
+    "projects.read",
+    "projects.remove",
+    "tokens.change",
+    "tokens.grant_trigger",
+    "tokens.list",
+    "tokens.mint",
+    "tokens.put_grants",
+    "tokens.read",
+    "tokens.read_grants",
+    "tokens.revoke",
+    "tokens.withdraw_trigger",
+    "upstreams.list",
+    "upstreams.put",
+    "upstreams.put_client_secret",
+    "upstreams.put_grants",
+    "upstreams.read",
+    "upstreams.read_grants",
+    "upstreams.remove",
+    "upstreams.remove_client_secret",
+    "users.list",
+    "users.put",
+    "users.read",
+    "users.remove",
+];
+
 // Of management calls alone.
 const MANAGEMENT: Shape = Shape::Object(&[
     ("body", Shape::Any),
@@ -69,7 +114,7 @@ const MANAGEMENT: Shape = Shape::Object(&[
             ("user_id", TEXT_OR_NULL),
         ])),
     ),
-    ("operation", Shape::Text),
+    ("operation", Shape::OneOf(&OPERATIONS)),
     (
         "token",
         Shape::Nullable(&Shape::Object(&[

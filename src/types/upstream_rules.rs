@@ -52,7 +52,7 @@ pub const MOST_PASS_HEADERS: usize = 64;
 /// The most scopes that are asked for.
 pub const MOST_SCOPES: usize = 64;
 /// The place of the credential in a format.
-const PLACE: &str = "{token}";
+pub const PLACE: &str = "{token}";
 
 /// An upstream's address. One without a credential may be anything that its gateway understands, such as a command.
 ///
@@ -63,8 +63,7 @@ pub fn check_upstream_url(url: &str, brokered: bool) -> Result<(), UpstreamProbl
     let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     let http = scheme.as_deref().is_some_and(|scheme| matches!(scheme, "http" | "https"));
     if !http {
-        let problem =
-            "a stdio upstream cannot be brokered: a credential goes on to an http or https URL alone";
+        let problem = "it must be an http or https URL; a stdio upstream cannot be brokered";
         return if brokered { Err(UpstreamProblem::new(problem)) } else { Ok(()) };
     }
     let address: Option<Uri> = url.parse().ok().filter(|address: &Uri| address.scheme().is_some());

@@ -62,7 +62,10 @@ pub struct Begun {
 #[derive(Debug, Error)]
 pub enum CredentialError {
     /// There is no key to seal it with.
-    #[error("regate has no key to seal credentials with: set `[credentials] key_file`")]
+    #[error(
+        "regate has no key to seal credentials with: name a file of keys, [credentials] key_file, in the configuration, \
+         and the configuration with --config FILE (or set REGATE_CREDENTIALS__KEY_FILE); regate credentials new-key makes one"
+    )]
     NoKey,
     /// It is none.
     #[error(transparent)]

@@ -34,5 +34,7 @@ pub use oauth::{
 pub use rekey::{MissingKeys, RekeyProgress, RekeyReport, WrongKeys, check_keys, rekey};
 pub use renewal::{RenewalCounts, RenewalSettings, RenewalWork, Renewals};
 pub use secret::{InvalidSecret, check_secret, declared_headers};
-pub use settings::check_upstream;
+pub use settings::{
+    Misgiven, check_given_form, check_upstream, missing_tokens, missing_upstreams, not_asked_for,
+};
 pub use sweep::{SweepSettings, keep_swept, sweep};

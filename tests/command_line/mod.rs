@@ -1,5 +1,6 @@
 //! The command line as people and scripts use it. What touches the store is asked of both databases.
 
+mod giving;
 mod identify;
 mod imports;
 mod leaks;

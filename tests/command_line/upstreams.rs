@@ -17,16 +17,16 @@ on_both_databases!(
     keys_are_rotated_and_what_misses_one_is_told,
 );
 
-const SECRET: &str = "upstream-secret-of-the-command-line";
+pub const SECRET: &str = "upstream-secret-of-the-command-line";
 
 /// Names a file of keys in `regate.toml`.
-fn with_keys(scene: &Scene) {
+pub fn with_keys(scene: &Scene) {
     let made = run(scene.path(), &["credentials", "new-key", "--output", "keys"], "");
     assert!(made.status.success(), "{}", stderr(&made));
     fs::write(scene.path().join("regate.toml"), "[credentials]\nkey_file = \"keys\"\n").unwrap();
 }
 
-fn configured<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+pub fn configured<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     [arguments, &["--config", "regate.toml"]].concat()
 }
 
@@ -80,12 +80,19 @@ fn an_upstream_is_added_changed_shown_listed_and_removed(scene: &Scene) {
     assert_eq!(ids(&["--credential", "per_user"]), ["github"]);
     for (arguments, expected) in [
         (&["put", "new"][..], "--url: a new upstream needs one"),
-        (&["put", "open", "--credential", "shared"], "--url: a stdio upstream cannot be brokered"),
+        (
+            &["put", "open", "--credential", "shared"],
+            "--credential: the URL that is stored: it must be an http or https URL; a stdio upstream",
+        ),
         (&["put", "github", "--header", "Host"], "--header: Host belongs"),
         (&["put", "github", "--format", "x"], "--format: it must hold {token} once"),
         (&["put", "github", "--value-header", "te"], "--value-header: "),
         (&["put", "github", "--pass-header", "authorization"], "--pass-header: "),
-        (&["put", "github", "--client-id", "x"], "--authorization-endpoint: consent needs it"),
+        (
+            &["put", "github", "--scope", "x"],
+            "--scope: consent needs --authorization-endpoint and --token-endpoint and --client-id as well",
+        ),
+        (&["put", "github", "--url", "github"], "--url: it must be an http or https URL; a stdio upstream"),
         (&["put", "github", "--credential", "mine"], "per_user"),
         (&["put", "a\nb", "--url", "x"], "UPSTREAM: "),
         (&["grants", "github", "--allow-all"], "--allow-all: give the list as well"),
@@ -122,9 +129,12 @@ fn grants_are_whole_lists_from_either_side(scene: &Scene) {
     assert!(scene.said(0, &["upstream", "grants", "gitlab"]).starts_with(id));
     assert_eq!(scene.object(&["token", "grants", id, "--none"])["upstreams"], json!([]));
     for (arguments, expected) in [
-        (&["token", "grants", id, "--upstream", "nowhere"][..], "see regate upstream list"),
+        (
+            &["token", "grants", id, "--upstream", "nowhere"][..],
+            "there is no upstream \"nowhere\" in the tenant \"default\": see regate upstream list",
+        ),
         (&["token", "grants", "nothing", "--none"], "there is no token \"nothing\""),
-        (&["upstream", "grants", "gitlab", "--token", "nothing"], "see regate token list"),
+        (&["upstream", "grants", "gitlab", "--token", "nothing"], "there is no token \"nothing\" in"),
         (&["upstream", "grants", "nowhere"], "there is no upstream \"nowhere\""),
     ] {
         let said = scene.said(1, arguments);
@@ -181,12 +191,27 @@ fn a_credential_is_given_listed_and_removed(scene: &Scene) {
     let minted = scene.object(&["token", "mint", "--kind", "mcp", "--name", "x"]);
     let token = minted["token"].as_str().unwrap();
     for (arguments, input, code, expected) in [
-        (&of_ada[..], "", 64, "write the token, on one line"),
-        (&of_ada, "a\nb", 64, "write the token, on one line"),
+        (&of_ada[..], "\n", 64, "standard input is empty: write the token there, on one line"),
+        (&of_ada, "a\nb", 64, "standard input has several lines"),
+        (&of_ada, " a", 64, "the token begins or ends with a space"),
+        (&of_ada, "bearer a", 64, "token: it begins with \"Bearer \""),
+        (&["github", "--user", "ada", SECRET], "", 64, "a secret is not an argument"),
+        (&["github", "--shared=upstream-secret"], "", 64, "unexpected value"),
         (&of_ada, "é", 64, "token: it holds a line break or another"),
-        (&["headers", "--user", "ada"], SECRET, 64, "values of headers"),
+        (
+            &["headers", "--user", "ada"],
+            SECRET,
+            64,
+            "give --headers, and a line \"Name: value\" for each of x-key, x-a",
+        ),
         (&["headers", "--user", "ada", "--headers"], "no header", 64, "line 1 is no header"),
         (&["headers", "--user", "ada", "--headers"], "x-key: 1", 64, "headers: x-a is missing"),
+        (
+            &["headers", "--user", "ada", "--headers"],
+            "x-key: 1\nX-B: 2",
+            64,
+            "headers: x-a is missing; not asked for: x-b",
+        ),
         (
             &["github", "--user", "ada", "--expires-at", "2001-01-01T00:00:00Z"],
             SECRET,
@@ -195,7 +220,7 @@ fn a_credential_is_given_listed_and_removed(scene: &Scene) {
         ),
         (&["github", "--user", "ada", "--file", "nowhere"], "", 1, "nowhere cannot be read"),
         (&["github", "--user", "bob"], SECRET, 1, "there is no such user"),
-        (&["github", "--token", "t1"], SECRET, 1, "which a token does not hold"),
+        (&["github", "--token", "t1"], SECRET, 1, "is per_user: give each user theirs, with --user"),
         (&["nowhere", "--user", "ada"], SECRET, 1, "there is no upstream \"nowhere\""),
         (&["github"], SECRET, 64, "--user"),
         (&["agents", "--token", token], SECRET, 64, "--token: that is a token itself"),
@@ -206,7 +231,8 @@ fn a_credential_is_given_listed_and_removed(scene: &Scene) {
     }
     let without = scene.output(&["credentials", "put", "github", "--user", "ada"], SECRET);
     assert_eq!(without.status.code(), Some(1));
-    assert!(stderr(&without).contains("no key to seal credentials with"), "{}", stderr(&without));
+    let said = stderr(&without);
+    assert!(said.contains("no configuration was given") && said.contains("--config FILE"), "{said}");
     let listed = |filter: &[&str]| -> Vec<Value> {
         let rows = scene.objects(&[&["credentials", "list"], filter].concat());
         rows.iter().map(|row| row["upstream_id"].clone()).collect()

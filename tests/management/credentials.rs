@@ -86,7 +86,8 @@ fn what_is_no_credential_is_refused(scene: Scene) {
         (user("github"), json!({"token": format!("{SECRET}\r\nx: y")}), "token: it holds a line break"),
         (user("github"), json!({"token": format!("{SECRET}\u{0}")}), "token: "),
         (user("github"), json!({"token": format!("{SECRET}é")}), "token: "),
-        (user("github"), json!({"token": format!(" {SECRET}")}), "token: "),
+        (user("github"), json!({"token": format!(" {SECRET}")}), "token: it begins or ends with a space"),
+        (user("github"), json!({"token": format!("bearer {SECRET}")}), "token: it begins with \"Bearer \""),
         (user("github"), json!({"token": SECRET.repeat(1_000)}), "token: it has more than 16384 bytes"),
         (user("github"), json!({"token": [SECRET]}), "token: "),
         (
@@ -96,7 +97,11 @@ fn what_is_no_credential_is_refused(scene: Scene) {
         ),
         (user("github"), json!({"token": SECRET, "expires_at": "tomorrow"}), "expires_at: it must be a time"),
         (user("github"), json!({"token": SECRET, "user_id": "u1"}), "user_id"),
-        (user("headers"), token(), "values of headers"),
+        (
+            user("headers"),
+            token(),
+            "values of headers, and no token: give headers, with x-api-key, x-account",
+        ),
         (user("headers"), json!({"headers": {"x-api-key": SECRET}}), "headers: x-account is missing"),
         (
             user("headers"),
@@ -131,6 +136,10 @@ fn what_is_no_credential_is_refused(scene: Scene) {
     ] {
         let refused = scene.expect(status, &scene.admin, "PUT", &path, Some(&token()));
         assert_eq!(code(&refused), expected, "{path}: {refused}");
+        if path == user("all") {
+            let detail = "the upstream's credential is shared: the holder is `shared`, not a user";
+            assert_eq!(refused["detail"], detail);
+        }
     }
     // The same name twice has two readings.
     let body = format!(

@@ -90,7 +90,10 @@ fn what_an_upstream_cannot_be_is_named(scene: Scene) {
     };
     for (body, place) in [
         (json!({"credential": "per_user"}), "url: a new upstream needs one"),
-        (with(json!({"url": "stdio:npx server"})), "url: a stdio upstream cannot be brokered"),
+        (
+            with(json!({"url": "stdio:npx server"})),
+            "url: it must be an http or https URL; a stdio upstream cannot be brokered",
+        ),
         (with(json!({"url": "https://user:hunter2@x/"})), "url: it must not hold a user"),
         (with(json!({"url": "a\u{0}"})), "url: "),
         (with(json!({"url": "x".repeat(3_000)})), "url: "),

@@ -22,9 +22,11 @@ use super::{
     tokens::{find, managed},
 };
 use crate::{
+    auth::{self, TokenFormat},
     decision::{About, Document},
     store::{AsOf, StoreError, upstreams::UpstreamGrants},
     types::{DataRevision, check_id},
+    upstream::{missing_tokens, missing_upstreams},
 };
 
 /// Upstreams that one token may have grants for.
@@ -116,10 +118,13 @@ pub(in crate::api) async fn put_of_token(
     let upstreams = ids("upstreams", message.upstreams, MOST_UPSTREAMS)?;
     let management = operator.management()?;
     let (store, now) = (&management.store, management.now());
-    let written = store
-        .set_token_grants(operator.tenant(), &id, &upstreams, now)
-        .await
-        .map_err(|error| unknown("upstreams", error))?;
+    let written = match store.set_token_grants(operator.tenant(), &id, &upstreams, now).await {
+        Err(StoreError::UnknownReference { .. }) => {
+            let missing = missing_upstreams(&**store, operator.tenant(), &upstreams).await?;
+            return Err(unknown("upstreams", "upstream", &missing));
+        }
+        written => written?,
+    };
     let AsOf { value, .. } = store.token_grants(operator.tenant(), &id).await?;
     let (changed, revision) = (written.changed, written.revision);
     Ok(call::answer(StatusCode::OK, &TokenGrants { token_id: &id, upstreams: value, changed, revision }))
@@ -164,10 +169,13 @@ pub(in crate::api) async fn put_of_upstream(
     let grants =
         UpstreamGrants { tokens: ids("tokens", message.tokens, MOST_TOKENS)?, allow_all: message.allow_all };
     let store = &operator.management()?.store;
-    let written = store
-        .set_upstream_grants(operator.tenant(), &id, &grants)
-        .await
-        .map_err(|error| unknown("tokens", error))?;
+    let written = match store.set_upstream_grants(operator.tenant(), &id, &grants).await {
+        Err(StoreError::UnknownReference { .. }) => {
+            let missing = missing_tokens(&**store, operator.tenant(), &grants.tokens).await?;
+            return Err(unknown("tokens", "token", &missing));
+        }
+        written => written?,
+    };
     show(&operator, &id, Some((written.changed, written.revision))).await
 }
 
@@ -198,11 +206,13 @@ fn ids(field: &str, ids: Vec<String>, most: usize) -> Result<BTreeSet<String>, P
 }
 
 /// What stands in the list and is not there is the caller's mistake; nothing was written.
-fn unknown(field: &str, error: StoreError) -> Problem {
-    match error {
-        StoreError::UnknownReference { what } => {
-            Problem::Invalid(format!("{field}: there is no such {what} among those of the tenant"))
-        }
-        error => error.into(),
-    }
+fn unknown(field: &str, what: &str, missing: &[String]) -> Problem {
+    // What looks like a token may be one, which is not repeated.
+    let named = |id: &String| match auth::identify(id) {
+        TokenFormat::Foreign => format!("{id:?}"),
+        _ => "one that is no id but a token".to_owned(),
+    };
+    let missing: Vec<String> = missing.iter().map(named).collect();
+    let missing = if missing.is_empty() { String::new() } else { format!(": {}", missing.join(", ")) };
+    Problem::Invalid(format!("{field}: there is no such {what} among those of the tenant{missing}"))
 }

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HolderMessage {
-    /// The user's or the token's id; null for a shared one.
+    /// The user's or the token's id; null for the shared credential.
     id: Option<String>,
     /// `user`, `token` or `shared`.
     #[schema(value_type = HolderKindSchema)]
@@ -39,7 +39,7 @@ impl HolderMessage {
         };
         match (kind, self.id) {
             (HolderKind::Shared, None) => Ok(Holder::Shared),
-            (HolderKind::Shared, Some(_)) => wrong("holder.id: a shared one has none".to_owned()),
+            (HolderKind::Shared, Some(_)) => wrong("holder.id: the shared credential has none".to_owned()),
             (_, None) => wrong(format!("holder.id: say which {}", kind.as_str())),
             (_, Some(id)) => match check_id(&id) {
                 Ok(()) => Ok(Holder::new(kind, &id)),

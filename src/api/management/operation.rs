@@ -7,6 +7,10 @@ macro_rules! operations {
         pub(in crate::api) enum Operation { $($(#[$doc])* $variant),+ }
 
         impl Operation {
+            /// All of them.
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// The name.
             pub(in crate::api) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
@@ -103,4 +107,17 @@ operations! {
     ReloadPolicies = "policies.reload";
     /// `POST /v1/explain`
     Explain = "explain";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Operation;
+    use crate::decision::schema::OPERATIONS;
+
+    #[test]
+    fn rules_are_checked_against_these_operations() {
+        let mut names: Vec<&str> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, OPERATIONS);
+    }
 }

@@ -4,12 +4,18 @@ use super::Problem;
 use crate::{
     store::{InvalidField, StoreError},
     types::causes,
-    upstream::CredentialError,
+    upstream::{CredentialError, Misgiven},
 };
 
 impl From<InvalidField> for Problem {
     fn from(invalid: InvalidField) -> Self {
         Self::Invalid(invalid.to_string())
+    }
+}
+
+impl From<Misgiven> for Problem {
+    fn from(wrong: Misgiven) -> Self {
+        Self::Invalid(wrong.to_string())
     }
 }
 

@@ -99,7 +99,7 @@ pub enum Problem {
         limit: u32,
     },
     /// The upstream has no credentials of such holders.
-    #[error("the upstream's credential is {mode}: a {holder} does not hold one there")]
+    #[error("{}", right_holder(.mode, .holder))]
     WrongHolder {
         /// Which credential goes on there.
         mode: &'static str,
@@ -271,6 +271,22 @@ impl Problem {
             ),
         }
     }
+}
+
+/// Who holds a credential at an upstream whose credential is `mode`, told to whoever named another holder.
+fn right_holder(mode: &str, holder: &str) -> String {
+    let right = match mode {
+        "per_user" => "its holder is a user",
+        "per_token" => "its holder is a token",
+        "shared" => "the holder is `shared`",
+        _ => return format!("the upstream's credential is {mode}: nobody holds one there"),
+    };
+    let named = if holder == "shared" {
+        "and there is no shared credential".to_owned()
+    } else {
+        format!("not a {holder}")
+    };
+    format!("the upstream's credential is {mode}: {right}, {named}")
 }
 
 pub(super) async fn not_found() -> Problem {

@@ -1,6 +1,12 @@
 //! `[credentials]`: the keys that seal upstream credentials, and how people come to consent.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{PathBuf, absolute},
+    sync::Arc,
+    time::Duration,
+};
 
 use config::Config;
 use serde::Deserialize;
@@ -128,14 +134,26 @@ fn check_template(template: &str) -> Result<(), ConfigurationError> {
 }
 
 impl Configuration {
+    /// The whole path of the file of keys; it is looked for in the folder that the process was started in.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Value`] for an empty one.
+    pub fn key_file(&self) -> Result<Option<PathBuf>, ConfigurationError> {
+        let Some(path) = &self.credentials.key_file else { return Ok(None) };
+        if path.as_os_str().is_empty() {
+            return Err(wrong("credentials.key_file", "it is empty: name a file of keys, or leave it out"));
+        }
+        Ok(Some(absolute(path).unwrap_or_else(|_| path.clone())))
+    }
+
     /// The keys that seal upstream credentials; `None` if the configuration names none.
     ///
     /// # Errors
     /// [`ConfigurationError::Value`] when they cannot be used.
     pub fn key_ring(&self) -> Result<Option<Arc<KeyRing>>, ConfigurationError> {
         let in_words = |error: &InvalidKeys| causes(error).join(": ");
-        match (&self.credentials.key_file, &self.credentials.key) {
-            (Some(path), _) => match KeyRing::from_file(path) {
+        match (self.key_file()?, &self.credentials.key) {
+            (Some(path), _) => match KeyRing::from_file(&path) {
                 Ok(keys) => Ok(Some(Arc::new(keys))),
                 Err(error) => {
                     let (path, said) = (path.display().to_string(), in_words(&error));
@@ -243,6 +261,11 @@ mod tests {
         let of_file = || read(&format!("key_file = {path:?}"), &[]).unwrap().key_ring();
         let said = of_file().unwrap_err().to_string();
         assert!(said.starts_with("credentials.key_file: ") && said.contains("keys cannot be read"), "{said}");
+        let relative = read("key_file = \"no/keys\"", &[]).unwrap().key_ring().unwrap_err().to_string();
+        let whole = std::env::current_dir().unwrap().join("no/keys");
+        assert!(relative.contains(&format!("{} cannot be read", whole.display())), "{relative}");
+        let empty = read("key_file = \"\"", &[]).unwrap().key_ring().unwrap_err().to_string();
+        assert!(empty.starts_with("credentials.key_file: it is empty"), "{empty}");
         for (text, mode, expected) in [
             (KEY, 0o600, ""),
             (KEY, 0o644, "may be read or changed by others"),

@@ -12,7 +12,7 @@ use crate::{
         store::{Access, StoreArguments},
     },
     types::KeyId,
-    upstream::KeyRing,
+    upstream::{CredentialError, KeyRing},
 };
 
 /// Tell which keys sealed what is stored, and whether they are all configured
@@ -46,7 +46,7 @@ impl Check {
         } else {
             match sealing {
                 Some(key) => writeln!(output, "{key} seals")?,
-                None => writeln!(output, "no key is configured: see regate credentials new-key")?,
+                None => writeln!(output, "{}", no_key(&self.store))?,
             }
             for (key, count) in &sealed {
                 let secrets = if *count == 1 { "secret" } else { "secrets" };
@@ -58,5 +58,15 @@ impl Check {
             }
         }
         Ok(if missing == 0 { Exit::Done } else { Exit::Failed })
+    }
+}
+
+/// That no key is configured, and where one would be: in the words for who would seal something.
+pub(in crate::cli) fn no_key(store: &StoreArguments) -> String {
+    let missing = CredentialError::NoKey;
+    if store.config.is_some() {
+        missing.to_string()
+    } else {
+        format!("no configuration was given, and {missing}")
     }
 }

@@ -8,11 +8,11 @@ use crate::{
         exit::{CommandError, Exit},
         rows::PageArguments,
         store::{Access, StoreArguments},
-        values::{WithinTenant, credential_state, holder_kind},
+        values::{WithinTenant, credential_state, holder_kind, refuse_token},
     },
     decision::facts::CredentialState,
     store::upstreams::CredentialFilter,
-    types::HolderKind,
+    types::{Clock, HolderKind, SystemClock},
     upstream::read_cursor,
 };
 
@@ -30,6 +30,9 @@ pub(super) struct List {
     /// Only of holders with this id
     #[arg(long, value_name = "ID")]
     holder_id: Option<String>,
+    /// Only of the token with this id; not the token itself
+    #[arg(long, value_name = "TOKEN_ID", conflicts_with_all = ["holder", "holder_id"])]
+    token: Option<String>,
     /// Only those behind which this user is: theirs, and their tokens'
     #[arg(long, value_name = "USER")]
     user: Option<String>,
@@ -55,20 +58,22 @@ impl List {
             let text = "--after: it is none that a list before told";
             return Err(CommandError::Usage(text.to_owned()));
         }
+        self.token.as_deref().map_or(Ok(()), |id| refuse_token("--token", id))?;
         let filter = CredentialFilter {
             tenant: self.within.tenant.clone(),
             upstream_id: self.upstream.clone(),
-            holder: self.holder,
-            holder_id: self.holder_id.clone(),
+            holder: self.holder.or(self.token.as_ref().map(|_| HolderKind::Token)),
+            holder_id: self.holder_id.clone().or_else(|| self.token.clone()),
             user_id: self.user.clone(),
             state: self.state,
             search: self.search.clone(),
             after: after.flatten(),
             limit: self.page.rows_to_read(),
         };
+        let now = SystemClock.now();
         let rows =
             self.store.run(Access::Read, async |store| Ok(store.list_credentials(&filter).await?.value))?;
-        self.page.write(rows.into_iter().map(ShownCredential::from).collect(), self.json)?;
+        self.page.write(rows.into_iter().map(|row| ShownCredential::new(row, now)).collect(), self.json)?;
         Ok(Exit::Done)
     }
 }

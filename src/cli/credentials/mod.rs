@@ -14,6 +14,7 @@ mod row;
 
 use clap::{Args, Subcommand};
 
+pub(super) use self::check::no_key;
 use super::exit::{CommandError, Exit};
 
 /// Give, list and remove upstream credentials; make keys, and seal everything anew with another one

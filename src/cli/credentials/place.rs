@@ -2,13 +2,14 @@
 
 use clap::{ArgGroup, Args};
 
-use super::row::holder;
+use super::row::of_holder;
 use crate::{
     cli::{
         exit::{Absent, CommandError},
         store::StoreArguments,
         values::{WithinTenant, id, refuse_token},
     },
+    decision::facts::CredentialMode,
     store::{StoreError, upstreams::CredentialKey},
     types::Holder,
 };
@@ -24,9 +25,9 @@ pub(super) struct Place {
     #[arg(long, value_name = "USER", value_parser = id)]
     user: Option<String>,
     /// Of the token with this id; not the token itself
-    #[arg(long, value_name = "TOKEN_ID", value_parser = id)]
+    #[arg(long, value_name = "TOKEN_ID")]
     token: Option<String>,
-    /// The one that goes on for everybody
+    /// The shared credential, which goes on for everybody
     #[arg(long)]
     shared: bool,
     #[command(flatten)]
@@ -42,9 +43,12 @@ impl Place {
     /// Which credential is meant.
     ///
     /// # Errors
-    /// A token in the place of its id.
+    /// A token in the place of its id, and what is no id. Neither is repeated: it may be a secret.
     pub(super) fn key(&self) -> Result<CredentialKey, CommandError> {
-        self.token.as_deref().map_or(Ok(()), |id| refuse_token("--token", id))?;
+        if let Some(token) = self.token.as_deref() {
+            refuse_token("--token", token)?;
+            id(token).map_err(|problem| CommandError::Usage(format!("--token: {problem}")))?;
+        }
         let holder = match (&self.user, &self.token) {
             (Some(id), _) => Holder::User(id.clone()),
             (None, Some(id)) => Holder::Token(id.clone()),
@@ -62,10 +66,13 @@ impl Place {
                 "there is no upstream {upstream:?} in the tenant \"{tenant}\": see regate upstream list --tenant {tenant}"
             ),
             StoreError::NotFound { .. } => {
-                let user = self.user.as_ref().map(|id| holder(&Holder::User(id.clone())));
-                let holder = user.as_deref().unwrap_or(if self.shared { "everybody" } else { "that token" });
+                let credential = match &self.user {
+                    Some(id) => of_holder("credential", &Holder::User(id.clone())),
+                    None if self.shared => of_holder("credential", &Holder::Shared),
+                    None => "credential of that token".to_owned(),
+                };
                 format!(
-                    "there is no credential of {holder} for {upstream:?} in the tenant \"{tenant}\": see regate \
+                    "there is no {credential} for {upstream:?} in the tenant \"{tenant}\": see regate \
                      credentials list --tenant {tenant}"
                 )
             }
@@ -74,7 +81,16 @@ impl Place {
                     "there is no such {what} in the tenant \"{tenant}\": see regate {what} list --tenant {tenant}"
                 )
             }
-            StoreError::WrongHolder { .. } | StoreError::NotLive { .. } => error.to_string(),
+            StoreError::WrongHolder { mode, .. } => {
+                let instead = match CredentialMode::from_name(mode) {
+                    Some(CredentialMode::PerUser) => "give each user theirs, with --user",
+                    Some(CredentialMode::PerToken) => "give each token its own, with --token",
+                    Some(CredentialMode::Shared) => "give the shared credential, with --shared",
+                    _ => "none goes on there; regate upstream put with --credential changes that",
+                };
+                format!("the credential of {upstream:?} is {mode}: {instead}")
+            }
+            StoreError::NotLive { .. } => error.to_string(),
             _ => return error.into(),
         };
         CommandError::Nothing { outcome, because: Absent(because) }

@@ -11,7 +11,10 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::row::{holder, holder_object};
+use super::{
+    check::no_key,
+    row::{holder_object, of_holder},
+};
 use crate::{
     cli::{
         credential_work::KEY_FILE_INTERVAL,
@@ -23,7 +26,7 @@ use crate::{
     },
     store::upstreams::SealedPlace,
     types::{Clock, SystemClock},
-    upstream::{self, CredentialError, RekeyProgress, RekeyReport},
+    upstream::{self, RekeyProgress, RekeyReport},
 };
 
 /// How old the file of keys must be: processes that serve have read it by then, and seal with its first key as well.
@@ -48,12 +51,11 @@ pub(super) struct Rekey {
 impl Rekey {
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
         let configuration = self.store.configuration()?;
-        let path = configuration.credentials.key_file.as_deref();
-        if let Some(path) = path {
-            wait_until_settled(path)?;
+        if let Some(path) = configuration.key_file()? {
+            wait_until_settled(&path)?;
         }
         let Some(keys) = configuration.key_ring()? else {
-            return Err(CommandError::Refused(CredentialError::NoKey.to_string()));
+            return Err(CommandError::Refused(no_key(&self.store)));
         };
         let mut random = randomness()?;
         let report = block_on(async {
@@ -129,7 +131,7 @@ fn place_words(place: &SealedPlace) -> String {
         SealedPlace::Credential(key) | SealedPlace::RefreshToken(key) => {
             let what =
                 if matches!(place, SealedPlace::Credential(_)) { "credential" } else { "refresh token" };
-            format!("the {what} of {} for {} in {}", holder(&key.holder), key.upstream_id, key.tenant)
+            format!("the {} for {} in {}", of_holder(what, &key.holder), key.upstream_id, key.tenant)
         }
         SealedPlace::ClientSecret { tenant, upstream_id } => {
             format!("the client secret for {upstream_id} in {tenant}")

@@ -4,10 +4,11 @@ use clap::Args;
 
 use super::{
     place::Place,
-    row::{ShownCredential, holder},
+    row::{ShownCredential, of_holder},
 };
 use crate::cli::{
     exit::{CommandError, Exit},
+    printable::as_name,
     rows::{self, Shown},
     store::Access,
 };
@@ -26,7 +27,8 @@ impl Remove {
             let removing = store.remove_credential(&key);
             removing.await.map_err(|error| place.explain("nothing was removed", error))
         })?;
-        let what = format!("{} of {} for {}", ShownCredential::NOUN, holder(&key.holder), key.upstream_id);
+        let what =
+            format!("{} for {}", of_holder(ShownCredential::NOUN, &key.holder), as_name(&key.upstream_id));
         rows::write_removed(&what, revision, place.json)?;
         Ok(Exit::Done)
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{printable::as_name, rows::Shown},
+    decision::facts::CredentialState,
     store::upstreams::CredentialRow,
     types::{Holder, Timestamp},
     upstream::cursor,
@@ -13,11 +14,24 @@ use crate::{
 pub(super) struct ShownCredential {
     row: CredentialRow,
     cursor: String,
+    now: Timestamp,
 }
 
-impl From<CredentialRow> for ShownCredential {
-    fn from(row: CredentialRow) -> Self {
-        Self { cursor: cursor(&row.key), row }
+impl ShownCredential {
+    /// As it is at this moment.
+    pub(super) fn new(row: CredentialRow, now: Timestamp) -> Self {
+        Self { cursor: cursor(&row.key), row, now }
+    }
+
+    /// Its state, in words: what has expired goes on no more than what is missing.
+    fn state(&self) -> String {
+        let state = self.row.state.as_str();
+        let expired = self.row.expires_at.is_some_and(|end| end <= self.now);
+        if expired && self.row.state == CredentialState::Active {
+            format!("{state}, expired")
+        } else {
+            state.to_owned()
+        }
     }
 }
 
@@ -26,6 +40,14 @@ pub(super) fn holder(holder: &Holder) -> String {
     match holder {
         Holder::Shared => "shared".to_owned(),
         Holder::Token(id) | Holder::User(id) => format!("{} {}", holder.kind().as_str(), as_name(id)),
+    }
+}
+
+/// What is of a holder, in words: the shared credential, the credential of user ada.
+pub(super) fn of_holder(noun: &str, of: &Holder) -> String {
+    match of {
+        Holder::Shared => format!("shared {noun}"),
+        of => format!("{noun} of {}", holder(of)),
     }
 }
 
@@ -53,19 +75,23 @@ impl Shown for ShownCredential {
         format!("of {} for {}", holder(&self.row.key.holder), as_name(&self.row.key.upstream_id))
     }
 
+    fn named(&self) -> String {
+        let key = &self.row.key;
+        format!("{} for {}", of_holder(Self::NOUN, &key.holder), as_name(&key.upstream_id))
+    }
+
     fn cursor(&self) -> &str {
         &self.cursor
     }
 
     fn cells(&self) -> Vec<String> {
-        let CredentialRow { key, user_id, state, header_names, renewable, expires_at, updated_at, .. } =
-            &self.row;
+        let CredentialRow { key, user_id, header_names, renewable, expires_at, updated_at, .. } = &self.row;
         vec![
             as_name(&key.upstream_id).into_owned(),
             holder(&key.holder),
             key.tenant.to_string(),
             user_id.as_deref().map(|id| as_name(id).into_owned()).unwrap_or_default(),
-            state.as_str().to_owned(),
+            self.state(),
             header_names.join(", "),
             if *renewable { "by regate" } else { "" }.to_owned(),
             time(Some(*updated_at)),

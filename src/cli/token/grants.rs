@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::one::{OneToken, Refusal};
 use crate::{
+    auth::{self, TokenFormat},
     cli::{
         exit::{Absent, CommandError, Exit},
         printable::as_name,
@@ -19,6 +20,7 @@ use crate::{
     },
     store::{Store, StoreError},
     types::{Clock, DataRevision, SystemClock, TenantId},
+    upstream::missing_upstreams,
 };
 
 /// Show which upstreams a token has grants for, or bring all of its grants to a list
@@ -52,11 +54,13 @@ impl Grants {
         let wanted: BTreeSet<String> = self.upstreams.iter().cloned().collect();
         let (id, written, found) = one.run(Access::Change, "nothing was changed", async |store, id| {
             let tenant = self.tenant(store, id).await?;
-            let written =
-                store.set_token_grants(&tenant, id, &wanted, now).await.map_err(|error| match error {
-                    StoreError::UnknownReference { .. } => Refusal::Command(unknown_upstream(&tenant)),
-                    error => error.into(),
-                })?;
+            let written = match store.set_token_grants(&tenant, id, &wanted, now).await {
+                Err(StoreError::UnknownReference { .. }) => {
+                    let missing = missing_upstreams(store, &tenant, &wanted).await?;
+                    return Err(Refusal::Command(unknown("upstream", &missing, &tenant)));
+                }
+                written => written?,
+            };
             Ok((id.to_owned(), written, store.token_grants(&tenant, id).await?))
         })?;
         self.show(&id, &found.value, written.changed, written.revision)
@@ -98,9 +102,17 @@ impl Grants {
     }
 }
 
-fn unknown_upstream(tenant: &TenantId) -> CommandError {
+/// Some of those that were listed are not there.
+pub(in crate::cli) fn unknown(noun: &str, missing: &[String], tenant: &TenantId) -> CommandError {
+    // What looks like a token may be one, which is not repeated.
+    let named = |id: &String| match auth::identify(id) {
+        TokenFormat::Foreign => format!("{id:?}"),
+        _ => "that is no id but a token".to_owned(),
+    };
+    let missing: Vec<String> = missing.iter().map(named).collect();
+    let missing = if missing.is_empty() { "of those".to_owned() } else { missing.join(", ") };
     let because = format!(
-        "one of the upstreams is not there in the tenant \"{tenant}\": see regate upstream list --tenant {tenant}"
+        "there is no {noun} {missing} in the tenant \"{tenant}\": see regate {noun} list --tenant {tenant}"
     );
     CommandError::Nothing { outcome: "nothing was changed", because: Absent(because) }
 }

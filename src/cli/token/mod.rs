@@ -19,6 +19,7 @@ mod trigger;
 
 use clap::{Args, Subcommand};
 
+pub(super) use self::grants::unknown;
 use super::exit::{CommandError, Exit};
 
 /// Mint, list, show, change and revoke tokens; grant them upstreams; tell whether a text is one

@@ -5,6 +5,7 @@ use clap::Args;
 use super::One;
 use crate::{
     cli::{
+        credentials::no_key,
         exit::{CommandError, Exit},
         rows,
         secret_input::SecretInput,
@@ -31,6 +32,7 @@ pub(super) struct ClientSecret {
 impl ClientSecret {
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
         let one = &self.one;
+        self.input.refuse_argument()?;
         let configuration = one.store.configuration()?;
         let keys = configuration.key_ring()?;
         let secret = if self.remove { None } else { Some(self.input.line("the client secret")?) };
@@ -50,6 +52,7 @@ impl ClientSecret {
             let putting = credentials.put_client_secret(one.tenant(), &one.id, secret);
             putting.await.map_err(|error| match error {
                 CredentialError::Store(error) => explain(error),
+                CredentialError::NoKey => CommandError::Refused(no_key(&one.store)),
                 error => CommandError::Refused(error.to_string()),
             })?;
             let after = store.upstream(one.tenant(), &one.id).await.map_err(explain)?;

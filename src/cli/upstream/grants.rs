@@ -11,14 +11,16 @@ use serde_json::json;
 use super::One;
 use crate::{
     cli::{
-        exit::{Absent, CommandError, Exit},
+        exit::{CommandError, Exit},
         printable::as_name,
         rows::{write_object, yes},
         store::Access,
+        token,
         values::{id, refuse_token},
     },
     store::{AsOf, Store, StoreError, upstreams::UpstreamGrants},
     types::DataRevision,
+    upstream::missing_tokens,
 };
 
 /// Show which tokens have grants for an upstream, or bring all of its grants to a list
@@ -36,7 +38,8 @@ pub(super) struct Grants {
     /// No token has a grant
     #[arg(long, conflicts_with = "tokens")]
     none: bool,
-    /// Every token may reach it, grant or no grant; --allow-all=false to end that
+    /// With --token or --none: every token may reach it, grant or no grant; --allow-all=false to end that. To change it alone:
+    /// regate upstream put UPSTREAM --allow-all
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_all: Option<bool>,
 }
@@ -60,9 +63,14 @@ impl Grants {
             allow_all: self.allow_all,
         };
         let (written, (tokens, allow_all)) = one.store.run(Access::Change, async |store| {
-            let explain = |error| self.explain(error);
-            let setting = store.set_upstream_grants(one.tenant(), &one.id, &grants);
-            let written = setting.await.map_err(explain)?;
+            let explain = |error| one.explain("nothing was changed", error);
+            let written = match store.set_upstream_grants(one.tenant(), &one.id, &grants).await {
+                Err(StoreError::UnknownReference { .. }) => {
+                    let missing = missing_tokens(store, one.tenant(), &grants.tokens).await?;
+                    return Err(token::unknown("token", &missing, one.tenant()));
+                }
+                written => written.map_err(explain)?,
+            };
             Ok((written, self.read(store).await.map_err(explain)?))
         })?;
         self.show(&tokens.value, allow_all, written.changed, written.revision)
@@ -72,20 +80,6 @@ impl Grants {
         let one = &self.one;
         let allow_all = store.upstream(one.tenant(), &one.id).await?.value.allow_all;
         Ok((store.upstream_grants(one.tenant(), &one.id).await?, allow_all))
-    }
-
-    fn explain(&self, error: StoreError) -> CommandError {
-        let outcome = "nothing was changed";
-        match error {
-            StoreError::UnknownReference { .. } => {
-                let tenant = self.one.tenant();
-                let because = format!(
-                    "one of the tokens is not there in the tenant \"{tenant}\": see regate token list --tenant {tenant}"
-                );
-                CommandError::Nothing { outcome, because: Absent(because) }
-            }
-            error => self.one.explain(outcome, error),
-        }
     }
 
     fn show(

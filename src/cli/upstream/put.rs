@@ -93,7 +93,7 @@ impl Put {
                 Err(error) => return Err(explain(error)),
             };
             let change = check_upstream(present.as_ref(), self.change(present.as_ref())?, loopback)
-                .map_err(|invalid| in_words_of_flags(&invalid))?;
+                .map_err(|invalid| self.in_words_of_flags(present.as_ref(), &invalid))?;
             let written = store.put_upstream(one.tenant(), &one.id, &change).await.map_err(explain)?;
             Ok((written, store.upstream(one.tenant(), &one.id).await.map_err(explain)?.value))
         })?;
@@ -140,19 +140,29 @@ impl Put {
             return Ok(None);
         }
         let present = present.and_then(|row| row.oauth.as_ref());
-        let needed = |flag: &str, given: &Option<String>, kept: Option<&String>| {
-            let missing = || CommandError::Usage(format!("{flag}: consent needs it"));
-            given.clone().or(kept.cloned()).ok_or_else(missing)
+        let one = |given: &Option<String>, kept: fn(&OauthSettings) -> &String| {
+            given.clone().or_else(|| present.map(kept).cloned())
         };
-        let kept = |read: fn(&OauthSettings) -> &String| present.map(read);
+        let authorization_endpoint = one(authorization_endpoint, |oauth| &oauth.authorization_endpoint);
+        let token_endpoint = one(token_endpoint, |oauth| &oauth.token_endpoint);
+        let client_id = one(client_id, |oauth| &oauth.client_id);
+        let needed = [
+            ("--authorization-endpoint", &authorization_endpoint),
+            ("--token-endpoint", &token_endpoint),
+            ("--client-id", &client_id),
+        ];
+        let missing: Vec<&str> =
+            needed.into_iter().filter(|(_, value)| value.is_none()).map(|(flag, _)| flag).collect();
+        let (Some(authorization_endpoint), Some(token_endpoint), Some(client_id)) =
+            (authorization_endpoint, token_endpoint, client_id)
+        else {
+            let (flag, missing) = (self.flag_of_consent().unwrap_or("--no-oauth"), missing.join(" and "));
+            return Err(CommandError::Usage(format!("{flag}: consent needs {missing} as well")));
+        };
         Ok(Some(OauthSettings {
-            authorization_endpoint: needed(
-                "--authorization-endpoint",
-                authorization_endpoint,
-                kept(|oauth| &oauth.authorization_endpoint),
-            )?,
-            token_endpoint: needed("--token-endpoint", token_endpoint, kept(|oauth| &oauth.token_endpoint))?,
-            client_id: needed("--client-id", client_id, kept(|oauth| &oauth.client_id))?,
+            authorization_endpoint,
+            token_endpoint,
+            client_id,
             scopes: match (scopes.is_empty(), present) {
                 (true, Some(present)) => present.scopes.clone(),
                 _ => scopes.clone(),
@@ -161,24 +171,61 @@ impl Put {
             issuer: issuer.clone().or(present.and_then(|oauth| oauth.issuer.clone())),
         }))
     }
-}
 
-/// Wrong usage: the flag, and what is wrong with its value.
-fn in_words_of_flags(invalid: &InvalidField) -> CommandError {
-    let flag = match invalid.field.as_ref() {
-        "url" => "--url",
-        "header" => "--header",
-        "format" => "--format",
-        "value_headers" => "--value-header",
-        "pass_headers" => "--pass-header",
-        "oauth" => "--authorization-endpoint",
-        "oauth.authorization_endpoint" => "--authorization-endpoint",
-        "oauth.token_endpoint" => "--token-endpoint",
-        "oauth.client_id" => "--client-id",
-        "oauth.scopes" => "--scope",
-        "oauth.resource" => "--resource",
-        "oauth.issuer" => "--issuer",
-        other => other,
-    };
-    CommandError::Usage(format!("{flag}: {}", invalid.problem))
+    /// The first flag of consent that was given.
+    fn flag_of_consent(&self) -> Option<&'static str> {
+        let flags = [
+            (self.authorization_endpoint.is_some(), "--authorization-endpoint"),
+            (self.token_endpoint.is_some(), "--token-endpoint"),
+            (self.client_id.is_some(), "--client-id"),
+            (!self.scopes.is_empty(), "--scope"),
+            (self.resource.is_some(), "--resource"),
+            (self.issuer.is_some(), "--issuer"),
+        ];
+        flags.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
+    }
+
+    /// Wrong usage: the flag that is at fault, and what is wrong with its value.
+    fn in_words_of_flags(&self, present: Option<&UpstreamRow>, invalid: &InvalidField) -> CommandError {
+        let headers = if self.value_headers.is_empty() { "--credential" } else { "--value-header" };
+        let flag = match invalid.field.as_ref() {
+            // What is stored was good for what it was.
+            "url" if self.url.is_none() => "--credential",
+            "url" => "--url",
+            "header" => "--header",
+            "format" => "--format",
+            "value_headers" => "--value-header",
+            "pass_headers" if self.pass_headers.is_empty() && self.header.is_some() => "--header",
+            "pass_headers" if self.pass_headers.is_empty() => headers,
+            "pass_headers" => "--pass-header",
+            "oauth" => {
+                let flag = self.flag_of_consent().unwrap_or(headers);
+                return CommandError::Usage(format!("{flag}: {}", self.why_nobody_consents(present)));
+            }
+            "oauth.authorization_endpoint" => "--authorization-endpoint",
+            "oauth.token_endpoint" => "--token-endpoint",
+            "oauth.client_id" => "--client-id",
+            "oauth.scopes" => "--scope",
+            "oauth.resource" => "--resource",
+            "oauth.issuer" => "--issuer",
+            other => other,
+        };
+        CommandError::Usage(match invalid.field.as_ref() {
+            "url" if self.url.is_none() => format!("{flag}: the URL that is stored: {}", invalid.problem),
+            "pass_headers" if flag != "--pass-header" => {
+                format!("{flag}: --pass-header names {}", invalid.problem)
+            }
+            _ => format!("{flag}: {}", invalid.problem),
+        })
+    }
+
+    /// Consent and the rest do not go together.
+    fn why_nobody_consents(&self, present: Option<&UpstreamRow>) -> &'static str {
+        let credential = self.credential.or(present.map(|row| row.credential));
+        if credential.is_none_or(|credential| credential == CredentialMode::None) {
+            "nobody consents where --credential is none: set it to per_user, per_token or shared, or give --no-oauth"
+        } else {
+            "consent gives a token, and no values of headers: give --no-value-headers, or --no-oauth"
+        }
+    }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::rows::{Shown, yes},
+    decision::facts::CredentialMode,
     store::upstreams::UpstreamRow,
 };
 
@@ -35,7 +36,11 @@ impl Shown for UpstreamRow {
             self.url.clone(),
             yes(self.allow_all),
             self.credential.as_str().to_owned(),
-            self.value_headers.as_ref().map_or_else(|| self.header.clone(), |names| names.join(", ")),
+            match &self.value_headers {
+                _ if self.credential == CredentialMode::None => String::new(),
+                Some(names) => names.join(", "),
+                None => self.header.clone(),
+            },
             yes(self.oauth.is_some()),
         ]
     }
@@ -69,11 +74,14 @@ impl Shown for UpstreamRow {
             ("URL", self.url.clone()),
             ("ALLOW ALL", yes(self.allow_all)),
             ("CREDENTIAL", self.credential.as_str().to_owned()),
-            ("HEADER", self.header.clone()),
-            ("FORMAT", self.format.clone()),
-            ("VALUE HEADERS", listed(self.value_headers.as_ref(), "not wanted: header and format carry it")),
-            ("PASS HEADERS", listed(self.pass_headers.as_ref(), "all but credentials")),
         ];
+        // Only what is looked at.
+        match &self.value_headers {
+            _ if self.credential == CredentialMode::None => {}
+            Some(names) => details.push(("VALUE HEADERS", names.join(", "))),
+            None => details.extend([("HEADER", self.header.clone()), ("FORMAT", self.format.clone())]),
+        }
+        details.push(("PASS HEADERS", listed(self.pass_headers.as_ref(), "all but credentials")));
         if let Some(oauth) = &self.oauth {
             details.extend([
                 ("AUTHORIZATION ENDPOINT", oauth.authorization_endpoint.clone()),

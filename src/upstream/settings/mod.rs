@@ -1,7 +1,14 @@
 //! What an upstream may be: the rules that hold for a change of one, whoever asks for it.
 
+mod given;
+mod missing;
+
 use std::collections::BTreeSet;
 
+pub use self::{
+    given::{Misgiven, check_given_form, not_asked_for},
+    missing::{missing_tokens, missing_upstreams},
+};
 use super::{Loopback, check_endpoint};
 use crate::{
     decision::facts::CredentialMode,
@@ -125,10 +132,12 @@ fn lower(
 }
 
 fn credential_headers(names: Vec<String>) -> Result<Vec<String>, InvalidField> {
-    if names.is_empty() || names.len() > MOST_VALUE_HEADERS {
-        let problem =
-            format!("it must name 1 to {MOST_VALUE_HEADERS} headers; null goes back to header and format");
+    if names.is_empty() {
+        let problem = "it must name a header; null goes back to header and format";
         return Err(wrong("value_headers", problem));
+    }
+    if names.len() > MOST_VALUE_HEADERS {
+        return Err(wrong("value_headers", format!("at most {MOST_VALUE_HEADERS} are taken")));
     }
     lower(names, |name| of("value_headers", check_credential_header(name)))
 }

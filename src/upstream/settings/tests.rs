@@ -89,7 +89,10 @@ fn a_credential_goes_to_a_server_and_the_callers_own_does_not() {
         assert!(refused(|change| change.url = Some(bad.to_owned())).starts_with("url: "), "{bad}");
     }
     let stdio = refused(|change| change.url = Some("stdio:npx".to_owned()));
-    assert!(stdio.contains("a stdio upstream cannot be brokered"), "{stdio}");
+    assert!(
+        stdio.contains("it must be an http or https URL; a stdio upstream cannot be brokered"),
+        "{stdio}"
+    );
     for bad in ["Authorization", "X-Api-Key"] {
         let said = refused(|change| {
             change.header = Some("x-api-key".to_owned());

@@ -28,7 +28,7 @@ use crate::{
         upstreams::{CredentialFilter, CredentialKey, CredentialRow},
     },
     types::{Holder, HolderKind},
-    upstream::{CredentialError, cursor, read_cursor},
+    upstream::{CredentialError, check_given_form, cursor, read_cursor},
 };
 
 /// List credentials, by upstream and holder; never a value
@@ -146,7 +146,7 @@ pub(in crate::api) async fn put(
     give(&caller, place(path)?, sent_secret(request, &shared.bounds).await?).await
 }
 
-/// Give the credential that goes on for everybody; its value is never shown again
+/// Give the shared credential, which goes on for everybody; its value is never shown again
 #[utoipa::path(
     put, path = "/v1/upstreams/{id}/credentials/shared", operation_id = "put_shared_credential", tag = "credentials",
     request_body = CredentialMessage,
@@ -202,7 +202,7 @@ pub(in crate::api) async fn remove_shared(
 fn place((upstream, kind, id): (String, String, String)) -> Result<(String, Holder), Problem> {
     match HolderKind::from_name(&kind) {
         Some(kind @ (HolderKind::User | HolderKind::Token)) => Ok((upstream, Holder::new(kind, &id))),
-        // A shared one has no holder with an id.
+        // The shared credential has no holder with an id.
         Some(HolderKind::Shared) | None => Err(Problem::NotFound),
     }
 }
@@ -234,6 +234,7 @@ async fn give(
     let management = operator.management()?;
     let now = management.now();
     let (given, expires_at) = message.read(now)?;
+    check_given_form(&management.store.upstream(&key.tenant, &key.upstream_id).await?.value, &given)?;
     let written = match management.credentials.put(&key, given, expires_at, now).await {
         // They stand in the path: what the path names is not there.
         Err(CredentialError::Store(StoreError::UnknownReference { what })) => {

@@ -34,7 +34,7 @@ use crate::{
         upstreams::{CredentialKey, FlowFilter, FlowRow},
     },
     types::{DataRevision, Holder, check_id},
-    upstream::Begun,
+    upstream::{Begun, Completion, check_given_form},
 };
 
 /// List the flows that can still be completed, oldest first
@@ -158,10 +158,15 @@ pub(in crate::api) async fn complete(
     request: Request,
 ) -> Result<Response, Problem> {
     let message: CompleteMessage = sent_secret(request, &shared.bounds).await?;
-    let (operator, _) = asked(&caller, Operation::CompleteFlow, &id).await?;
+    let (operator, row) = asked(&caller, Operation::CompleteFlow, &id).await?;
     let with = message.read()?;
     let management = operator.management()?;
     let by = begun_by(operator.subject());
+    // To everybody else there is nothing to be known of it.
+    if let (Completion::Given(given), true, None) = (&with, row.flow.begun_by == by, &row.flow.state_sha256) {
+        let upstream = management.store.upstream(operator.tenant(), &row.flow.key.upstream_id).await?.value;
+        check_given_form(&upstream, given)?;
+    }
     let completed = management.credentials.complete(operator.tenant(), &id, &by, with, management.now());
     let (key, written) = completed.await?;
     let AsOf { value, .. } = management.store.credential(&key).await?;
