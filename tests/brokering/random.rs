@@ -442,7 +442,7 @@ async fn random_sequences_end_as_the_model_says(database: TestDatabase) {
     let store = Arc::clone(&database.store);
     let settings = CredentialSettings::default();
     let credentials = Arc::new(Credentials::new(store, Some(keys), settings, StdRng::seed_from_u64(2)));
-    let sequences = if database.is_postgres() { 150 } else { 2_000 };
+    let sequences = if database.is_postgres() { 60 } else { 700 };
     let named = NAMED_CASES.iter().map(|(name, seed)| (*name, *seed));
     for (number, (name, seed)) in named.chain((0..sequences).map(|seed| ("", seed))).enumerate() {
         // Shown when it fails: the seed makes a case of its own.
