@@ -5,8 +5,9 @@
 # them to that whatever stands here.
 #
 # `input.management` says which call it is: its `operation`, the `token` that it is about (as it is, or as it
-# would be made), and its `body`. A call about a token is asked first without the token and then with it. Of
-# lists, each row is asked as if it were read alone.
+# would be made), the `upstream`, the `holder` of an upstream credential or of a flow that leads to one, and its
+# `body`. A call about a token or a holder is asked first without it and then with it. Of lists, each row is asked as
+# if it were read alone.
 package regate.management
 
 # A disabled user's credentials are worth nothing. Only `false` is not disabled.
@@ -53,6 +54,12 @@ else := {"allow": true, "reasons": ["management.own_token"]} if own_token
 
 else := {"allow": true, "reasons": ["management.project_token"]} if project_token
 
+else := {"allow": true, "reasons": ["management.upstream_read"]} if {
+	input.management.operation in {"upstreams.list", "upstreams.read"}
+}
+
+else := {"allow": true, "reasons": ["management.own_credential"]} if own_credential
+
 else := {"allow": true, "reasons": ["management.own_account"]} if {
 	input.management.operation == "users.read"
 	input.request.path[2] == input.user.id
@@ -86,6 +93,15 @@ else := {
 	"message": "you manage your own tokens and those of projects that you administer",
 } if {
 	is_object(input.management.token)
+}
+
+# Somebody else's credential, or the one that goes on for everybody.
+else := {
+	"allow": false,
+	"reasons": ["management.not_your_credential"],
+	"message": "you manage your own upstream credentials and those of your own tokens",
+} if {
+	is_object(input.management.holder)
 }
 
 else := {
@@ -126,7 +142,7 @@ personal := {"global", "mcp"}
 
 # To look for a token that may be there: nothing is said about anybody's by that.
 own_token if {
-	input.management.operation in {"tokens.read", "tokens.change", "tokens.revoke", "tokens.grant_trigger", "tokens.withdraw_trigger"}
+	input.management.operation in {"tokens.read", "tokens.read_grants", "tokens.change", "tokens.revoke", "tokens.grant_trigger", "tokens.withdraw_trigger"}
 	input.management.token == null
 }
 
@@ -139,8 +155,22 @@ else if {
 
 # One of one's own of any kind is looked at, and revoked. (A list is asked about as what all its tokens have in common.)
 else if {
-	input.management.operation in {"tokens.list", "tokens.read", "tokens.revoke"}
+	input.management.operation in {"tokens.list", "tokens.read", "tokens.read_grants", "tokens.revoke"}
 	input.management.token.user_id == input.user.id
+}
+
+# To look for the holder, or the flow, that a call is about.
+own_credential if {
+	input.management.operation in {"credentials.read", "credentials.put", "credentials.remove", "flows.begin", "flows.complete", "flows.cancel"}
+	input.management.holder == null
+}
+
+# One's own credentials, and those of one's own tokens. What a token may reach is not its user's to say: that is its
+# grants. (A list is asked about as what all its holders have in common.)
+else if {
+	input.management.operation in {"credentials.list", "credentials.read", "credentials.put", "credentials.remove", "flows.list", "flows.begin", "flows.complete", "flows.cancel"}
+	input.management.holder.user_id == input.user.id
+	input.management.holder.kind in {"user", "token", null}
 }
 
 # The tokens of a project are managed by who manages the project. Whose name one bears does not count, but nobody

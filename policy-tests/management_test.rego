@@ -12,7 +12,12 @@ decision(caller, method, path, management) := answer if {
 		with data.users as fixtures.users
 }
 
-call(operation, token, body) := {"operation": operation, "token": token, "body": body}
+call(operation, token, body) := {"operation": operation, "token": token, "upstream": null, "holder": null, "body": body}
+
+# A call about the credential of a holder for the upstream `github`, or about a flow that leads to it.
+held(operation, holder) := {"operation": operation, "token": null, "upstream": "github", "holder": holder, "body": null}
+
+holder(kind, id, user_id) := {"kind": kind, "id": id, "user_id": user_id}
 
 # A token that a call is about.
 about(kind, user_id, project_id) := {"id": "t9", "kind": kind, "user_id": user_id, "project_id": project_id}
@@ -39,7 +44,11 @@ operations := [
 	"tokens.mint", "tokens.list", "tokens.read", "tokens.change", "tokens.revoke", "tokens.grant_trigger",
 	"tokens.withdraw_trigger", "users.list", "users.read", "users.put", "users.remove", "projects.list", "projects.read",
 	"projects.put", "projects.remove", "collaborators.list", "collaborators.read", "collaborators.put",
-	"collaborators.remove", "import", "policies.read", "policies.reload", "explain",
+	"collaborators.remove", "import", "policies.read", "policies.reload", "explain", "tokens.read_grants",
+	"tokens.put_grants", "upstreams.list", "upstreams.read", "upstreams.put", "upstreams.remove",
+	"upstreams.put_client_secret", "upstreams.remove_client_secret", "upstreams.read_grants", "upstreams.put_grants",
+	"credentials.list", "credentials.read", "credentials.put", "credentials.remove", "flows.list", "flows.begin",
+	"flows.complete", "flows.cancel",
 ]
 
 test_an_admin_token_manages if {
@@ -283,6 +292,80 @@ test_what_is_the_operators_is_not_a_persons if {
 	every operation in ["import", "policies.read", "policies.reload", "explain", "users.list", "users.put", "users.remove", "", null] {
 		every user in ["vera", "olga", "audit"] {
 			denied(person(user), operation, "/v1/policies", null, {}, "management.needs_administration")
+		}
+	}
+}
+
+test_everybody_sees_the_upstreams if {
+	every user in ["vera", "dev", "audit", "eve"] {
+		every operation in ["upstreams.list", "upstreams.read"] {
+			code_of(person(user), operation, "/v1/upstreams/github", null, null) == "management.upstream_read"
+		}
+	}
+}
+
+test_upstreams_and_grants_are_the_operators if {
+	every user in ["vera", "olga", "audit"] {
+		every operation in ["upstreams.put", "upstreams.remove", "upstreams.put_client_secret", "upstreams.remove_client_secret", "upstreams.read_grants", "upstreams.put_grants"] {
+			denied(person(user), operation, "/v1/upstreams/github", null, {}, "management.needs_administration")
+		}
+	}
+}
+
+# What one's own token may reach is seen, and not widened.
+test_grants_of_a_token_are_seen_by_its_user if {
+	every kind in ["global", "mcp", "project", "admin"] {
+		code_of(person("vera"), "tokens.read_grants", "/v1/tokens/t9/grants", about(kind, "vera", null), null) == "management.own_token"
+		denied(person("vera"), "tokens.put_grants", "/v1/tokens/t9/grants", about(kind, "vera", null), {}, "management.not_your_token")
+	}
+	denied(person("vera"), "tokens.read_grants", "/v1/tokens/t9/grants", about("mcp", "dev", null), null, "management.not_your_token")
+	denied(person("vera"), "tokens.put_grants", "/v1/tokens/t9/grants", null, {}, "management.needs_administration")
+}
+
+with_holder := ["credentials.list", "credentials.read", "credentials.put", "credentials.remove", "flows.list", "flows.begin", "flows.complete", "flows.cancel"]
+
+test_everybody_manages_their_own_credentials_and_their_tokens if {
+	every user in ["vera", "dev", "audit", "eve"] {
+		every operation in with_holder {
+			every whose in [holder("user", user, user), holder("token", "t9", user), holder(null, null, user), holder("token", null, user)] {
+				answer := decision(person(user), "GET", "/v1/credentials", held(operation, whose))
+				answer.reasons == ["management.own_credential"]
+			}
+		}
+	}
+}
+
+test_and_no_credential_of_anybody_else if {
+	every user in ["vera", "olga", "audit"] {
+		every operation in with_holder {
+			every whose in [
+				holder("user", "dev", "dev"), holder("token", "t9", "dev"), holder("token", "t9", null), holder(null, null, null),
+				holder("shared", null, null), holder("shared", null, user), holder("user", user, null), holder("token", user, null),
+				holder("user", user, "dev"), holder("other", user, user),
+			] {
+				answer := decision(person(user), "GET", "/v1/credentials", held(operation, whose))
+				answer.allow == false
+				answer.reasons == ["management.not_your_credential"]
+			}
+		}
+	}
+}
+
+test_a_person_looks_for_a_holder_that_is_not_there if {
+	every operation in ["credentials.read", "credentials.put", "credentials.remove", "flows.begin", "flows.complete", "flows.cancel"] {
+		decision(person("vera"), "GET", "/v1/credentials", held(operation, null)).reasons == ["management.own_credential"]
+	}
+	every operation in ["credentials.list", "flows.list"] {
+		decision(person("vera"), "GET", "/v1/credentials", held(operation, null)).reasons == ["management.needs_administration"]
+	}
+}
+
+test_operators_manage_all_credentials if {
+	every operation in with_holder {
+		every whose in [holder("user", "dev", "dev"), holder("token", "t9", null), holder("shared", null, null), holder(null, null, null), null] {
+			decision(person("root"), "GET", "/v1/credentials", held(operation, whose)).reasons == ["management.organisation_admin"]
+			decision(fixtures.token("admin", null), "GET", "/v1/credentials", held(operation, whose)).reasons == ["management.admin_token"]
+			decision(person("gone"), "GET", "/v1/credentials", held(operation, whose)).reasons == ["user.disabled"]
 		}
 	}
 }

@@ -109,7 +109,7 @@ fn the_import_document_of_the_documentation_is_accepted() {
 #[test]
 fn every_code_of_a_problem_is_documented() {
     let page = fs::read_to_string(root().join("docs/api.md")).unwrap();
-    let source = fs::read_to_string(root().join("src/api/problem.rs")).unwrap();
+    let source = fs::read_to_string(root().join("src/api/problem/mod.rs")).unwrap();
     let code = regex::Regex::new(r#""([a-z]+\.[a-z_]+)""#).unwrap();
     let codes: Vec<String> = code.captures_iter(&source).map(|c| c[1].to_owned()).collect();
     assert!(codes.len() >= 11);

@@ -8,8 +8,10 @@
     reason = "a test fails by panicking; clippy's own exception covers only the functions marked as tests"
 )]
 
+mod brokering;
 mod check;
 mod command_line;
+mod credentials;
 mod decisions;
 mod documents;
 mod faults;
@@ -27,3 +29,4 @@ mod rooms;
 mod sessions;
 mod store;
 mod token_page;
+mod upstream_page;

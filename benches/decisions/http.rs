@@ -9,7 +9,7 @@ use std::{
 
 use axum::{Router, body::Bytes, http::header, routing::post};
 use regate::{
-    api::{self, HttpBounds, Server, Shared},
+    api::{self, Channel, HttpBounds, Server, Shared},
     auth::CredentialReader,
     policy::{Live, Source},
     types::{Clock, SystemClock},
@@ -50,6 +50,7 @@ pub fn serve_decisions(rows: usize) {
     serve(api::router(Shared {
         point: Arc::new(point),
         bounds: Arc::new(HttpBounds::default()),
+        channel: Channel::Loopback,
         credentials: CredentialReader::default(),
         feed: None,
         policies: None,
@@ -57,7 +58,8 @@ pub fn serve_decisions(rows: usize) {
     }));
 }
 
-fn serve(router: Router) {
+/// Serves until the benchmark closes the pipe, or dies.
+pub fn serve(router: Router) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(serve_until_told(router));
 }
@@ -83,11 +85,21 @@ pub struct Started {
 impl Started {
     /// Starts this program with these arguments, and waits until it has printed its address.
     pub fn new(arguments: &[&str]) -> Self {
+        Self::with_log(arguments, Stdio::inherit())
+    }
+
+    /// The same of one whose log nobody reads.
+    pub fn quiet(arguments: &[&str]) -> Self {
+        Self::with_log(arguments, Stdio::null())
+    }
+
+    fn with_log(arguments: &[&str], log: Stdio) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .expect("a server");
         let mut address = String::new();

@@ -3,7 +3,7 @@
 use std::{hint::black_box, time::Instant};
 
 use regate::{
-    api::{HttpBounds, QuestionMessage},
+    api::{Asker, HttpBounds, QuestionMessage},
     auth::CredentialReader,
     decision::{
         Basis, DecisionRules, Document, Entrypoint, Evaluator, Interpreter, Moment, Question, decide,
@@ -66,7 +66,9 @@ fn print_case(rows: usize, basis: &Basis, case: &world::Case) {
     let rules = DecisionRules::default();
     let read = || -> Question<'_> {
         let message = QuestionMessage::read(text.as_bytes(), &bounds).expect("a question");
-        message.into_question(None, &bounds, &CredentialReader::default()).expect("within the bounds")
+        message
+            .into_question(Asker::offline(None), &bounds, &CredentialReader::default())
+            .expect("within the bounds")
     };
     let mut evaluator = Evaluator::new(0);
     let mut ids = RandomIds::seeded(1);
@@ -118,8 +120,9 @@ pub fn profile() {
     let text = case.question.to_string();
     let bounds = HttpBounds::default();
     let message = QuestionMessage::read(text.as_bytes(), &bounds).expect("a question");
-    let question =
-        message.into_question(None, &bounds, &CredentialReader::default()).expect("within the bounds");
+    let question = message
+        .into_question(Asker::offline(None), &bounds, &CredentialReader::default())
+        .expect("within the bounds");
     let (mut evaluator, mut ids) = (Evaluator::new(0), RandomIds::seeded(1));
     let rules = DecisionRules::default();
     let begun = Instant::now();

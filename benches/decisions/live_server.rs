@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use regate::{
     api::{
-        self, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, QuestionMessage, Shared, TokenUses,
+        self, Asker, Channel, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, QuestionMessage,
+        Shared, TokenUses,
     },
     auth::CredentialReader,
     decision::{Decision, DecisionRules, SnapshotBuilder},
@@ -74,7 +75,9 @@ impl Asked {
         let bounds = HttpBounds::default();
         let message = QuestionMessage::read(self.0.as_bytes(), &bounds).expect("a question");
         point.decide(
-            &message.into_question(None, &bounds, &CredentialReader::default()).expect("within the bounds"),
+            &message
+                .into_question(Asker::offline(None), &bounds, &CredentialReader::default())
+                .expect("within the bounds"),
         )
     }
 }
@@ -89,6 +92,7 @@ pub fn serve(database: &str) {
         http::serve_until_told(api::router(Shared {
             point: serving.point,
             bounds,
+            channel: Channel::Loopback,
             credentials: CredentialReader::default(),
             feed,
             policies: None,

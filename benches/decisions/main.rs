@@ -12,6 +12,7 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod credentials;
 mod figures;
 mod http;
 mod in_process;
@@ -39,6 +40,7 @@ fn main() {
         // A server, started by this same benchmark as a process of its own.
         ["serve-floor"] => http::serve_floor(),
         ["serve-decisions", rows] => http::serve_decisions(rows.parse().expect("a number of rows")),
+        ["serve-credentials", rows] => credentials::serve(rows.parse().expect("a number of rows")),
         ["serve-live", database] => live_server::serve(database),
         // Another program that writes to the database.
         ["change", database, first, count, per_second] => live_changes::write(
@@ -53,6 +55,7 @@ fn main() {
         ["publish"] => live_publish::run(),
         ["profile"] => in_process::profile(),
         ["sessions"] => sessions::run(),
+        ["credentials"] => credentials::run(),
         [] => {
             in_process::run();
             println!();
@@ -62,7 +65,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | credentials | profile]"
             );
             std::process::exit(64);
         }

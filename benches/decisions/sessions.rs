@@ -11,7 +11,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use regate::{
-    api::{HttpBounds, QuestionMessage},
+    api::{Asker, HttpBounds, QuestionMessage},
     auth::{
         CredentialReader,
         sessions::{IssuerSettings, KeysFrom, RoleFrom, Sessions, TenantFrom},
@@ -129,7 +129,8 @@ pub fn run() {
         let moment = Moment { now: Timestamp::from_unix_seconds(NOW), data_is_stale: false };
         let mut answer = || {
             let message = QuestionMessage::read(question.as_bytes(), &bounds).expect("a question");
-            let question = message.into_question(None, &bounds, &reader).expect("within the bounds");
+            let question =
+                message.into_question(Asker::offline(None), &bounds, &reader).expect("within the bounds");
             let id = ids.next_id(moment.now);
             decide(&mut evaluator, &basis, &rules, &question, id, moment)
         };

@@ -30,7 +30,7 @@ fn secret(kind: TokenKind, index: usize) -> String {
     format!("{kind}-token-{index}")
 }
 
-fn token(kind: TokenKind, index: usize) -> Token {
+pub fn token(kind: TokenKind, index: usize) -> Token {
     Token {
         id: format!("{kind}-{index}"),
         tenant: Some(TenantId::default_tenant()),
@@ -50,8 +50,14 @@ fn token(kind: TokenKind, index: usize) -> Token {
 
 /// `rows` collaborators, as many users and as many global tokens, a hundredth as many projects.
 pub fn snapshot(rows: usize) -> Snapshot {
-    let tenant = TenantId::default_tenant();
     let mut builder = SnapshotBuilder::default();
+    fill(&mut builder, rows);
+    builder.finish(DataRevision(1))
+}
+
+/// Puts these rows into a snapshot that is being made.
+pub fn fill(builder: &mut SnapshotBuilder, rows: usize) {
+    let tenant = TenantId::default_tenant();
     builder.add(Fact::Tenant(tenant.clone()));
     for index in 0..rows {
         let id = format!("user-{index}");
@@ -74,7 +80,6 @@ pub fn snapshot(rows: usize) -> Snapshot {
         builder.add(Fact::Token(token(TokenKind::Global, index)));
     }
     builder.add(Fact::Token(token(TokenKind::Mcp, rows / 2)));
-    builder.finish(DataRevision(1))
 }
 
 /// The shipped bundle.

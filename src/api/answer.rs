@@ -1,12 +1,14 @@
 //! The answer as it is on the wire.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::call;
 use crate::decision::{Decision, Document, HeaderChanges, Reasons, Why};
+use axum::response::Response;
 
 /// What was decided, and what the gateway must do with the request.
 #[derive(Serialize, ToSchema)]
@@ -30,8 +32,10 @@ pub struct Answer<'a> {
     #[serde(serialize_with = "header_changes")]
     #[schema(value_type = HeaderChangesMessage)]
     headers: &'a HeaderChanges,
-    #[schema(value_type = Option<String>)]
-    connection_key: Option<()>,
+    /// Identifies this caller's connection to the upstream; null without one.
+    connection_key: Option<&'a str>,
+    /// Where the caller gets the upstream credential that is missing, when that can help.
+    connect_url: Option<&'a str>,
     #[schema(value_type = Option<serde_json::Value>)]
     rate_limit: Option<()>,
     /// The value of the `WWW-Authenticate` header to send back, on a 401.
@@ -75,14 +79,39 @@ fn codes<S: Serializer>(reasons: &&Reasons, serializer: S) -> Result<S::Ok, S::E
 }
 
 fn header_changes<S: Serializer>(changes: &&HeaderChanges, serializer: S) -> Result<S::Ok, S::Error> {
-    HeaderChangesMessage { set: &changes.set, remove: &changes.remove }.serialize(serializer)
+    let HeaderChanges { remove, pass, .. } = &**changes;
+    HeaderChangesMessage { set: AllSet(changes), remove, pass: pass.as_deref() }.serialize(serializer)
+}
+
+/// Every header to set: what the policy asks for, and what goes on to the upstream.
+struct AllSet<'a>(&'a HeaderChanges);
+
+impl Serialize for AllSet<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.all_set())
+    }
+}
+
+/// The answer to a call that asked for these decisions. One that carries an upstream credential is kept by no cache, and
+/// is wiped when it has been sent.
+pub(super) fn response(decisions: &[&Decision], message: &impl Serialize) -> Response {
+    let secret: usize = decisions
+        .iter()
+        .flat_map(|decision| decision.headers.credential.values())
+        .map(|value| value.expose().len())
+        .sum();
+    if secret == 0 { call::json(message) } else { call::secret(message, secret) }
 }
 
 #[derive(Serialize, ToSchema)]
 struct HeaderChangesMessage<'a> {
-    set: &'a BTreeMap<String, String>,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    set: AllSet<'a>,
     #[schema(value_type = Vec<String>)]
     remove: &'a [Cow<'static, str>],
+    /// Left out unless the upstream says which of the caller's headers may pass: then those, and no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass: Option<&'a [String]>,
 }
 
 impl<'a> From<&'a Decision> for Answer<'a> {
@@ -101,7 +130,8 @@ impl<'a> From<&'a Decision> for Answer<'a> {
                 tenant: subject.tenant.as_ref().map(|tenant| tenant.as_str()),
             }),
             headers: &decision.headers,
-            connection_key: None,
+            connection_key: decision.connection_key.as_deref(),
+            connect_url: decision.connect_url.as_deref(),
             rate_limit: None,
             challenge: decision.challenge,
             policy_revision: decision.policy_revision.as_str(),

@@ -8,6 +8,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{bounds::HttpBounds, problem::Problem};
 use crate::{auth::CredentialReader, types::PresentedCredential};
@@ -63,6 +64,23 @@ pub(super) fn json(message: &impl Serialize) -> Response {
     }
     let content_type = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+/// Bytes that the rest of a message takes, however it is answered, unless a policy is talkative.
+const USUAL_BYTES: usize = 4 * 1024;
+
+/// The same of a message that holds secrets of so many bytes in all: no cache keeps it, and what was written is wiped
+/// when it has been sent. (The copies of the operating system and of TLS are not in our hands.)
+pub(super) fn secret(message: &impl Serialize, secret: usize) -> Response {
+    // Quotation marks and backslashes take two. A vector that grows would leave copies behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(USUAL_BYTES.saturating_add(secret.saturating_mul(2))));
+    if serde_json::to_writer(&mut *body, message).is_err() {
+        body.zeroize();
+    }
+    let content_type = HeaderValue::from_static("application/json");
+    let cache_control = HeaderValue::from_static("no-store");
+    let fields = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, cache_control)];
+    (fields, Body::from(Bytes::from_owner(body))).into_response()
 }
 
 /// A message as an answer that no cache may keep: rights change.

@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 
 use super::{
     Shared,
-    answer::Answer,
+    answer::{self, Answer},
     call,
     management::{Caller, Operation},
     openapi::{DecisionProblems, ManagementProblems},
     problem::Problem,
-    question::{BatchMessage, QuestionMessage, read},
+    question::{Asker, BatchMessage, QuestionMessage, read},
 };
 use crate::{
     auth::CredentialReader,
@@ -35,11 +35,18 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     let Received { credential, body } = receive(&shared, request).await?;
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
+    let turn = if message.explains() { Some(shared.point.explaining_turn().await) } else { None };
     let gateway = shared.point.gateway(&credential)?;
-    let question = message.into_question(gateway.as_ref(), &shared.bounds, &shared.credentials)?;
-    let decision =
-        if question.explain { shared.point.explain(&question).await } else { shared.point.decide(&question) };
-    Ok(call::json(&Answer::from(&decision)))
+    let question = message.into_question(
+        Asker::at_the_gate(gateway.as_ref(), shared.channel),
+        &shared.bounds,
+        &shared.credentials,
+    )?;
+    let decision = match &turn {
+        Some(turn) => shared.point.explain(turn, &question),
+        None => shared.point.decide(&question),
+    };
+    Ok(answer::response(&[&decision], &Answer::from(&decision)))
 }
 
 /// The decision about a question of the caller's own tenant, and why
@@ -55,6 +62,7 @@ pub(super) async fn explain(
     let body = call::body(request, &shared.bounds).await?;
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
+    let turn = shared.point.explaining_turn().await;
     let operator = caller.may(Operation::Explain).await?;
     // As a gateway of that tenant would ask: another's tokens are unknown to it.
     let Subject { kind, token_id, user_id, tenant } = operator.subject().clone();
@@ -64,9 +72,10 @@ pub(super) async fn explain(
         SubjectKind::Session => user_id,
     };
     let asking = AskingGateway { id: id.unwrap_or_default(), tenant };
-    let mut question = message.into_question(Some(&asking), &shared.bounds, &shared.credentials)?;
+    let mut question =
+        message.into_question(Asker::wondering(Some(&asking)), &shared.bounds, &shared.credentials)?;
     question.explain = true;
-    let decision = shared.point.explain(&question).await;
+    let decision = shared.point.explain(&turn, &question);
     Ok(call::json(&Answer::from(&decision)))
 }
 
@@ -84,18 +93,21 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         return Err(Problem::BatchTooLong { length: requests.len(), limit });
     }
     wait(&shared, requests.iter().filter_map(QuestionMessage::min_revision).max()).await?;
+    // One turn for all: what waits for its own in the middle would be answered from old data.
+    let explains = requests.iter().any(QuestionMessage::explains);
+    let turn = if explains { Some(shared.point.explaining_turn().await) } else { None };
     let gateway = shared.point.gateway(&credential)?;
     let questions = requests
         .into_iter()
         .enumerate()
         .map(|(index, message)| {
-            message.into_question(gateway.as_ref(), &shared.bounds, &shared.credentials).map_err(|problem| {
-                match problem {
-                    Problem::PartTooLong { part, limit } => {
-                        Problem::PartTooLong { part: format!("requests[{index}].{part}").into(), limit }
-                    }
-                    other => other,
+            let asker = Asker::at_the_gate(gateway.as_ref(), shared.channel);
+            message.into_question(asker, &shared.bounds, &shared.credentials).map_err(|problem| match problem
+            {
+                Problem::PartTooLong { part, limit } => {
+                    Problem::PartTooLong { part: format!("requests[{index}].{part}").into(), limit }
                 }
+                other => other,
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -103,15 +115,15 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
     let taken = shared.point.take();
     let mut decisions: Vec<Decision> = Vec::with_capacity(questions.len());
     for question in &questions {
-        decisions.push(if question.explain {
-            shared.point.explain_from(&taken, question).await
-        } else {
-            shared.point.decide_from(&taken, question)
+        decisions.push(match &turn {
+            Some(turn) if question.explain => shared.point.explain_from(turn, &taken, question),
+            _ => shared.point.decide_from(&taken, question),
         });
         // A batch of questions that each use up their budget must not keep others from being heard.
         tokio::task::consume_budget().await;
     }
-    Ok(call::json(&Answers { decisions: decisions.iter().map(Answer::from).collect() }))
+    let all: Vec<&Decision> = decisions.iter().collect();
+    Ok(answer::response(&all, &Answers { decisions: decisions.iter().map(Answer::from).collect() }))
 }
 
 /// The decisions, in the order of the questions.

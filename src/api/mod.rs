@@ -25,23 +25,41 @@ mod question;
 mod server;
 mod uses;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, routing::get};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::management::{collaborators, import, projects, tokens, users};
+use self::management::{
+    collaborators, credentials, flows, grants, import, projects, tokens, upstreams, users,
+};
 use crate::{auth::CredentialReader, feed::Reach, policy::Reloader, telemetry::Metrics};
 
 pub use answer::Answer;
 pub use bounds::HttpBounds;
 pub use management::Management;
-pub use point::{DataState, DecisionPoint, GatewayAuthentication, NewIds, Taken};
+pub use point::{DataState, DecisionPoint, ExplainingTurn, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
-pub use question::{QuestionMessage, read as read_json};
+pub use question::{Asker, QuestionMessage, read as read_json};
 pub use server::{Server, ServerError};
 pub use uses::TokenUses;
+
+/// Who can read what is said on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// Programs of this machine alone.
+    Loopback,
+    /// Whoever is on the way.
+    Plain,
+}
+
+impl Channel {
+    /// The channel of a listener at this address.
+    pub fn at(address: &SocketAddr) -> Self {
+        if address.ip().is_loopback() { Self::Loopback } else { Self::Plain }
+    }
+}
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -50,6 +68,8 @@ pub struct Shared {
     pub point: Arc<DecisionPoint>,
     /// What a message may cost.
     pub bounds: Arc<HttpBounds>,
+    /// Who can read what is said.
+    pub channel: Channel,
     /// Who reads callers' credentials.
     pub credentials: CredentialReader,
     /// Where the data comes from, if it is followed.
@@ -77,6 +97,16 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(projects::read, projects::put, projects::remove))
         .routes(routes!(collaborators::list))
         .routes(routes!(collaborators::read, collaborators::put, collaborators::remove))
+        .routes(routes!(upstreams::list))
+        .routes(routes!(upstreams::read, upstreams::put, upstreams::remove))
+        .routes(routes!(upstreams::put_client_secret, upstreams::remove_client_secret))
+        .routes(routes!(grants::of_token, grants::put_of_token))
+        .routes(routes!(grants::of_upstream, grants::put_of_upstream))
+        .routes(routes!(credentials::list))
+        .routes(routes!(credentials::read_shared, credentials::put_shared, credentials::remove_shared))
+        .routes(routes!(credentials::read, credentials::put, credentials::remove))
+        .routes(routes!(flows::list, flows::begin))
+        .routes(routes!(flows::complete, flows::cancel))
         .routes(routes!(import::import))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

@@ -4,22 +4,25 @@ use std::{
     cell::RefCell,
     fmt,
     sync::Arc,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use uuid::Uuid;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{problem::Problem, uses::TokenUses};
 use crate::{
     decision::{
-        AskingGateway, Decision, DecisionRules, Evaluator, GatewayRefusal, ManagementCall, Moment, OwnReason,
-        Question, Reason, Subject, SubjectKind, decide, manage, recognise_gateway, recognise_operator,
+        AskingGateway, CredentialUse, Decision, DecisionRules, Delivery, Evaluator, Fault, GatewayRefusal,
+        ManagementCall, Moment, OwnReason, Question, Reason, Subject, SubjectKind, decide, manage,
+        recognise_gateway, recognise_operator,
     },
     policy::{Live, LiveBasis},
+    store::upstreams::CredentialKey,
     types::{Clock, ClockReading, IdSource, PresentedCredential, Timestamp},
+    upstream::Renewals,
 };
 
 /// Makes the source of decision ids of one worker.
@@ -45,11 +48,19 @@ pub struct DecisionPoint {
     max_staleness: Duration,
     explaining: Semaphore,
     uses: Option<Arc<TokenUses>>,
+    unusable_credentials: AtomicU64,
+    renewals: Option<Renewals>,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
 /// must not keep decisions waiting.
 const EXPLANATIONS: usize = 1;
+
+/// The turn to work out explanations, for as long as it is held.
+#[derive(Debug)]
+pub struct ExplainingTurn<'a> {
+    _place: Option<SemaphorePermit<'a>>,
+}
 
 /// The policy and data that questions are answered from, and how old the data was at which moment.
 #[derive(Debug)]
@@ -112,6 +123,8 @@ impl DecisionPoint {
             max_staleness,
             explaining: Semaphore::new(EXPLANATIONS),
             uses: None,
+            unusable_credentials: AtomicU64::new(0),
+            renewals: None,
         }
     }
 
@@ -120,9 +133,19 @@ impl DecisionPoint {
         Self { uses: Some(uses), ..self }
     }
 
+    /// Also has an upstream credential renewed that had expired when it was needed.
+    pub fn renewing(self, renewals: Option<Renewals>) -> Self {
+        Self { renewals, ..self }
+    }
+
     /// The live policy and data.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// How often a request was denied because the upstream credential that is there does not open, or does not fit.
+    pub fn unusable_credentials(&self) -> u64 {
+        self.unusable_credentials.load(Ordering::Relaxed)
     }
 
     /// How the data stands.
@@ -184,25 +207,43 @@ impl DecisionPoint {
         self.decide_at(taken, question, self.clock.reading())
     }
 
-    /// Decides one question that asks why. It waits for its turn, and only then takes the policy and data: what
-    /// was revoked while it waited is revoked.
-    pub async fn explain(&self, question: &Question<'_>) -> Decision {
+    /// Waits for a turn to work out explanations.
+    ///
+    /// INVARIANT: whoever waits looks only then who asks, and takes the policy and data: what was revoked while it waited
+    /// is revoked.
+    pub async fn explaining_turn(&self) -> ExplainingTurn<'_> {
         // It is never closed.
-        let _turn = self.explaining.acquire().await;
+        ExplainingTurn { _place: self.explaining.acquire().await.ok() }
+    }
+
+    /// Decides one question that asks why, from the policy and data of this moment, without holding up its thread's
+    /// other questions.
+    pub fn explain(&self, _turn: &ExplainingTurn<'_>, question: &Question<'_>) -> Decision {
         tokio::task::block_in_place(|| self.decide(question))
     }
 
-    /// The same from a policy and data that the caller took. Neither holds up its thread's other questions.
-    pub async fn explain_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
-        // It is never closed.
-        let _turn = self.explaining.acquire().await;
+    /// The same from a policy and data that the caller took, after it had the turn.
+    pub fn explain_from(
+        &self,
+        _turn: &ExplainingTurn<'_>,
+        taken: &Taken,
+        question: &Question<'_>,
+    ) -> Decision {
         tokio::task::block_in_place(|| self.decide_from(taken, question))
     }
 
     fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
-        self.on_worker(taken, reading, |evaluator, id, moment| {
+        let decision = self.on_worker(taken, reading, |evaluator, id, moment| {
             decide(evaluator, &taken.basis, &self.rules, question, id, moment)
-        })
+        });
+        if let Some(used) = decision.credential.as_ref().filter(|_| goes_on(question.delivery)) {
+            note_credential(question, &decision, used);
+            if let Some(renewals) = self.renewals.as_ref().filter(|_| used.expired) {
+                let CredentialUse { tenant, upstream, holder, .. } = used.clone();
+                renewals.nudge(CredentialKey { tenant, upstream_id: upstream, holder });
+            }
+        }
+        decision
     }
 
     /// Decides whether a call of regate's own management API may be made.
@@ -242,8 +283,15 @@ impl DecisionPoint {
             self.note_use(worker.number, &decision, moment.now);
             decision
         });
-        if let Some(fault) = &decision.fault {
-            tracing::warn!(decision_id = %decision.id, reason = %decision.reasons.first, %fault, "the policy gave no usable result: denied");
+        match &decision.fault {
+            None => {}
+            Some(fault @ Fault::Credential(_)) => {
+                self.unusable_credentials.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(decision_id = %decision.id, %fault, "an upstream credential is not used: denied");
+            }
+            Some(fault @ (Fault::Evaluation(_) | Fault::Verdict(_))) => {
+                tracing::warn!(decision_id = %decision.id, reason = %decision.reasons.first, %fault, "the policy gave no usable result: denied");
+            }
         }
         decision
     }
@@ -259,4 +307,34 @@ impl DecisionPoint {
             uses.note(worker, id, now);
         }
     }
+}
+
+/// Whether a request goes on by the answer: others only ask what would be.
+const fn goes_on(delivery: Delivery) -> bool {
+    match delivery {
+        Delivery::Given | Delivery::Refused => true,
+        Delivery::Withheld | Delivery::Assumed => false,
+    }
+}
+
+/// One line for each use of an upstream credential (systems.md C8), whatever came of it.
+fn note_credential(question: &Question<'_>, decision: &Decision, used: &CredentialUse) {
+    let subject = decision.subject.as_ref();
+    // What stands behind the question mark may be secret.
+    let path = question.request.target.split('?').next().unwrap_or_default();
+    tracing::info!(
+        target: "regate::credential_use",
+        decision_id = %decision.id,
+        tenant = used.tenant.as_str(),
+        upstream = used.upstream,
+        holder = used.holder.kind().as_str(),
+        holder_id = used.holder.id(),
+        user = subject.and_then(|subject| subject.user_id.as_deref()),
+        token = subject.and_then(|subject| subject.token_id.as_deref()),
+        method = question.request.method.as_ref(),
+        path,
+        allow = decision.allow,
+        reason = decision.reasons.first.as_str(),
+        "upstream credential"
+    );
 }

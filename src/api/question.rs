@@ -12,12 +12,43 @@ use serde::{
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{bounds::HttpBounds, nesting, problem::Problem};
+use super::{Channel, bounds::HttpBounds, nesting, problem::Problem};
 use crate::{
     auth::CredentialReader,
-    decision::{AskingGateway, Document, Headers, Mcp, Question, Request, document},
+    decision::{AskingGateway, Delivery, Document, Headers, Mcp, Question, Request, document},
     types::{DataRevision, JsonObject, json_objects, one_reading, without_values},
 };
+
+/// Who asks, and what the answer may carry.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    gateway: Option<&'a AskingGateway>,
+    delivery: Delivery,
+}
+
+impl<'a> Asker<'a> {
+    /// A gateway, or somebody who need not say who they are.
+    ///
+    /// INVARIANT: an upstream credential is told to a gateway that authenticated, where nobody else can read it.
+    pub fn at_the_gate(gateway: Option<&'a AskingGateway>, channel: Channel) -> Self {
+        let private = match channel {
+            Channel::Loopback => true,
+            Channel::Plain => false,
+        };
+        let delivery = if gateway.is_some() && private { Delivery::Given } else { Delivery::Refused };
+        Self { gateway, delivery }
+    }
+
+    /// Somebody who only wants to know what would be.
+    pub const fn wondering(gateway: Option<&'a AskingGateway>) -> Self {
+        Self { gateway, delivery: Delivery::Withheld }
+    }
+
+    /// The same where there are no keys that open credentials.
+    pub const fn offline(gateway: Option<&'a AskingGateway>) -> Self {
+        Self { gateway, delivery: Delivery::Assumed }
+    }
+}
 
 /// A text that borrows from the message where it can. (serde borrows a `Cow` only where it stands
 /// alone, not within an `Option`.)
@@ -238,13 +269,18 @@ impl<'a> QuestionMessage<'a> {
         self.min_revision
     }
 
+    /// Whether the answer is to say why.
+    pub fn explains(&self) -> bool {
+        self.explain
+    }
+
     /// Checks the parts against the bounds, reads the credential, and gives the question that is left.
     ///
     /// # Errors
     /// [`Problem::PartTooLong`].
     pub fn into_question<'q>(
         self,
-        gateway: Option<&'q AskingGateway>,
+        asker: Asker<'q>,
         bounds: &HttpBounds,
         credentials: &CredentialReader,
     ) -> Result<Question<'q>, Problem>
@@ -292,8 +328,9 @@ impl<'a> QuestionMessage<'a> {
             upstream: text(self.upstream),
             mcp,
             context: self.context.map_or_else(Document::new_object, document),
-            gateway,
+            gateway: asker.gateway,
             explain: self.explain,
+            delivery: asker.delivery,
         })
     }
 }

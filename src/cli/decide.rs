@@ -19,7 +19,9 @@ use super::{
     why,
 };
 use crate::{
-    api::{Answer, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, Problem, QuestionMessage},
+    api::{
+        Answer, Asker, DecisionPoint, GatewayAuthentication, HttpBounds, NewIds, Problem, QuestionMessage,
+    },
     policy::{Live, Source},
     store::{self, ConnectOptions},
     types::{Clock, RandomIds, SystemClock},
@@ -90,7 +92,7 @@ impl Decide {
             }
         }
         let reader = configuration::credential_reader(sessions.as_ref());
-        let mut question = message.into_question(None, &bounds, &reader).map_err(refused)?;
+        let mut question = message.into_question(Asker::offline(None), &bounds, &reader).map_err(refused)?;
         question.explain |= self.explain;
         let decision = point.decide(&question);
         let mut output = io::stdout().lock();

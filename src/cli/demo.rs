@@ -33,7 +33,7 @@ async fn refuse_others(store: &dyn Store) -> Result<(), CommandError> {
                 Fact::User(user) => matches!(user.id.as_str(), "alice" | "bob"),
                 Fact::Project(project) => matches!(project.id.as_str(), "website" | "handbook" | "payroll"),
                 Fact::Token(token) => token.id.starts_with("demo-"),
-                Fact::Upstream(_) | Fact::Grant(_) => false,
+                Fact::Upstream(_) | Fact::Grant(_) | Fact::Credential(_) => false,
             };
             others += usize::from(!known);
         })

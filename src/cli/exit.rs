@@ -12,6 +12,7 @@ use crate::{
     store::{StoreError, import::ImportError},
     telemetry::LogError,
     types::causes,
+    upstream::WrongKeys,
 };
 
 /// What the program ends with. The numbers are part of the contract.
@@ -60,6 +61,9 @@ pub enum CommandError {
     /// The store failed.
     #[error("the store cannot be used")]
     Store(#[from] StoreError),
+    /// The keys are not those that sealed what is stored.
+    #[error("the stored credentials do not open")]
+    Keys(#[from] WrongKeys),
     /// The import document is wrong, or the store failed.
     #[error("nothing was imported")]
     Import(#[from] ImportError),
@@ -122,6 +126,7 @@ impl CommandError {
             | Self::NothingToCheck(_)
             | Self::Test(_)
             | Self::Store(_)
+            | Self::Keys(_)
             | Self::Import(_)
             | Self::Server(_)
             | Self::Log(_)

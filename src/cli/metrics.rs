@@ -37,6 +37,11 @@ pub(super) fn registry(
         let feed = feed.clone();
         move || read(&feed)
     };
+    metrics.counter(
+        "unusable_credentials",
+        "Requests denied because the upstream credential that is there does not open, or does not fit",
+        of_point(|point| number(point.unusable_credentials())),
+    );
     metrics.gauge(
         "data_age_seconds",
         "How long ago the data was last known to be current; -1 before everything was loaded",

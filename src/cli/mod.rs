@@ -10,6 +10,8 @@
 mod check;
 mod collaborator;
 mod configuration;
+mod credential_work;
+mod credentials;
 mod decide;
 mod demo;
 mod exit;
@@ -21,11 +23,13 @@ mod printable;
 mod project;
 mod replay;
 mod rows;
+mod secret_input;
 mod serve;
 mod store;
 mod test;
 mod tips;
 mod token;
+mod upstream;
 mod user;
 mod values;
 mod why;
@@ -44,7 +48,8 @@ use printable::printable_lines;
     about = "A policy decision point for gateways: Rego rules over token and collaborator data",
     after_help = "Exit codes: 0 done (decide: allowed), 1 could not be done, 2 failed (test: a test failed; \
                   check: something was found; decide: denied; \
-                  token identify: not all are tokens, or --scan found one; replay: more decisions flip than may), 3 the policy folder is broken, 64 wrong usage.\n\
+                  token identify: not all are tokens, or --scan found one; replay: more decisions flip than may; \
+                  credentials check: a key is missing; credentials rekey: something is left), 3 the policy folder is broken, 64 wrong usage.\n\
                   Try it: regate serve --demo",
     propagate_version = true
 )]
@@ -64,6 +69,8 @@ enum Command {
     User(user::Users),
     Project(project::Projects),
     Collaborator(collaborator::Collaborators),
+    Upstream(upstream::Upstreams),
+    Credentials(credentials::UpstreamCredentials),
     Import(import::Import),
     Migrate(migrate::Migrate),
 }
@@ -92,6 +99,8 @@ pub fn run() -> Exit {
         Command::User(command) => command.run(),
         Command::Project(command) => command.run(),
         Command::Collaborator(command) => command.run(),
+        Command::Upstream(command) => command.run(),
+        Command::Credentials(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Migrate(command) => command.run(),
     };

@@ -20,8 +20,13 @@ pub(super) trait Shown {
     /// The columns of a list.
     const COLUMNS: &'static [&'static str];
 
-    /// How it is named in a sentence.
+    /// Which of them it is.
     fn title(&self) -> String;
+
+    /// How it is named in a sentence.
+    fn named(&self) -> String {
+        format!("{} {}", Self::NOUN, self.title())
+    }
 
     /// Where the next page of a list goes on after it.
     fn cursor(&self) -> &str;
@@ -167,7 +172,22 @@ pub(super) fn write_done<T: Shown>(row: &T, written: &Written, json: bool) -> io
         (false, true) => "was changed",
         (false, false) => "is so already: nothing was changed",
     };
-    writeln!(output, "{} {} {what}, revision {revision}", T::NOUN, printable(&row.title()))
+    writeln!(output, "{} {what}, revision {revision}", printable(&row.named()))
+}
+
+/// Writes that a row is new, or stands in the place of another.
+pub(super) fn write_new<T: Shown>(
+    row: &T,
+    created: bool,
+    revision: DataRevision,
+    json: bool,
+) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    if json {
+        return write_object(&mut output, &with_outcome(row, &[("created", created.into())], revision));
+    }
+    let what = if created { "was added" } else { "was put in the place of the one before" };
+    writeln!(output, "{} {what}, revision {revision}", printable(&row.named()))
 }
 
 /// Writes that a row is gone.

@@ -3,7 +3,6 @@
 use std::{io::Write, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use clap::Args;
-use rand::{SeedableRng, rngs::StdRng};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -12,6 +11,7 @@ use tokio::{
 
 use super::{
     configuration::{self, Authentication, Configuration},
+    credential_work::CredentialWork,
     demo::Demo,
     exit::{CommandError, Exit},
     metrics,
@@ -22,8 +22,10 @@ use crate::{
     decision::SnapshotBuilder,
     feed::{Feed, LiveStore},
     policy::{FirstBundle, Live},
+    store::upstreams::UpstreamStore,
     telemetry,
-    types::{Clock, DataRevision, RandomIds, SystemClock},
+    types::{Clock, DataRevision, OpenSealed, RandomIds, SystemClock},
+    upstream,
 };
 
 /// Room for the longest chain of rules that a bundle may have, and for its explanation, twice over.
@@ -110,12 +112,14 @@ impl Serve {
         let first = FirstBundle::prepare(configuration.policy_settings(workers)?, Arc::clone(&clock))?;
         let documents = configuration.own_documents()?;
         let sessions = configuration.sessions(Arc::clone(&clock))?;
+        let keys = configuration.key_ring()?;
         // Sessions of an issuer are answered 503 until its keys are here: nothing else waits for them.
         let key_refresh = sessions.as_ref().map(|sessions| sessions.keep_keys());
         // Before anything takes long: whoever is told to end while loading ends at once.
         let mut end = pin!(end_signal()?);
         let opening = async {
             let store = store::open(configuration).await?;
+            upstream::check_keys(&*store, keys.as_deref()).await?;
             let demo = match self.demo {
                 true => Some(Demo::write(&*store).await?),
                 false => None,
@@ -133,7 +137,19 @@ impl Serve {
         let options = configuration.feed_options();
         let feed =
             Feed::start(Arc::clone(&store), Arc::clone(&live), Arc::clone(&clock), options, documents)?;
+        let live_store = Arc::new(LiveStore::new(Arc::clone(&store), feed.reach().clone()));
+        let credential_store: Arc<dyn UpstreamStore> = live_store.clone();
+        let credential_work = CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
+        let bounds = Arc::new(configuration.bounds());
+        let server = Server::bind(&configuration.http.listen, Arc::clone(&bounds)).await?;
+        let address = server.address()?;
+        let mut rules = rules;
+        rules.connect_url = Some(configuration.connect_url(address));
+        if let Some(keys) = &keys {
+            // What goes on to upstreams is opened by decisions, with the keys that are reloaded below.
+            rules.keys = Arc::clone(keys) as Arc<dyn OpenSealed>;
+        }
         let staleness = options.max_staleness;
         let uses = Arc::new(TokenUses::default());
         let point = DecisionPoint::new(
@@ -144,32 +160,30 @@ impl Serve {
             authentication,
             staleness,
         );
-        let point = Arc::new(point.noting(Arc::clone(&uses)));
+        let point = Arc::new(point.noting(Arc::clone(&uses)).renewing(credential_work.renewals()));
 
-        let bounds = Arc::new(configuration.bounds());
-        let server = Server::bind(&configuration.http.listen, Arc::clone(&bounds)).await?;
-        let address = server.address()?;
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
         if let Some(listen) = &configuration.metrics.listen {
             let metrics = Server::bind(listen, Arc::clone(&bounds)).await?;
             tracing::info!(address = %metrics.address()?, "metrics at /metrics");
-            let registry =
+            let mut registry =
                 metrics::registry(&point, feed.reach(), policies.reloader(), sessions.as_ref(), &uses);
+            credential_work.show(&mut registry);
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
         let feed_reach = Some(feed.reach().clone());
         let reloader = Some(policies.reloader().clone());
-        let random = StdRng::try_from_rng(&mut rand::rngs::SysRng)
-            .map_err(|error| CommandError::Refused(format!("no randomness to make tokens from: {error}")))?;
-        let live_store = Arc::new(LiveStore::new(Arc::clone(&store), feed.reach().clone()));
+        let random = store::randomness()?;
         let limits = configuration.token_limits();
-        let management = Management::new(live_store, clock, new_ids, random, limits);
-        let credentials = configuration::credential_reader(sessions.as_ref());
+        let management =
+            Management::new(live_store, clock, new_ids, random, limits, credential_work.credentials());
+        let reader = configuration::credential_reader(sessions.as_ref());
         let router = api::router(Shared {
             point,
             bounds,
-            credentials,
+            channel: api::Channel::at(&address),
+            credentials: reader,
             feed: feed_reach,
             policies: reloader,
             management: Some(Arc::new(management)),
@@ -198,7 +212,8 @@ impl Serve {
         drop(policies);
         drop(key_refresh);
         stop.send_replace(true);
-        while servers.join_next().await.is_some() {}
+        let drained = async { while servers.join_next().await.is_some() {} };
+        tokio::join!(drained, credential_work.finish());
         // What was noted until the end is written, unless the database takes too long for it.
         if tokio::time::timeout(LAST_WRITE_TIME, &mut writing).await.is_err() {
             writing.abort();

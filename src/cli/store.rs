@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     configuration::{self, Configuration},
@@ -50,10 +51,7 @@ impl StoreArguments {
             let configuration = self.configuration()?;
             let store = match access {
                 Access::Read => connect_to_read(&configuration).await?,
-                Access::Change => {
-                    refuse_missing_file(&configuration)?;
-                    open(&configuration).await?
-                }
+                Access::Change => open_to_change(&configuration).await?,
                 Access::Add => open_and_tell(&configuration).await?,
             };
             let done = work(&*store).await?;
@@ -87,6 +85,12 @@ fn refuse_missing_file(configuration: &Configuration) -> Result<(), CommandError
          the file of --config); this one is made by regate serve, migrate, import, token mint and the puts",
         file.display()
     )))
+}
+
+/// Opens the store to change what is there: where there is no SQLite file there is nothing.
+pub(super) async fn open_to_change(configuration: &Configuration) -> Result<Arc<dyn Store>, CommandError> {
+    refuse_missing_file(configuration)?;
+    open(configuration).await
 }
 
 /// Opens the store to add rows to it. That there was none before is told on standard error: it may be a mistake.
@@ -135,6 +139,12 @@ async fn connect_with(
         read_only,
     };
     Ok(store::connect(url.expose(), options).await?)
+}
+
+/// Randomness for secrets, seeded by the operating system.
+pub(super) fn randomness() -> Result<StdRng, CommandError> {
+    StdRng::try_from_rng(&mut rand::rngs::SysRng)
+        .map_err(|error| CommandError::Refused(format!("no randomness to make a secret from: {error}")))
 }
 
 /// How many rows pass between two lines of progress.

@@ -1,6 +1,6 @@
 //! What to do about a word on the command line that is none, where more is known than the parser knows.
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags of `token mint` that say what a token is.
 const FOR_GOOD: [&str; 6] =
@@ -8,11 +8,21 @@ const FOR_GOOD: [&str; 6] =
 
 /// The error with a better tip, if there is one. `arguments` are the program's, its name the first.
 pub(super) fn with_tip(mut error: clap::Error, arguments: &[String]) -> clap::Error {
+    // What stands behind a flag that takes no value may be a secret.
+    if of_secrets(arguments) && error.kind() == ErrorKind::TooManyValues {
+        error.remove(ContextKind::InvalidValue);
+    }
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return error };
     if let Some(tip) = tip(wrong, arguments) {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
     error
+}
+
+/// Whether it is a command that a secret is given to.
+fn of_secrets(arguments: &[String]) -> bool {
+    let words: Vec<&str> = arguments.iter().skip(1).take(2).map(String::as_str).collect();
+    matches!(words[..], ["credentials", "put"] | ["upstream", "client-secret"])
 }
 
 fn tip(wrong: &str, arguments: &[String]) -> Option<String> {

@@ -7,9 +7,10 @@ use clap::{
 
 use super::exit::{Absent, CommandError};
 use crate::{
-    decision::facts::ProjectRole,
+    auth::{self, TokenFormat},
+    decision::facts::{CredentialMode, CredentialState, ProjectRole},
     store::{StoreError, TokenState},
-    types::{TenantId, UserRole, check_id, check_label},
+    types::{HolderKind, TenantId, UserRole, check_id, check_label},
 };
 
 /// The tenant of commands that work within one.
@@ -46,6 +47,20 @@ pub(super) fn no_tenant(tenant: &TenantId) -> String {
     format!("there is no tenant \"{tenant}\": add it with regate import")
 }
 
+/// Refuses a token where its id belongs, and does not repeat it: as an argument it was seen already.
+///
+/// # Errors
+/// [`CommandError::Usage`], which says what to do about it.
+pub(super) fn refuse_token(place: &str, id: &str) -> Result<(), CommandError> {
+    if !matches!(auth::identify(id), TokenFormat::Regate(_)) {
+        return Ok(());
+    }
+    Err(CommandError::Usage(format!(
+        "{place}: that is a token itself, which other users of this machine could see now: revoke it, with the token on \
+         standard input: regate token revoke --stdin"
+    )))
+}
+
 /// A tenant's id.
 pub(super) fn tenant(text: &str) -> Result<TenantId, String> {
     TenantId::try_from(text).map_err(|error| error.to_string())
@@ -71,6 +86,24 @@ pub(super) fn user_role() -> impl TypedValueParser<Value = UserRole> {
 pub(super) fn project_role() -> impl TypedValueParser<Value = ProjectRole> {
     PossibleValuesParser::new(ProjectRole::ALL.iter().map(|role| role.as_str()))
         .try_map(|name| ProjectRole::from_name(&name).ok_or("no such role"))
+}
+
+/// Which credential goes on to an upstream.
+pub(super) fn credential_mode() -> impl TypedValueParser<Value = CredentialMode> {
+    PossibleValuesParser::new(CredentialMode::ALL.iter().map(|mode| mode.as_str()))
+        .try_map(|name| CredentialMode::from_name(&name).ok_or("no such credential"))
+}
+
+/// Whether a credential can be used.
+pub(super) fn credential_state() -> impl TypedValueParser<Value = CredentialState> {
+    PossibleValuesParser::new(CredentialState::ALL.iter().map(|state| state.as_str()))
+        .try_map(|name| CredentialState::from_name(&name).ok_or("no such state"))
+}
+
+/// What kind of holder a credential has.
+pub(super) fn holder_kind() -> impl TypedValueParser<Value = HolderKind> {
+    PossibleValuesParser::new(HolderKind::ALL.map(HolderKind::as_str))
+        .try_map(|name| HolderKind::from_name(&name).ok_or("no such kind of holder"))
 }
 
 /// Whether a token can be used.

@@ -11,17 +11,16 @@ use super::{
     bundle::Entrypoint,
     caller::{Caller, resolve},
     evaluator::Evaluator,
-    facts::CredentialMode,
-    input::{InputParts, UpstreamInput},
+    input::InputParts,
     outcome::{Decision, Fault, HeaderChanges, Message, Reasons, Subject},
     path::{AmbiguousPath, PathRules, RequestPath},
     question::Question,
     reason::{OwnReason, Reason},
-    snapshot::TenantData,
     tools,
+    upstream::{AskedUpstream, ConnectUrl, NotOn},
     verdict::Verdict,
 };
-use crate::types::{TenantId, Timestamp};
+use crate::types::{NoKeys, OpenSealed, TenantId, Timestamp};
 
 /// What the configuration says about decisions.
 #[derive(Clone, Debug)]
@@ -32,6 +31,13 @@ pub struct DecisionRules {
     pub public_paths: Vec<Vec<String>>,
     /// The tenant of an anonymous caller whose gateway speaks for all tenants, or did not authenticate.
     pub default_tenant: TenantId,
+    /// Headers that carry callers' credentials, in lower case: no rule sees them, and none goes on. `authorization` is
+    /// always among them.
+    pub credential_headers: Vec<Cow<'static, str>>,
+    /// What opens upstream credentials.
+    pub keys: Arc<dyn OpenSealed>,
+    /// Where holders get upstream credentials.
+    pub connect_url: Option<ConnectUrl>,
 }
 
 impl Default for DecisionRules {
@@ -40,6 +46,9 @@ impl Default for DecisionRules {
             path: PathRules::default(),
             public_paths: vec![vec!["health".into()]],
             default_tenant: TenantId::default_tenant(),
+            credential_headers: vec![Cow::Borrowed("authorization")],
+            keys: Arc::new(NoKeys),
+            connect_url: None,
         }
     }
 }
@@ -80,7 +89,7 @@ pub fn decide(
     moment: Moment,
 ) -> Decision {
     let now = moment.now;
-    let draft = Draft { basis, id, subject: None };
+    let draft = Draft { basis, rules, id, subject: None };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
         Err(ambiguous) => {
@@ -89,7 +98,8 @@ pub fn decide(
         }
     };
     let method = upper_case(&question.request.method);
-    if rules.is_public(&method, &path) {
+    // What an upstream needs is not known here, and one that needs a credential has no second way in.
+    if question.upstream.is_none() && rules.is_public(&method, &path) {
         return Decision { allow: true, ..draft.refuse(OwnReason::PublicPath) };
     }
     // INVARIANT: from here on the data is looked at. Stale data answers nothing: not even that a
@@ -112,13 +122,23 @@ pub fn decide(
         Ok(user) => user,
         Err(reason) => return draft.refuse(reason),
     };
-    let upstream = match find_upstream(tenant, caller, question) {
-        Ok(upstream) => upstream,
+    let now = now.unix_seconds();
+    let asked = match AskedUpstream::find(tenant_id, tenant, caller, question, now) {
+        Ok(asked) => asked,
         Err(reason) => return draft.refuse(reason),
     };
-    let now = now.unix_seconds();
-    let parts =
-        InputParts { question, method: &method, path: &path, caller, user, upstream, management: None, now };
+    let upstream = asked.as_ref().map(AskedUpstream::input);
+    let parts = InputParts {
+        question,
+        rules,
+        method: &method,
+        path: &path,
+        caller,
+        user,
+        upstream,
+        management: None,
+        now,
+    };
     let input = evaluator.input.build(&parts);
     let seen = question.explain.then(|| input.clone());
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, tenant.document(), input);
@@ -128,10 +148,9 @@ pub fn decide(
     });
     let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
     let decision = match verdict {
-        Ok(verdict) if verdict.allow => match refusal_after_allow(&method, caller, question, upstream) {
-            Some(reason) => draft.refuse(reason),
-            None => draft.allow(verdict),
-        },
+        Ok(verdict) if verdict.allow => {
+            after_allow(draft, verdict, &method, caller, question, asked.as_ref())
+        }
         Ok(verdict) => draft.deny(verdict, caller.is_none()),
         Err(fault) => draft.fail(fault),
     };
@@ -148,43 +167,48 @@ pub(super) fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
     }
 }
 
-fn find_upstream<'a>(
-    tenant: &TenantData,
-    caller: Option<Caller<'_>>,
-    question: &'a Question<'_>,
-) -> Result<Option<UpstreamInput<'a>>, OwnReason> {
-    let Some(id) = question.upstream.as_deref() else { return Ok(None) };
-    let record = tenant.upstream(id).ok_or(OwnReason::UpstreamUnknown)?;
-    let granted = caller.is_some_and(|caller| caller.may_reach(id, tenant));
-    let credential = match record.credential {
-        CredentialMode::None => "none",
-        // No credential can be held yet, so every upstream that needs one lacks it.
-        CredentialMode::Shared | CredentialMode::PerUser | CredentialMode::PerToken => "missing",
-    };
-    Ok(Some(UpstreamInput { id, granted, credential }))
-}
-
-/// What regate itself refuses about tools and the upstream, whatever the policy allowed.
-fn refusal_after_allow(
+/// What regate itself holds an allow to, whatever the policy says, and what it adds.
+fn after_allow(
+    draft: Draft<'_>,
+    verdict: Verdict,
     method: &str,
     caller: Option<Caller<'_>>,
     question: &Question<'_>,
-    upstream: Option<UpstreamInput<'_>>,
-) -> Option<OwnReason> {
+    asked: Option<&AskedUpstream<'_>>,
+) -> Decision {
     if !tools::lets_through(caller, method, question) {
-        return Some(OwnReason::ToolNotListed);
+        return draft.refuse(OwnReason::ToolNotListed);
     }
-    let upstream = upstream?;
-    if !upstream.granted {
-        return Some(OwnReason::UpstreamNotGranted);
+    let rules = draft.rules;
+    let Some(asked) = asked else {
+        let mut decision = draft.allow(verdict, HeaderChanges::removing(&rules.credential_headers));
+        decision.headers.without_look_alikes(question.request.headers.iter());
+        return decision;
+    };
+    let mut decision = draft.clone().allow(verdict, asked.held_back(question, rules));
+    match asked.carry_out(question, rules, &mut decision.headers) {
+        Ok(()) => {
+            decision.headers.without_look_alikes(question.request.headers.iter());
+            let connection_key = asked.connection_key();
+            Decision { connection_key, credential: asked.credential_use(), ..decision }
+        }
+        Err(NotOn { reason, connect_url, fault }) => {
+            let credential = match reason {
+                OwnReason::CredentialMissing | OwnReason::ChannelInsecure => asked.credential_use(),
+                // Nobody's credential was asked about.
+                _ => None,
+            };
+            let fault = fault.map(Fault::Credential);
+            Decision { connect_url, credential, fault, ..draft.refuse(reason) }
+        }
     }
-    (upstream.credential != "none").then_some(OwnReason::CredentialMissing)
 }
 
 /// What all answers to one question have in common.
 #[derive(Clone)]
 pub(super) struct Draft<'a> {
     pub basis: &'a Basis,
+    pub rules: &'a DecisionRules,
     pub id: Uuid,
     pub subject: Option<Subject>,
 }
@@ -205,7 +229,10 @@ impl Draft<'_> {
             reasons: Reasons { first: reason.into(), rest: Vec::new() },
             message: Message::Own(Cow::Borrowed(reason.message())),
             subject: self.subject,
-            headers: HeaderChanges::default(),
+            headers: HeaderChanges::removing(&self.rules.credential_headers),
+            connection_key: None,
+            connect_url: None,
+            credential: None,
             challenge,
             policy_revision: self.basis.bundle().revision().clone(),
             data_revision: self.basis.snapshot().revision(),
@@ -219,13 +246,11 @@ impl Draft<'_> {
         Decision { fault: Some(fault), ..decision }
     }
 
-    pub fn allow(self, verdict: Verdict) -> Decision {
+    /// An allow by the policy, with its header changes beside these.
+    pub fn allow(self, verdict: Verdict, headers: HeaderChanges) -> Decision {
         let decision = self.refuse(OwnReason::PolicyAllowed);
-        Decision {
-            allow: true,
-            headers: HeaderChanges::new(verdict.set, verdict.remove),
-            ..decision.with_policys(verdict.reasons, verdict.message)
-        }
+        let headers = headers.and(verdict.set, verdict.remove);
+        Decision { allow: true, headers, ..decision.with_policys(verdict.reasons, verdict.message) }
     }
 
     pub fn deny(self, verdict: Verdict, anonymous: bool) -> Decision {
@@ -237,7 +262,7 @@ impl Draft<'_> {
         } else if decision.challenge.is_none() {
             decision.challenge = Some("Bearer");
         }
-        decision.headers = HeaderChanges::new(Vec::new(), verdict.remove);
+        decision.headers = decision.headers.and(Vec::new(), verdict.remove);
         if anonymous {
             // That a credential is needed comes first; what the policy said is kept behind it.
             decision.reasons.rest = verdict.reasons.into_iter().map(Reason::Policy).collect();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::types::UserRole;
-use crate::types::{TenantId, TokenHash, TokenKind};
+use crate::types::{Holder, Sealed, TenantId, TokenHash, TokenKind};
 
 /// One row of decision data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Fact {
     Upstream(Upstream),
     /// That a token may reach an upstream.
     Grant(Grant),
+    /// What goes on to an upstream for somebody.
+    Credential(UpstreamCredential),
 }
 
 /// Which row a change is about.
@@ -73,6 +75,15 @@ pub enum FactKey {
         /// The upstream.
         upstream_id: String,
     },
+    /// What goes on to an upstream for somebody.
+    Credential {
+        /// The tenant of all three.
+        tenant: TenantId,
+        /// The upstream.
+        upstream_id: String,
+        /// Whose it is.
+        holder: Holder,
+    },
 }
 
 impl Fact {
@@ -97,6 +108,11 @@ impl Fact {
                 tenant: grant.tenant.clone(),
                 token_id: grant.token_id.clone(),
                 upstream_id: grant.upstream_id.clone(),
+            },
+            Self::Credential(credential) => FactKey::Credential {
+                tenant: credential.tenant.clone(),
+                upstream_id: credential.upstream_id.clone(),
+                holder: credential.holder.clone(),
             },
         }
     }
@@ -141,6 +157,20 @@ pub enum CredentialMode {
     PerToken,
 }
 
+/// Whether an upstream credential may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialState {
+    /// It may, until it expires.
+    Active,
+    /// Its token lost the grant. It is active again when the grant returns.
+    Orphaned,
+    /// Its issuer renews it no more: its holder must consent again.
+    NeedsReauth,
+    /// The upstream wants other headers than it has: its holder must give them.
+    NeedsUpdate,
+}
+
 macro_rules! names {
     ($type:ty: $($variant:ident = $name:literal),+) => {
         impl $type {
@@ -160,6 +190,7 @@ macro_rules! names {
     };
 }
 names!(ProjectRole: Viewer = "viewer", Developer = "developer", Administrator = "administrator", Owner = "owner");
+names!(CredentialState: Active = "active", Orphaned = "orphaned", NeedsReauth = "needs_reauth", NeedsUpdate = "needs_update");
 names!(CredentialMode: None = "none", Shared = "shared", PerUser = "per_user", PerToken = "per_token");
 
 /// A user of a tenant.
@@ -245,6 +276,31 @@ pub struct Upstream {
     pub allow_all: bool,
     /// Which credential goes on.
     pub credential: CredentialMode,
+    /// The header that carries it.
+    pub header: String,
+    /// What stands in that header, with `{token}` for the credential.
+    pub format: String,
+    /// The headers whose values a credential gives as they are, in place of `header` and `format`. In lower case.
+    pub value_headers: Option<Vec<String>>,
+    /// The caller's headers that may pass; `None` for all but credentials. In lower case.
+    pub pass_headers: Option<Vec<String>>,
+}
+
+/// What goes on to an upstream for somebody, sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamCredential {
+    /// The tenant of all three.
+    pub tenant: TenantId,
+    /// The upstream.
+    pub upstream_id: String,
+    /// Whose it is.
+    pub holder: Holder,
+    /// Whether it may be used.
+    pub state: CredentialState,
+    /// Unix seconds; at that second it has expired. `None` is never.
+    pub expires_at: Option<i64>,
+    /// The secret, sealed for its place ([`SealedFor::Credential`](crate::types::SealedFor::Credential)).
+    pub sealed: Sealed,
 }
 
 /// That a token may reach an upstream.
@@ -256,4 +312,20 @@ pub struct Grant {
     pub token_id: String,
     /// The upstream's id.
     pub upstream_id: String,
+}
+
+impl Upstream {
+    /// An upstream with the usual header: no credential, and no token that may reach it without a grant.
+    pub fn new(tenant: TenantId, id: &str) -> Self {
+        Self {
+            tenant,
+            id: id.to_owned(),
+            allow_all: false,
+            credential: CredentialMode::None,
+            header: "Authorization".to_owned(),
+            format: "Bearer {token}".to_owned(),
+            value_headers: None,
+            pass_headers: None,
+        }
+    }
 }

@@ -7,13 +7,14 @@ use regorus::{Value, value::Object};
 use super::{
     Document,
     caller::{Caller, UserInput},
+    decide::DecisionRules,
     document,
-    manage::ManagementCall,
+    manage::{About, ManagementCall},
     path::RequestPath,
     question::Question,
     snapshot::TokenRecord,
 };
-use crate::types::{Session, TokenKind};
+use crate::types::{HolderKind, Session, TokenKind};
 
 /// Objects of the input with all their keys and no values, made once for each worker. To copy one and
 /// put the values in, in the order of the keys, compares no key with another, which was most of the
@@ -22,8 +23,9 @@ use crate::types::{Session, TokenKind};
 pub(super) struct InputBuilder {
     input: Template<8>,
     managing: Template<9>,
-    management: Template<3>,
+    management: Template<5>,
     managed_token: Template<4>,
+    managed_holder: Template<3>,
     request: Template<7>,
     token: Template<11>,
     session: Template<12>,
@@ -55,8 +57,9 @@ impl Default for InputBuilder {
                 "upstream",
                 "user",
             ]),
-            management: Template::new(["body", "operation", "token"]),
+            management: Template::new(["body", "holder", "operation", "token", "upstream"]),
             managed_token: Template::new(["id", "kind", "project_id", "user_id"]),
+            managed_holder: Template::new(["id", "kind", "user_id"]),
             request: Template::new(["headers", "host", "method", "path", "query", "raw_path", "source_ip"]),
             token: Template::new([
                 "allow_trigger",
@@ -131,6 +134,7 @@ pub(super) struct UpstreamInput<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InputParts<'a> {
     pub question: &'a Question<'a>,
+    pub rules: &'a DecisionRules,
     pub method: &'a str,
     pub path: &'a RequestPath<'a>,
     pub caller: Option<Caller<'a>>,
@@ -168,13 +172,18 @@ impl InputBuilder {
 
     fn management(&self, call: &ManagementCall<'_>) -> Value {
         let optional = |text: Option<&str>| text.map_or(Value::Null, Value::from);
-        let token = call.token.map_or(Value::Null, |token| {
+        let About { token, upstream, holder } = call.about;
+        let token = token.map_or(Value::Null, |token| {
             let kind = optional(token.kind.map(TokenKind::as_str));
             let (id, project, user) =
                 (optional(token.id), optional(token.project_id), optional(token.user_id));
             self.managed_token.fill([id, kind, project, user])
         });
-        self.management.fill([call.body.clone(), call.operation.into(), token])
+        let holder = holder.map_or(Value::Null, |holder| {
+            let kind = optional(holder.kind.map(HolderKind::as_str));
+            self.managed_holder.fill([optional(holder.id), kind, optional(holder.user_id)])
+        });
+        self.management.fill([call.body.clone(), holder, call.operation.into(), token, optional(upstream)])
     }
 
     fn request(&self, parts: &InputParts<'_>) -> Value {
@@ -193,7 +202,9 @@ impl InputBuilder {
     }
 
     fn headers(&self, parts: &InputParts<'_>) -> Value {
-        let mut fields = parts.question.request.headers.iter().peekable();
+        let hidden = &parts.rules.credential_headers;
+        let fields = parts.question.request.headers.iter();
+        let mut fields = fields.filter(|(name, _)| !hidden.iter().any(|hidden| hidden == name)).peekable();
         if fields.peek().is_none() {
             return self.empty_object.clone();
         }

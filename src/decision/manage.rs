@@ -11,14 +11,14 @@ use super::{
     decide::{DecisionRules, Draft, Moment, upper_case},
     evaluator::Evaluator,
     input::InputParts,
-    outcome::{Decision, Fault, Message, Subject},
+    outcome::{Decision, Fault, HeaderChanges, Message, Subject},
     path::RequestPath,
     question::Question,
     reason::OwnReason,
     snapshot::{TenantData, TokenRecord},
     verdict::Verdict,
 };
-use crate::types::TokenKind;
+use crate::types::{HolderKind, TokenKind};
 
 /// A call of the management API.
 #[derive(Debug)]
@@ -27,10 +27,38 @@ pub struct ManagementCall<'a> {
     pub question: Question<'a>,
     /// Its name, such as `tokens.mint`; rules see it as `input.management.operation`.
     pub operation: &'static str,
-    /// The token that it is about, as it is or as it would be made: `input.management.token`.
-    pub token: Option<ManagedToken<'a>>,
+    /// What it is about, as far as that is known.
+    pub about: About<'a>,
     /// What was sent: `input.management.body`. `null` where nothing is sent, or where it is not for rules.
     pub body: Document,
+}
+
+/// What a call is about, as far as that is known when the rules are asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct About<'a> {
+    /// The token, as it is or as it would be made: `input.management.token`.
+    pub token: Option<ManagedToken<'a>>,
+    /// The upstream's id: `input.management.upstream`.
+    pub upstream: Option<&'a str>,
+    /// Whose upstream credential, or flow that leads to one: `input.management.holder`.
+    pub holder: Option<ManagedHolder<'a>>,
+}
+
+impl<'a> From<ManagedToken<'a>> for About<'a> {
+    fn from(token: ManagedToken<'a>) -> Self {
+        Self { token: Some(token), ..Self::default() }
+    }
+}
+
+/// What rules see of the holder of an upstream credential.
+#[derive(Clone, Copy, Debug)]
+pub struct ManagedHolder<'a> {
+    /// What kind of holder; `None` in a list of every kind.
+    pub kind: Option<HolderKind>,
+    /// Its id; `None` of a shared credential.
+    pub id: Option<&'a str>,
+    /// The user behind it: the user themselves, or the token's.
+    pub user_id: Option<&'a str>,
 }
 
 /// What rules see of a token that is managed.
@@ -77,7 +105,7 @@ pub fn manage(
     moment: Moment,
 ) -> Decision {
     let question = &call.question;
-    let draft = Draft { basis, id, subject: None };
+    let draft = Draft { basis, rules, id, subject: None };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
         Err(ambiguous) => {
@@ -103,6 +131,7 @@ pub fn manage(
     let now = moment.now.unix_seconds();
     let parts = InputParts {
         question,
+        rules,
         method: &method,
         path: &path,
         caller: Some(caller),
@@ -114,7 +143,9 @@ pub fn manage(
     let input = evaluator.input.build(&parts);
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Management, tenant.document(), input);
     match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
-        Ok(verdict) if verdict.allow => draft.allow(verdict),
+        Ok(verdict) if verdict.allow => {
+            draft.allow(verdict, HeaderChanges::removing(&rules.credential_headers))
+        }
         Ok(verdict) => draft.deny(verdict, false),
         Err(fault) => draft.fail(fault),
     }

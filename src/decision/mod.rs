@@ -16,6 +16,7 @@ mod basis;
 mod builtins;
 mod bundle;
 mod caller;
+mod connection;
 mod decide;
 mod document;
 mod edits;
@@ -42,6 +43,7 @@ mod snapshot;
 mod syntax;
 mod tools;
 mod trace;
+mod upstream;
 mod verdict;
 
 /// A Rego value: what `input`, `data` and results are made of.
@@ -60,15 +62,19 @@ pub use evaluator::{EvaluationError, Evaluator};
 pub use explain::{Compared, FailedCondition, IdleCondition, RuleBody, Why};
 pub use gateway::{GatewayRefusal, recognise_gateway};
 pub use interpreter::{FileCoverage, Interpreter, RuleTest, TestCase, TestOutcome};
-pub use manage::{ManagedToken, ManagementCall, manage, recognise_operator};
+pub use manage::{About, ManagedHolder, ManagedToken, ManagementCall, manage, recognise_operator};
 pub use mount::{DocumentPath, InvalidDocumentPath, Mount};
-pub use outcome::{Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject, SubjectKind};
+pub use outcome::{
+    CredentialUse, Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject, SubjectKind,
+};
 pub use path::{AmbiguousPath, PathRules, RequestPath};
 pub use place::SourcePlace;
-pub use question::{AskingGateway, Headers, Mcp, Question, Request};
+pub use question::{AskingGateway, Delivery, Headers, Mcp, Question, Request};
 pub use reason::{OwnReason, Reason};
 pub use snapshot::{
-    DATABASE_DOCUMENTS, MountedDocuments, Snapshot, SnapshotBuilder, TenantData, TokenRecord, UpstreamRecord,
+    CredentialRecord, DATABASE_DOCUMENTS, MountedDocuments, Snapshot, SnapshotBuilder, TenantData,
+    TokenRecord, UpstreamRecord,
 };
 pub use syntax::syntax_trees;
+pub use upstream::{ConnectUrl, UnusableCredential};
 pub use verdict::InvalidVerdict;

@@ -11,9 +11,10 @@ use super::{
     explain::Why,
     reason::{OwnReason, Reason},
     snapshot::TokenRecord,
+    upstream::UnusableCredential,
     verdict::InvalidVerdict,
 };
-use crate::types::{DataRevision, PolicyRevision, TenantId, TokenKind};
+use crate::types::{DataRevision, Holder, PolicyRevision, SecretText, TenantId, TokenKind};
 
 /// The answer to a question.
 #[derive(Clone, Debug)]
@@ -32,14 +33,20 @@ pub struct Decision {
     pub subject: Option<Subject>,
     /// What the gateway must change about the request's headers: first remove, then set.
     pub headers: HeaderChanges,
+    /// What identifies this caller's connection to the upstream, of an allowed request that names one.
+    pub connection_key: Option<String>,
+    /// Where the caller gets the upstream credential that is missing, when that can help.
+    pub connect_url: Option<String>,
+    /// Whose upstream credential this is about, when the rules allowed and one is needed. For the record.
+    pub credential: Option<CredentialUse>,
     /// The value of a `WWW-Authenticate` header to send back, on a 401.
     pub challenge: Option<&'static str>,
     /// The policy that decided.
     pub policy_revision: PolicyRevision,
     /// The data that it decided from.
     pub data_revision: DataRevision,
-    /// Why there was no usable result, when `reasons` says `policy.error` or `policy.timeout`. For the
-    /// log, not for the caller.
+    /// Why there was no usable result, when `reasons` says `policy.error` or `policy.timeout`, or why a credential
+    /// that is there is not used. For the log, not for the caller.
     pub fault: Option<Fault>,
     /// What the policy saw and gave, when the question asked for it.
     pub explanation: Option<Box<Explanation>>,
@@ -123,33 +130,93 @@ impl From<&TokenRecord> for Subject {
     }
 }
 
-/// What the gateway must change about the request's headers.
+/// Whose upstream credential a decision was about.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialUse {
+    /// The tenant of both.
+    pub tenant: TenantId,
+    /// The upstream.
+    pub upstream: String,
+    /// Whose it is.
+    pub holder: Holder,
+    /// It had expired: if it can be renewed, it should be now.
+    pub expired: bool,
+}
+
+/// What the gateway must change about the request's headers.
+#[derive(Clone, Debug)]
 pub struct HeaderChanges {
     /// Names in lower case and their one value.
     pub set: BTreeMap<String, String>,
+    /// To be set as well: what goes on to the upstream. `Debug` shows no value.
+    pub credential: BTreeMap<String, SecretText>,
     /// Names in lower case, sorted. The caller's credential is always among them, and every name in
-    /// `set`: a gateway that only sets would leave the client's own copy standing.
+    /// `set` and `credential`: a gateway that only sets would leave the client's own copy standing.
     pub remove: Vec<Cow<'static, str>>,
-}
-
-impl Default for HeaderChanges {
-    /// No change but the one that is always made.
-    fn default() -> Self {
-        Self { set: BTreeMap::new(), remove: vec![Cow::Borrowed("authorization")] }
-    }
+    /// Where the upstream says which of the caller's headers may pass: those, and no other does. Of the headers that the
+    /// question told, the others are in `remove`; a gateway that did not tell all has to see to it by this.
+    pub pass: Option<Vec<String>>,
 }
 
 impl HeaderChanges {
-    /// The changes that a policy asked for, with the removals that go without saying.
-    pub(super) fn new(set: Vec<(String, String)>, remove: Vec<String>) -> Self {
-        let mut changes = Self::default();
-        changes.remove.extend(remove.into_iter().map(Cow::Owned));
-        changes.remove.extend(set.iter().map(|(name, _)| Cow::Owned(name.clone())));
-        changes.remove.sort_unstable();
-        changes.remove.dedup();
-        changes.set = set.into_iter().collect();
-        changes
+    /// No changes but those that are always made.
+    pub(super) fn removing(credential_headers: &[Cow<'static, str>]) -> Self {
+        Self {
+            set: BTreeMap::new(),
+            credential: BTreeMap::new(),
+            remove: credential_headers.to_vec(),
+            pass: None,
+        }
+    }
+
+    /// Also the changes that a policy asked for, with the removals that go without saying.
+    pub(super) fn and(mut self, set: Vec<(String, String)>, remove: Vec<String>) -> Self {
+        if set.is_empty() && remove.is_empty() {
+            return self;
+        }
+        self.remove.extend(remove.into_iter().map(Cow::Owned));
+        self.remove.extend(set.iter().map(|(name, _)| Cow::Owned(name.clone())));
+        self.set = set.into_iter().collect();
+        self.tidy();
+        self
+    }
+
+    /// Keeps these headers for the upstream's credential: nobody else sets them, and the client's own copies go.
+    pub(super) fn take_over(&mut self, names: &[&str]) {
+        self.set.retain(|name, _| !names.contains(&name.as_str()));
+        self.remove.extend(names.iter().map(|name| Cow::Owned((*name).to_owned())));
+        self.tidy();
+    }
+
+    /// Also removes what a server behind the gateway may take for a header that is removed or set: many read `X_User` and
+    /// `X-User` as one (RFC 3875 section 4.1.18), and a `Connection` that names a header takes it away (RFC 9110 section 7.6.1).
+    pub(super) fn without_look_alikes<'h>(&mut self, told: impl Iterator<Item = (&'h str, &'h str)>) {
+        let mut more: Vec<Cow<'static, str>> = Vec::new();
+        for (name, value) in told {
+            let is_kept = |name: &str| self.remove.iter().any(|removed| removed == name);
+            let looks_alike = name.contains('_') && is_kept(&name.replace('_', "-"));
+            let takes_away = name == "connection"
+                && value.split(',').any(|named| is_kept(&named.trim().to_ascii_lowercase()));
+            if looks_alike || takes_away {
+                more.push(Cow::Owned(name.to_owned()));
+            }
+        }
+        if !more.is_empty() {
+            self.remove.append(&mut more);
+            self.tidy();
+        }
+    }
+
+    /// Sorts the removals, each once.
+    pub(super) fn tidy(&mut self) {
+        self.remove.sort_unstable();
+        self.remove.dedup();
+    }
+
+    /// Every header to set. Each call is a place to look at in review: the values may be secrets.
+    pub fn all_set(&self) -> impl Iterator<Item = (&str, &str)> {
+        let set = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        set.chain(self.credential.iter().map(|(name, value)| (name.as_str(), value.expose())))
     }
 }
 
@@ -162,6 +229,9 @@ pub enum Fault {
     /// Its result is not one.
     #[error(transparent)]
     Verdict(#[from] InvalidVerdict),
+    /// The policy allowed, and the upstream's credential cannot go on.
+    #[error(transparent)]
+    Credential(UnusableCredential),
 }
 
 impl Fault {
@@ -172,6 +242,7 @@ impl Fault {
             }
             Self::Evaluation(EvaluationError::Failed { .. } | EvaluationError::NoEntrypoint)
             | Self::Verdict(_) => OwnReason::PolicyError,
+            Self::Credential(_) => OwnReason::CredentialMissing,
         }
     }
 }

@@ -22,6 +22,23 @@ pub struct Question<'a> {
     pub gateway: Option<&'a AskingGateway>,
     /// Whether the answer carries what the policy saw and what it gave.
     pub explain: bool,
+    /// Whether the answer may carry an upstream credential.
+    pub delivery: Delivery,
+}
+
+/// Whether an answer may carry an upstream credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// It may: who asks is a gateway that authenticated, and nobody else reads what it is told.
+    Given,
+    /// It may not, and a request that needs one is denied.
+    #[default]
+    Refused,
+    /// It does not, since no request goes on by it: the question only asks what would be. Whether there is a credential
+    /// that opens is looked at all the same.
+    Withheld,
+    /// The same where there are no keys: a credential that is there is taken to open.
+    Assumed,
 }
 
 /// The request to decide about. The path is not yet read, the method not yet upper-cased.

@@ -126,6 +126,8 @@ own_reasons! {
     UpstreamUnknown = "upstream.unknown", 403, "there is no such upstream";
     /// The token has no grant for the upstream.
     UpstreamNotGranted = "upstream.not_granted", 403, "this token may not reach this upstream";
+    /// The answer would carry a credential to somebody who did not authenticate, or where others can read it.
+    ChannelInsecure = "upstream.channel_insecure", 403, "the gateway may not be given this upstream's credential";
     /// The upstream needs a credential, and there is none to send on.
     CredentialMissing = "upstream.credential_missing", 403, "there is no usable credential for this upstream";
 }

@@ -3,7 +3,7 @@
 //!
 //! [`input`](super::input) builds what stands here; a test holds the two to each other.
 
-use crate::types::TokenKind;
+use crate::types::{HolderKind, TokenKind};
 
 /// What may stand in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ const TOKEN_KINDS: Shape = Shape::OneOf(&[
     // Not a row of the data: a user's session, presented as a JWT.
     "session",
 ]);
+const HOLDER_KINDS: Shape =
+    Shape::OneOf(&[HolderKind::Shared.as_str(), HolderKind::Token.as_str(), HolderKind::User.as_str()]);
 const TEXT_OR_NULL: Shape = Shape::Nullable(&Shape::Text);
 
 /// `input`.
@@ -56,10 +58,63 @@ pub const INPUT: Shape = Shape::Object(&[
     ("user", Shape::Nullable(&USER)),
 ]);
 
+/// The calls of the management API.
+pub const OPERATIONS: [&str; 41] = [
+    "collaborators.list",
+    "collaborators.put",
+    "collaborators.read",
+    "collaborators.remove",
+    "credentials.list",
+    "credentials.put",
+    "credentials.read",
+    "credentials.remove",
+    "explain",
+    "flows.begin",
+    "flows.cancel",
+    "flows.complete",
+    "flows.list",
+    "import",
+    "policies.read",
+    "policies.reload",
+    "projects.list",
+    "projects.put",
+    "projects.read",
+    "projects.remove",
+    "tokens.change",
+    "tokens.grant_trigger",
+    "tokens.list",
+    "tokens.mint",
+    "tokens.put_grants",
+    "tokens.read",
+    "tokens.read_grants",
+    "tokens.revoke",
+    "tokens.withdraw_trigger",
+    "upstreams.list",
+    "upstreams.put",
+    "upstreams.put_client_secret",
+    "upstreams.put_grants",
+    "upstreams.read",
+    "upstreams.read_grants",
+    "upstreams.remove",
+    "upstreams.remove_client_secret",
+    "users.list",
+    "users.put",
+    "users.read",
+    "users.remove",
+];
+
 // Of management calls alone.
 const MANAGEMENT: Shape = Shape::Object(&[
     ("body", Shape::Any),
-    ("operation", Shape::Text),
+    (
+        "holder",
+        Shape::Nullable(&Shape::Object(&[
+            ("id", TEXT_OR_NULL),
+            ("kind", Shape::Nullable(&HOLDER_KINDS)),
+            ("user_id", TEXT_OR_NULL),
+        ])),
+    ),
+    ("operation", Shape::OneOf(&OPERATIONS)),
     (
         "token",
         Shape::Nullable(&Shape::Object(&[
@@ -69,6 +124,7 @@ const MANAGEMENT: Shape = Shape::Object(&[
             ("user_id", TEXT_OR_NULL),
         ])),
     ),
+    ("upstream", TEXT_OR_NULL),
 ]);
 
 const MCP: Shape = Shape::Object(&[("method", Shape::Text), ("params", Shape::Any), ("tool", TEXT_OR_NULL)]);

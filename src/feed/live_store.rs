@@ -18,8 +18,8 @@ use crate::{
 /// A store whose writes return when this process decides from them (or denies everything, because it
 /// cannot read the changes, see [`Reach::catch_up`]).
 pub struct LiveStore {
-    store: Arc<dyn Store>,
-    reach: Reach,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) reach: Reach,
 }
 
 impl LiveStore {

@@ -20,6 +20,7 @@
 mod documents;
 mod follower;
 mod live_store;
+mod live_upstreams;
 mod status;
 mod watch;
 

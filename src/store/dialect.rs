@@ -103,7 +103,7 @@ impl Dialect {
         }
     }
 
-    /// Asks for the number of the triggers that note changes, those that are in force, and for a text that
+    /// Asks for the number of the triggers that note changes and that reconcile credentials, those that are in force, and for a text that
     /// is another when a table was made anew, or was changed by something that fires no trigger. The second
     /// value is what that number must be.
     pub(super) const fn structure(self) -> (&'static str, i64) {
@@ -112,26 +112,38 @@ impl Dialect {
                 // An organisation may have triggers of its own on these tables.
                 "select count(*) filter (where type = 'trigger' and name in (tbl_name || '_insert', \
                  tbl_name || '_update', tbl_name || '_delete', 'tokens_replace', 'tokens_replace_by_update', \
-                 'take_data_revision')), \
+                 'take_data_revision', 'reconcile_token_credentials', 'reconcile_upstream_credentials', \
+                 'forget_tenant_rows', 'forget_user_rows', 'forget_token_rows', 'forget_upstream_rows', \
+                 'grants_reconcile_insert', 'grants_reconcile_update', 'grants_reconcile_delete', \
+                 'upstreams_reconcile_update', 'upstreams_reconcile_oauth', 'tokens_reconcile_update', \
+                 'tenants_reconcile_delete', 'users_reconcile_insert', 'users_reconcile_move', \
+                 'users_reconcile_delete', 'tokens_reconcile_insert', 'tokens_reconcile_move', \
+                 'tokens_reconcile_delete', 'upstreams_reconcile_insert', 'upstreams_reconcile_move', \
+                 'upstreams_reconcile_delete')), \
                  group_concat(name || ' ' || rootpage || ' ' || sql, ';') \
                  from (select * from sqlite_schema where type in ('table', 'trigger') and tbl_name in ( \
                  'tenants', 'users', 'projects', 'collaborators', 'tokens', 'upstreams', 'grants', \
-                 'note_data_change') order by name)",
-                7 * 3 + 3,
+                 'upstream_credentials', 'note_data_change', 'reconcile_token', 'reconcile_upstream', \
+                 'forget_tenant', 'forget_user', 'forget_token', 'forget_upstream') order by name)",
+                8 * 3 + 3 + 2 + 4 + 3 + 3 + 1 + 3 * 3,
             ),
             Self::Postgres => (
                 "select (select count(*) from pg_trigger where tgenabled in ('A', 'O') \
                  and case tgrelid when cast('data_changes' as regclass) \
                  then tgname = 'data_changes_take_a_revision' and tgfoid = cast('take_data_revision()' as regprocedure) \
-                 else tgname in ('note_insert', 'note_update', 'note_delete', 'note_truncate') \
+                 else tgrelid = any(tables) and (tgname in ('note_insert', 'note_update', 'note_delete', 'note_truncate') \
                  and tgfoid = cast('note_data_change()' as regprocedure) \
-                 and tgrelid = any(tables) end) \
+                 or tgname in ('reconcile_insert', 'reconcile_update', 'reconcile_delete', 'reconcile_truncate') \
+                 and tgfoid = case tgrelid \
+                 when cast('grants' as regclass) then cast('reconcile_after_grants()' as regprocedure) \
+                 when cast('upstreams' as regclass) then cast('reconcile_after_upstreams()' as regprocedure) \
+                 when cast('tokens' as regclass) then cast('reconcile_after_tokens()' as regprocedure) end) end) \
                  - (select count(*) from pg_inherits where inhrelid = any(tables)), \
                  (select string_agg(oid || '.' || relfilenode, ';' order by oid) from pg_class \
                  where oid = any(tables)) \
                  from (values (cast(array['tenants', 'users', 'projects', 'collaborators', 'tokens', 'upstreams', \
-                 'grants'] as regclass[]))) as own (tables)",
-                7 * 4 + 1,
+                 'grants', 'upstream_credentials'] as regclass[]))) as own (tables)",
+                8 * 4 + 1 + 4 + 1 + 1,
             ),
         }
     }
@@ -146,7 +158,16 @@ impl Dialect {
         }
     }
 
-    /// The same, passing over the rows that somebody else holds: it never waits.
+    /// The same, but that others may write what is no key of theirs: they only stay. It conflicts with nothing but
+    /// their removal.
+    pub(super) const fn hold_key(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " for key share of t",
+        }
+    }
+
+    /// As [`hold`](Self::hold), passing over the rows that somebody else holds: it never waits.
     pub(super) const fn hold_what_is_free(self) -> &'static str {
         match self {
             Self::Sqlite => "",
@@ -160,6 +181,22 @@ impl Dialect {
             // The form of `time::to_text`: other programs write other offsets, and fewer digits.
             Self::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%fZ', {column})"),
             Self::Postgres => column.to_owned(),
+        }
+    }
+
+    /// The condition that one text stands in another, whatever their case (of ASCII's letters on SQLite).
+    pub(super) fn stands_in(self, needle: &str, haystack: &str) -> String {
+        match self {
+            Self::Sqlite => format!("instr(lower({haystack}), lower({needle})) > 0"),
+            Self::Postgres => format!("strpos(lower({haystack}), lower({needle})) > 0"),
+        }
+    }
+
+    /// A whole number that will not come again.
+    pub(super) const fn any_number(self) -> &'static str {
+        match self {
+            Self::Sqlite => "abs(random() % 9007199254740991)",
+            Self::Postgres => "cast(floor(random() * 9007199254740991) as bigint)",
         }
     }
 

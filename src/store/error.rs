@@ -4,6 +4,7 @@ use std::{error::Error, fmt};
 
 use sqlx::error::ErrorKind;
 
+use super::upstreams::FlowEnd;
 use crate::types::TokenKind;
 
 /// Why an operation of the store failed. `Display` says what the caller can act on; the database's
@@ -71,6 +72,28 @@ pub enum StoreError {
         /// The most that a user may have.
         limit: u32,
     },
+    /// A new row lacks something that it must have.
+    #[error("a new {what} needs its {field}")]
+    Required {
+        /// What was to be made.
+        what: &'static str,
+        /// What it lacks.
+        field: &'static str,
+    },
+    /// The upstream has no credentials of such holders.
+    #[error("the upstream's credential is `{mode}`, which a {holder} does not hold")]
+    WrongHolder {
+        /// Which credential goes on there.
+        mode: &'static str,
+        /// The holder that was named.
+        holder: &'static str,
+    },
+    /// The token may not reach the upstream.
+    #[error("the token has no grant for this upstream")]
+    NotGranted,
+    /// The consent flow cannot be completed any more.
+    #[error("the flow {0}")]
+    FlowOver(FlowEnd),
     /// A constraint refused the row.
     #[error("the row breaks the rule {rule}")]
     Rejected {
@@ -115,6 +138,10 @@ impl StoreError {
             Self::WrongKind { .. } => "wrong_kind",
             Self::NotLive { .. } => "not_live",
             Self::TooMany { .. } => "too_many",
+            Self::Required { .. } => "required",
+            Self::WrongHolder { .. } => "wrong_holder",
+            Self::NotGranted => "not_granted",
+            Self::FlowOver(_) => "flow_over",
             Self::Rejected { .. } => "rejected",
             Self::Locked(_) => "locked",
             Self::Conflict(_) => "conflict",
@@ -181,6 +208,10 @@ impl From<sqlx::Error> for StoreError {
                     // Postgres: serialization failure, deadlock. SQLite: the snapshot is out of date.
                     (_, "40001" | "40P01" | "517") => Self::Conflict(fault),
                     (_, "55P03") => Self::Locked(fault),
+                    // SQLite: a trigger that stands in for a constraint gives its name.
+                    (_, "1811") if is_name(database.message()) => {
+                        Self::Rejected { rule: database.message().to_owned() }
+                    }
                     // Postgres: undefined table or column. SQLite has no code of its own for it.
                     (_, "42P01" | "42703") => Self::NotMigrated(fault),
                     (_, "1") if database.message().starts_with("no such table") => Self::NotMigrated(fault),
@@ -212,6 +243,11 @@ fn is_outage(code: &str) -> bool {
                 || matches!(code, "28000" | "28P01" | "3D000")
         }
     }
+}
+
+/// Whether a message is the name of a rule, and nothing else.
+fn is_name(message: &str) -> bool {
+    message.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// SQLite names the constraint in its message only: `CHECK constraint failed: NAME`.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     decision::facts::{Change, Fact, FactKey},
-    types::{TenantId, TokenHash},
+    types::{Holder, HolderKind, TenantId, TokenHash},
 };
 
 /// More changed rows than this are not looked up one by one: reading everything is quicker.
@@ -231,6 +231,10 @@ struct Key {
     token_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder_id: Option<String>,
 }
 
 /// What the log says about all revisions after a position.
@@ -355,6 +359,11 @@ fn fact_key(table: &str, key: &Key) -> Option<FactKey> {
             tenant: tenant(&key.tenant)?,
             token_id: key.token_id.clone()?,
             upstream_id: key.upstream_id.clone()?,
+        },
+        "upstream_credentials" => FactKey::Credential {
+            tenant: tenant(&key.tenant)?,
+            upstream_id: key.upstream_id.clone()?,
+            holder: Holder::new(HolderKind::from_name(key.holder.as_deref()?)?, key.holder_id.as_deref()?),
         },
         _ => return None,
     })

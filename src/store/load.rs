@@ -10,12 +10,14 @@ use super::{
     dialect::Dialect,
     schema::{Column, key},
     time,
+    upstreams::sealed,
 };
 use crate::{
     decision::facts::{
-        Collaborator, CredentialMode, Fact, Grant, Project, ProjectRole, Token, Upstream, User, UserRole,
+        Collaborator, CredentialMode, CredentialState, Fact, Grant, Project, ProjectRole, Token, Upstream,
+        UpstreamCredential, User, UserRole,
     },
-    types::{TenantId, Timestamp, TokenHash, TokenKind},
+    types::{Holder, HolderKind, TenantId, Timestamp, TokenHash, TokenKind},
 };
 
 /// What a user is read from, of a table called `t`.
@@ -37,7 +39,7 @@ pub(super) struct FactTable {
 }
 
 /// Written so that a referred-to row comes before the one that refers to it.
-pub(super) const FACTS: [FactTable; 7] = [
+pub(super) const FACTS: [FactTable; 8] = [
     FactTable {
         name: "tenants",
         columns: "t.id",
@@ -72,7 +74,8 @@ pub(super) const FACTS: [FactTable; 7] = [
     },
     FactTable {
         name: "upstreams",
-        columns: "t.tenant, t.id, t.allow_all, t.credential",
+        columns: "t.tenant, t.id, t.allow_all, t.credential, t.header, t.format, cast(t.value_headers as text), \
+                  cast(t.pass_headers as text)",
         key: &[key("tenant"), key("id")],
         read: upstream,
     },
@@ -81,6 +84,12 @@ pub(super) const FACTS: [FactTable; 7] = [
         columns: "t.tenant, t.token_id, t.upstream_id",
         key: &[key("tenant"), key("token_id"), key("upstream_id")],
         read: grant,
+    },
+    FactTable {
+        name: "upstream_credentials",
+        columns: "t.tenant, t.upstream_id, t.holder, t.holder_id, t.state, t.expires_at, t.key_id, t.sealed",
+        key: &[key("tenant"), key("upstream_id"), key("holder"), key("holder_id")],
+        read: credential,
     },
 ];
 
@@ -227,6 +236,10 @@ fn upstream(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
         tenant: tenants.read(row, 0)?,
         allow_all: row.flag(2)?,
         credential: named(row, 3, CredentialMode::from_name, "credential", &id)?,
+        header: text(row, 4)?,
+        format: text(row, 5)?,
+        value_headers: row.text(6)?.map(header_list),
+        pass_headers: row.text(7)?.map(header_list),
         id,
     }))
 }
@@ -237,6 +250,24 @@ fn grant(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
         token_id: text(row, 1)?,
         upstream_id: text(row, 2)?,
     }))
+}
+
+fn credential(row: &dyn Row, tenants: &mut Tenants) -> Result<Fact, Unreadable> {
+    let upstream_id = text(row, 1)?;
+    Ok(Fact::Credential(UpstreamCredential {
+        tenant: tenants.read(row, 0)?,
+        holder: holder(row, 2)?,
+        state: named(row, 4, CredentialState::from_name, "state", &upstream_id)?,
+        expires_at: row.time(5)?.map(Timestamp::unix_seconds),
+        sealed: sealed::read(row, 6)?,
+        upstream_id,
+    }))
+}
+
+/// The holder of a credential, from its kind in a column and its id in the next.
+pub(super) fn holder(row: &dyn Row, column: usize) -> Result<Holder, Unreadable> {
+    let kind = named(row, column, HolderKind::from_name, "holder", "a credential")?;
+    Ok(Holder::new(kind, &text(row, column + 1)?))
 }
 
 /// The kind of the token `id`.
@@ -277,6 +308,11 @@ pub(super) fn project_list(json: &str) -> BTreeMap<String, Option<i64>> {
 /// INVARIANT: what cannot be read is the narrower right: a list of another shape, or of anything but names, allows no
 /// tool.
 pub(super) fn tool_list(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// A list of headers' names, whoever wrote it: one that cannot be read names none.
+pub(super) fn header_list(json: &str) -> Vec<String> {
     serde_json::from_str(json).unwrap_or_default()
 }
 

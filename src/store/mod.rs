@@ -1,5 +1,5 @@
-//! Durable state: tenants, users, projects, collaborators, tokens, upstreams, grants, and the number
-//! of the last change to them. The only room that knows SQL.
+//! Durable state: tenants, users, projects, collaborators, tokens, upstreams, grants, sealed credentials
+//! for upstreams, and the number of the last change to them. The only room that knows SQL.
 //!
 //! **For:** everything that outlives the process. [`connect`] gives a [`Store`]; the rest of the
 //! house sees that trait and never which database is behind it. A decision does not come here: it
@@ -20,6 +20,8 @@
 //! (4) tests in `tests/store/contract.rs`, which run on both databases. **To add an operation:** a
 //! method of [`Store`], its SQL in a file named after the table, one line in `sql_store`, and one in
 //! `feed::LiveStore`, which waits until decisions see it.
+//!
+//! INVARIANT: rows are held in one order, see `upstreams::holding`: users, tokens, upstreams, what belongs to upstreams.
 //!
 //! INVARIANT: a write that changes what decisions see moves the data revision in its own transaction,
 //! whoever writes; a write that changes nothing of it does not. Triggers see to it, in `migrations/`.
@@ -43,9 +45,11 @@ mod revision;
 mod row;
 mod schema;
 mod sql_store;
+mod sql_upstreams;
 mod sqlite;
 mod time;
 mod tokens;
+pub mod upstreams;
 mod users;
 
 pub use collaborators::CollaboratorFilter;
@@ -53,6 +57,7 @@ pub use error::{DatabaseFault, StoreError};
 pub use feed::{ChangeFeed, Hint, LostBecause, Since};
 pub use projects::{ProjectChange, ProjectFilter};
 pub use revision::{AsOf, DataPosition, Written};
+pub use time::parse as read_time;
 pub use tokens::{
     InvalidField, NewToken, Revocation, TokenChange, TokenFilter, TokenLimits, TokenRow, TokenSpecification,
     TokenState, TokenUse, token_expiry, token_name, token_projects, token_tools,
@@ -60,6 +65,7 @@ pub use tokens::{
 pub use users::{UserChange, UserFilter};
 
 use self::import::{CheckedDocument, ImportError, ImportProgress, ImportReport};
+use self::upstreams::UpstreamStore;
 use crate::{
     decision::facts::{Collaborator, Fact, Project, User},
     types::{DataRevision, SecretText, TenantId, Timestamp},
@@ -131,7 +137,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
 /// as [`ConnectOptions::acquire_timeout`], and with [`StoreError::Conflict`] when other writes came in between
 /// again and again. Reads that give [`AsOf`] see their revision and their rows at one moment.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: UpstreamStore {
     /// Brings the tables up to date and gives the names of the migrations applied by this call, in
     /// order: none when there was nothing to do. Any number of processes may call it at once.
     ///
@@ -141,10 +147,11 @@ pub trait Store: Send + Sync {
 
     /// Hands every row of decision data to `sink`, as of one moment, and gives the revision of that
     /// moment. Rows stream: the store holds none of them. The order is tenants, users, projects,
-    /// collaborators, tokens, upstreams, grants; within a table there is none.
+    /// collaborators, tokens, upstreams, grants, credentials; within a table there is none.
     ///
     /// What another program wrote and cannot be read is read as the narrower right: a project list
-    /// or a list of tools of a wrong shape is an empty list, an expiry that is no time has passed.
+    /// or a list of tools of a wrong shape is an empty list, an expiry that is no time has passed, a credential
+    /// is one that no key opens.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when a row breaks a rule that the constraints hold. `sink` has had

@@ -72,6 +72,17 @@ pub(super) fn and_all(conditions: &[(&str, bool)]) -> String {
         .collect()
 }
 
+/// One row with the columns of two.
+pub(super) fn both(row: Value, more: Value) -> Value {
+    match (row, more) {
+        (Value::Object(mut row), Value::Object(more)) => {
+            row.extend(more);
+            Value::Object(row)
+        }
+        (row, _) => row,
+    }
+}
+
 /// A parameter of one row.
 pub(super) fn one(row: Value) -> String {
     Value::Array(vec![row]).to_string()

@@ -64,6 +64,11 @@ pub(super) const fn text(name: &'static str) -> Column {
     column(name, Kind::Text, Update::Replace)
 }
 
+/// A column of JSON.
+pub(super) const fn json(name: &'static str) -> Column {
+    column(name, Kind::Json, Update::Replace)
+}
+
 const fn boolean(name: &'static str) -> Column {
     column(name, Kind::Boolean, Update::Replace)
 }
@@ -138,6 +143,9 @@ pub(super) const UPSTREAMS: Table<'static> = Table {
         text("credential"),
         text("header"),
         text("format"),
+        json("value_headers"),
+        json("pass_headers"),
+        json("oauth"),
     ],
 };
 

@@ -19,7 +19,7 @@ use crate::{
 
 /// A store in a SQL database.
 pub(super) struct SqlStore<D> {
-    database: D,
+    pub(super) database: D,
 }
 
 impl<D> SqlStore<D> {
@@ -31,7 +31,7 @@ impl<D> SqlStore<D> {
 
 impl<D: Database> SqlStore<D> {
     /// Begins a transaction that writes. It ends with `revision::end`.
-    async fn begin_revision(&self) -> Result<Box<dyn Transaction>, StoreError> {
+    pub(super) async fn begin_revision(&self) -> Result<Box<dyn Transaction>, StoreError> {
         let mut transaction = self.database.begin(Purpose::Write).await?;
         revision::begin(&mut *transaction, self.database.dialect()).await?;
         Ok(transaction)
@@ -44,7 +44,7 @@ impl<D: Database> SqlStore<D> {
 /// revision) and cannot meet in a deadlock. Cascades and imports have orders of their own: removing a user and
 /// removing a project both take the tokens that belong to both, an import takes its rows in the order of the document.
 /// Then the database undoes one of the two, and that one is done again here.
-const ATTEMPTS: u32 = 4;
+pub(super) const ATTEMPTS: u32 = 4;
 
 /// Does some work in a transaction that is one revision, and again if another write came in between.
 macro_rules! in_one_revision {
@@ -67,6 +67,8 @@ macro_rules! in_one_revision {
     }};
 }
 
+pub(super) use in_one_revision;
+
 /// Reads something, and the revision of the same moment.
 macro_rules! as_of {
     ($store:ident, $work:path $(, $argument:expr)*) => {{
@@ -78,6 +80,7 @@ macro_rules! as_of {
         Ok(AsOf { revision, value })
     }};
 }
+pub(super) use as_of;
 
 #[async_trait]
 impl<D: Database> Store for SqlStore<D> {

@@ -19,7 +19,7 @@ const LAST_MILLIS: i64 = 253_402_207_200_999;
 
 /// Reads an RFC 3339 time, rounded down to the millisecond. `None` when it is anything else: without
 /// an offset, without seconds, or of another notation that jiff alone would accept.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
+pub fn parse(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     let is = |at: usize, allowed: &[u8]| bytes.get(at).is_some_and(|byte| allowed.contains(byte));
     let shape = is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":");

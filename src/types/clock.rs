@@ -35,6 +35,16 @@ impl Timestamp {
         Self(self.0.saturating_add(days.saturating_mul(DAY_MILLIS)))
     }
 
+    /// This much later. Values beyond the range are kept at its end.
+    pub fn later_by(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This much earlier. Values beyond the range are kept at its end.
+    pub fn earlier_by(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// Whole seconds since 1970, rounded down.
     pub const fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1000)
@@ -77,8 +87,7 @@ pub struct ClockReading {
 impl ClockReading {
     /// The same on both clocks, this much later.
     pub fn later_by(self, time: Duration) -> Self {
-        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        Self { now: Timestamp(self.now.0.saturating_add(millis)), uptime: self.uptime.saturating_add(time) }
+        Self { now: self.now.later_by(time), uptime: self.uptime.saturating_add(time) }
     }
 
     /// How long `earlier` lies back: what the clock says that saw more. One of the two may have stood
@@ -128,6 +137,15 @@ mod tests {
         assert_eq!(age(at(1_000, 10), at(0, 510)), 500);
         assert_eq!(age(at(1_000, 10), at(9_000, 20)), 8_000);
         assert_eq!(age(at(1_000, 10), at(1_000, 10)), 0);
+    }
+
+    #[test]
+    fn a_moment_moves_both_ways_and_stays_in_its_range() {
+        let (moment, second) = (Timestamp::from_unix_millis(10), Duration::from_secs(1));
+        assert_eq!(moment.later_by(second).unix_millis(), 1_010);
+        assert_eq!(moment.earlier_by(second).unix_millis(), -990);
+        assert_eq!(moment.later_by(Duration::MAX).unix_millis(), i64::MAX);
+        assert_eq!(Timestamp::from_unix_millis(-2).earlier_by(Duration::MAX).unix_millis(), i64::MIN);
     }
 
     #[test]

@@ -19,6 +19,16 @@ fn who_looks_makes_no_database_and_who_adds_says_so() {
         &["project", "show", "p1"],
         &["collaborator", "list", "p1"],
         &["collaborator", "show", "p1", "u1"],
+        &["token", "grants", "t1"],
+        &["token", "grants", "t1", "--none"],
+        &["upstream", "list"],
+        &["upstream", "show", "x"],
+        &["upstream", "remove", "x"],
+        &["upstream", "grants", "x", "--none"],
+        &["upstream", "client-secret", "x", "--remove"],
+        &["credentials", "list"],
+        &["credentials", "remove", "x", "--shared"],
+        &["credentials", "check"],
     ] {
         let output = run(folder.path(), &[arguments, URL].concat(), "");
         assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()), "{arguments:?}");

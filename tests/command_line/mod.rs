@@ -1,5 +1,6 @@
 //! The command line as people and scripts use it. What touches the store is asked of both databases.
 
+mod giving;
 mod identify;
 mod imports;
 mod leaks;
@@ -7,6 +8,7 @@ mod missing;
 mod rows;
 mod same_as_http;
 mod tokens;
+mod upstreams;
 
 use std::{fs, path::Path, process::Output};
 
@@ -60,6 +62,13 @@ impl Scene {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
         assert!(!stderr(&output).contains("never-shown"), "the database's password was shown");
         if code == 0 { stdout(&output) } else { stderr(&output) }
+    }
+
+    /// A command that touches no store, and must succeed.
+    fn said_without_store(&self, arguments: &[&str]) -> String {
+        let output = run(self.path(), arguments, "");
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
     }
 
     /// The same of a command that succeeds and prints one object a line.

@@ -13,7 +13,9 @@ fn names(json: &str) -> Vec<String> {
 fn fields_and_their_order_are_those_of_http() {
     let scene = Scene::sqlite();
     let admin = scene.object(&["token", "mint", "--kind", "admin", "--name", "first"]);
-    let serving = Serving::start(scene.path(), &["--database-url", &scene.url]);
+    scene.said_without_store(&["credentials", "new-key", "--output", "keys"]);
+    std::fs::write(scene.path().join("regate.toml"), "[credentials]\nkey_file = \"keys\"\n").unwrap();
+    let serving = Serving::start(scene.path(), &["--config", "regate.toml", "--database-url", &scene.url]);
     let authorization = format!("Bearer {}", admin["token"].as_str().unwrap());
     let http = |method: &str, path: &str, body: &str| {
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
@@ -48,6 +50,44 @@ fn fields_and_their_order_are_those_of_http() {
     assert_eq!(command(&["token", "show", id]), http("GET", &path, ""));
     assert_eq!(command(&["token", "change", id, "--name", "y"]), http("PATCH", &path, "{\"name\": \"z\"}"));
     assert_eq!(command(&["token", "trigger", "grant", id]), http("PUT", &trigger, ""));
+    let upstream = "{\"url\": \"https://x.example\", \"credential\": \"per_user\"}";
+    let flags = [
+        "upstream",
+        "put",
+        "github",
+        "--url",
+        "https://x.example",
+        "--credential",
+        "per_user",
+        "--authorization-endpoint",
+        "https://x.example/a",
+        "--token-endpoint",
+        "https://x.example/t",
+        "--client-id",
+        "x",
+    ];
+    let made = put(&flags);
+    assert_eq!(made, http("PUT", "/v1/upstreams/github", upstream));
+    assert_eq!(command(&["upstream", "show", "github"]), http("GET", "/v1/upstreams/github", ""));
+    let grants = format!("{path}/grants");
+    assert_eq!(command(&["token", "grants", id]), http("GET", &grants, ""));
+    let granted = http("PUT", &grants, "{\"upstreams\": [\"github\"]}");
+    assert_eq!(command(&["token", "grants", id, "--upstream", "github"]), granted);
+    let of_upstream = "/v1/upstreams/github/grants";
+    assert_eq!(command(&["upstream", "grants", "github"]), http("GET", of_upstream, ""));
+    let granted = http("PUT", of_upstream, "{\"tokens\": []}");
+    assert_eq!(command(&["upstream", "grants", "github", "--none"]), granted);
+    let credential = "/v1/upstreams/github/credentials/user/u1";
+    let given = http("PUT", credential, "{\"token\": \"x\"}");
+    let output = scene
+        .output(&["credentials", "put", "github", "--user", "u1", "--json", "--config", "regate.toml"], "x");
+    let names = names(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(names.into_iter().filter(|name| name != "created").collect::<Vec<_>>(), given);
+    let listed = command(&["credentials", "list"]);
+    assert_eq!(listed, given[..given.len() - 1]);
+    let secret = http("PUT", "/v1/upstreams/github/oauth/client-secret", "{\"client_secret\": \"x\"}");
+    assert_eq!(command(&["upstream", "client-secret", "github", "--remove"]), secret);
+    assert_eq!(command(&["credentials", "remove", "github", "--user", "u1"]), ["revision"]);
     assert_eq!(command(&["token", "revoke", id]), http("DELETE", &path, ""));
     assert_eq!(command(&["collaborator", "remove", "p1", "u1"]), ["revision"]);
     assert_eq!(put(&["collaborator", "put", "p1", "u1", "--role", "viewer"]).len(), 6);

@@ -210,7 +210,7 @@ else := {"allow": false, "headers": {"set": {"X-User": "u1"}, "remove": ["Cookie
 #[test]
 fn an_upstream_that_is_unknown_not_granted_or_without_its_credential_is_a_deny() {
     let upstream = |id: &str, allow_all, credential| {
-        Fact::Upstream(Upstream { tenant: tenant("default"), id: id.into(), allow_all, credential })
+        Fact::Upstream(Upstream { allow_all, credential, ..Upstream::new(tenant("default"), id) })
     };
     let facts = || {
         [

@@ -23,10 +23,9 @@ fn everything_that_a_policy_sees() {
         user("default", "u1"),
         Fact::Token(mcp_token),
         Fact::Upstream(Upstream {
-            tenant: tenant("default"),
-            id: "github".into(),
             allow_all: true,
             credential: CredentialMode::PerUser,
+            ..Upstream::new(tenant("default"), "github")
         }),
     ];
     let bundle = compile("package regate\ndecision := true", &CompileOptions::default()).unwrap();

@@ -11,12 +11,14 @@ use regate::{
         Basis, Bundle, CompileOptions, DocumentPath, Evaluator, Moment, Mount, MountedDocuments, Snapshot,
         SnapshotBuilder, Update, decide, document,
         facts::{
-            Change, Collaborator, CredentialMode, Fact, FactKey, Grant, Project, ProjectRole, Upstream, User,
-            UserRole,
+            Change, Collaborator, CredentialState, Fact, FactKey, Grant, Project, ProjectRole, Upstream,
+            UpstreamCredential, User, UserRole,
         },
     },
     policy::{Live, Source},
-    types::{Clock, ClockReading, DataRevision, SystemClock, TenantId, Timestamp, TokenKind},
+    types::{
+        Clock, ClockReading, DataRevision, Holder, KeyId, Sealed, SystemClock, TenantId, Timestamp, TokenKind,
+    },
 };
 use serde_json::json;
 
@@ -63,7 +65,7 @@ fn fact() -> impl Strategy<Value = Fact> {
     let roles = select(vec![UserRole::User, UserRole::Viewer, UserRole::Admin]);
     let project_roles = select(vec![ProjectRole::Viewer, ProjectRole::Owner]);
     let kinds = select(vec![TokenKind::Global, TokenKind::Mcp]);
-    (select(&TENANTS[..]), id(), id(), any::<bool>(), 0..7, roles, project_roles, kinds).prop_map(
+    (select(&TENANTS[..]), id(), id(), any::<bool>(), 0..8, roles, project_roles, kinds).prop_map(
         |(of, id, other, flag, table, role, project_role, kind)| {
             let tenant = tenant(of);
             match table {
@@ -82,10 +84,16 @@ fn fact() -> impl Strategy<Value = Fact> {
                     let sha256 = auth::hash(&id);
                     Fact::Token(regate::decision::facts::Token { sha256, projects, ..token(of, &id, kind) })
                 }
-                5 => {
-                    Fact::Upstream(Upstream { tenant, id, allow_all: flag, credential: CredentialMode::None })
-                }
-                _ => Fact::Grant(Grant { tenant, token_id: id, upstream_id: other }),
+                5 => Fact::Upstream(Upstream { allow_all: flag, ..Upstream::new(tenant, &id) }),
+                6 => Fact::Grant(Grant { tenant, token_id: id, upstream_id: other }),
+                _ => Fact::Credential(UpstreamCredential {
+                    tenant,
+                    upstream_id: id,
+                    holder: if flag { Holder::Shared } else { Holder::User(other) },
+                    state: CredentialState::Active,
+                    expires_at: flag.then_some(5),
+                    sealed: Sealed { key: KeyId([0; 8]), bytes: Arc::from([u8::from(flag)]) },
+                }),
             }
         },
     )
@@ -100,6 +108,7 @@ fn tenant_of(fact: &Fact) -> Option<TenantId> {
         Fact::Token(row) => row.tenant.clone(),
         Fact::Upstream(row) => Some(row.tenant.clone()),
         Fact::Grant(row) => Some(row.tenant.clone()),
+        Fact::Credential(row) => Some(row.tenant.clone()),
     }
 }
 
@@ -149,6 +158,11 @@ fn seen(basis: &Basis) -> Vec<String> {
         for token in IDS {
             for upstream in IDS {
                 seen.push(format!("{name} {:?} {}", data.upstream(upstream), data.granted(token, upstream)));
+                let held = |holder: Holder| {
+                    data.credential_of(upstream, &holder)
+                        .map(|held| (held.sealed.bytes.to_vec(), held.expires_at))
+                };
+                seen.push(format!("{:?} {:?}", held(Holder::Shared), held(Holder::User(token.to_owned()))));
             }
         }
     }

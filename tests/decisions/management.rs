@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use regate::{
     decision::{
-        Bundle, CompileOptions, Decision, DecisionRules, Document, Evaluator, ManagedToken, ManagementCall,
-        Moment, Question, RegoSource, SubjectKind, document, facts::Fact, manage,
+        About, Bundle, CompileOptions, Decision, DecisionRules, Document, Evaluator, ManagedHolder,
+        ManagedToken, ManagementCall, Moment, Question, RegoSource, SubjectKind, document, facts::Fact,
+        manage,
     },
-    types::{PolicyRevision, PresentedCredential, Timestamp, TokenKind},
+    types::{HolderKind, PolicyRevision, PresentedCredential, Timestamp, TokenKind},
 };
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ fn ask(world: &World, question: &Question<'_>, data_is_stale: bool) -> Decision 
     let call = ManagementCall {
         question: question.clone(),
         operation: "tokens.list",
-        token: None,
+        about: About::default(),
         body: Document::Null,
     };
     manage(&mut evaluator, &world.basis, &DecisionRules::default(), &call, Uuid::nil(), moment)
@@ -108,12 +109,20 @@ fn rules_see_which_call_it_is_and_what_it_is_about() {
     let call = ManagementCall {
         question: question(Some("t1"), "/v1/tokens"),
         operation: "tokens.mint",
-        token: Some(ManagedToken {
-            id: None,
-            kind: Some(TokenKind::Mcp),
-            user_id: Some("u1"),
-            project_id: None,
-        }),
+        about: About {
+            token: Some(ManagedToken {
+                id: None,
+                kind: Some(TokenKind::Mcp),
+                user_id: Some("u1"),
+                project_id: None,
+            }),
+            upstream: Some("github"),
+            holder: Some(ManagedHolder {
+                kind: Some(HolderKind::Token),
+                id: Some("t2"),
+                user_id: Some("u1"),
+            }),
+        },
         body: document(serde_json::json!({"name": "x"})),
     };
     let moment = Moment { now: Timestamp::from_unix_seconds(NOW), data_is_stale: false };
@@ -122,7 +131,8 @@ fn rules_see_which_call_it_is_and_what_it_is_about() {
         manage(&mut evaluator, &world.basis, &DecisionRules::default(), &call, Uuid::nil(), moment);
     let seen: serde_json::Value = serde_json::from_str(decision.message.as_str()).unwrap();
     let expected = serde_json::json!([
-        {"body": {"name": "x"}, "operation": "tokens.mint",
+        {"body": {"name": "x"}, "holder": {"id": "t2", "kind": "token", "user_id": "u1"},
+         "operation": "tokens.mint", "upstream": "github",
          "token": {"id": null, "kind": "mcp", "project_id": null, "user_id": "u1"}},
         ["context", "gateway", "management", "mcp", "now", "request", "token", "upstream", "user"],
     ]);

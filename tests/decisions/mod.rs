@@ -11,14 +11,15 @@ mod management;
 mod sessions;
 mod tenants;
 mod tools;
+mod upstreams;
 
 use std::{borrow::Cow, sync::Arc};
 
 use regate::{
     auth,
     decision::{
-        Basis, Bundle, CompileError, CompileOptions, Decision, DecisionRules, Document, Evaluator, Headers,
-        Moment, Question, RegoSource, Request, SnapshotBuilder, decide,
+        Basis, Bundle, CompileError, CompileOptions, Decision, DecisionRules, Delivery, Document, Evaluator,
+        Headers, Moment, Question, RegoSource, Request, SnapshotBuilder, decide,
         facts::{Fact, Token, User, UserRole},
     },
     types::{DataRevision, PolicyRevision, PresentedCredential, TenantId, Timestamp, TokenKind},
@@ -105,6 +106,7 @@ pub fn question<'a>(secret: Option<&str>, path: &'a str) -> Question<'a> {
         context: Document::new_object(),
         gateway: None,
         explain: false,
+        delivery: Delivery::Refused,
     }
 }
 

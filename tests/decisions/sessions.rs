@@ -159,7 +159,7 @@ fn the_role_is_the_rows_unless_the_issuer_may_say_it() {
 fn to_a_session_is_open_what_is_open_to_all() {
     let upstream = |id: &str, allow_all| {
         let (tenant, credential) = (tenant("default"), CredentialMode::None);
-        Fact::Upstream(Upstream { tenant, id: id.into(), allow_all, credential })
+        Fact::Upstream(Upstream { allow_all, credential, ..Upstream::new(tenant, id) })
     };
     let bundle = super::compile("package regate\ndecision := true", &Default::default()).unwrap();
     let mut world = World::new(bundle, [upstream("open", true), upstream("closed", false)]);

@@ -2,6 +2,7 @@
 //! folders, and gone when the test process is.
 
 pub mod http;
+pub mod oauth;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod program;

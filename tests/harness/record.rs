@@ -1,7 +1,11 @@
 //! What a whole run of the tests answered, logged and stored, kept so that it can be searched for secrets afterwards.
 //!
 //! `./test` names the folder in `REGATE_TEST_RECORD` and searches it when the tests are over; without that nothing
-//! is kept. What is never there to begin with: the one answer that shows a token, at the place where it shows it.
+//! is kept. What is never there to begin with: the one answer that shows a token, and the headers that a gateway is told
+//! to set, at the places where they stand.
+//!
+//! The search knows tokens and JWTs by their form. A test that gives an upstream credential puts `upstream-secret` into
+//! it, so that it is found as well.
 
 use std::{
     fs::{File, OpenOptions},
@@ -30,15 +34,26 @@ fn append(name: &str, bytes: &[u8]) {
 
 /// Keeps an answer.
 pub fn answer(status: u16, bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
+    let text = without_headers_to_set(&String::from_utf8_lossy(bytes));
     // The one place where a token is shown.
     match (status, text.split_once("\"token\":\"")) {
         (201, Some((before, rest))) => {
             let after = rest.split_once('"').map_or("", |(_, after)| after);
             append("answers", format!("{before}\"token\":\"{after}").as_bytes());
         }
-        _ => append("answers", bytes),
+        _ => append("answers", text.as_bytes()),
     }
+}
+
+/// The answer without what `headers.set` holds: texts, and nothing deeper.
+fn without_headers_to_set(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("\"headers\":{\"set\":{") {
+        kept.push_str(before);
+        rest = behind.split_once('}').map_or("", |(_, after)| after);
+    }
+    kept + rest
 }
 
 /// Keeps what a process logged.

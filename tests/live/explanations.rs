@@ -12,13 +12,17 @@ use std::{
 };
 
 use regate::{
-    api::{DecisionPoint, GatewayAuthentication},
+    api::{self, Channel, DecisionPoint, GatewayAuthentication, HttpBounds, Server, Shared},
+    auth::CredentialReader,
     decision::{CompileOptions, DecisionRules, Question, Snapshot, SnapshotBuilder, facts::Fact},
     policy::{Live, Source},
     types::{Clock, ClockReading, DataRevision, RandomIds, Timestamp, TokenKind},
 };
 
-use crate::decisions::{compile, question, token, user};
+use crate::{
+    decisions::{compile, question, token, user},
+    harness::http::send,
+};
 
 /// A clock that stands still, and that whoever reads it first does not come back from until told.
 struct HeldClock {
@@ -74,12 +78,18 @@ fn a_token_revoked_while_an_explanation_waits_is_revoked() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let first = {
         let point = Arc::clone(&point);
-        runtime.spawn(async move { point.explain(&why()).await })
+        runtime.spawn(async move {
+            let turn = point.explaining_turn().await;
+            point.explain(&turn, &why())
+        })
     };
     // It has its turn, and is in the middle of it.
     clock.held.wait();
     let asked = why();
-    let mut second = pin!(point.explain(&asked));
+    let mut second = pin!(async {
+        let turn = point.explaining_turn().await;
+        point.explain(&turn, &asked)
+    });
     let waits = second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
     live.publish_snapshot(rows(true, 2));
     clock.goes_on.wait();
@@ -88,4 +98,79 @@ fn a_token_revoked_while_an_explanation_waits_is_revoked() {
     assert_eq!((decision.allow, decision.reasons.first.as_str()), (false, "token.revoked"));
     assert_eq!(decision.data_revision, DataRevision(2));
     runtime.block_on(first).unwrap();
+}
+
+/// A clock that stands still, and says when it was first asked for the time.
+struct ToldClock(Barrier, AtomicBool);
+
+impl Clock for ToldClock {
+    fn now(&self) -> Timestamp {
+        if !self.1.swap(true, Ordering::SeqCst) {
+            self.0.wait();
+        }
+        Timestamp::from_unix_seconds(1)
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn reading(&self) -> ClockReading {
+        ClockReading { now: Timestamp::from_unix_seconds(1), uptime: Duration::ZERO }
+    }
+}
+
+fn a_gateway(revoked: bool, revision: u64) -> Snapshot {
+    let mut builder = SnapshotBuilder::default();
+    let mut row = token("default", "edge", TokenKind::Gateway);
+    (row.revoked, row.user_id) = (revoked, None);
+    builder.add(Fact::Token(row));
+    builder.finish(DataRevision(revision))
+}
+
+#[test]
+fn a_gateway_revoked_while_its_explanation_waits_is_told_nothing() {
+    for path in ["/v1/decide", "/v1/decide/batch"] {
+        let bundle = compile("package regate\ndecision := true", &CompileOptions::default()).unwrap();
+        let live = Arc::new(Live::new(bundle, a_gateway(false, 1)));
+        let clock = Arc::new(ToldClock(Barrier::new(2), AtomicBool::new(false)));
+        live.confirm(Source::Tables, clock.reading());
+        let point = Arc::new(DecisionPoint::new(
+            Arc::clone(&live),
+            DecisionRules::default(),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::new(|| Box::new(RandomIds::new())),
+            GatewayAuthentication::Required,
+            Duration::MAX,
+        ));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let bounds = Arc::new(HttpBounds::default());
+        let server = runtime.block_on(Server::bind("127.0.0.1:0", Arc::clone(&bounds))).unwrap();
+        let address = server.address().unwrap().to_string();
+        let router = api::router(Shared {
+            point: Arc::clone(&point),
+            bounds,
+            channel: Channel::Loopback,
+            credentials: CredentialReader::default(),
+            feed: None,
+            policies: None,
+            management: None,
+        });
+        runtime.spawn(server.serve(router, std::future::pending()));
+        let turn = runtime.block_on(point.explaining_turn());
+        let asking = std::thread::spawn(move || {
+            let question = r#"{"request": {"method": "GET", "path": "/x"}, "explain": true}"#;
+            let body = match path {
+                "/v1/decide" => question.to_owned(),
+                _ => format!("{{\"requests\": [{question}]}}"),
+            };
+            send(&address, "POST", path, &[("authorization", "Bearer edge")], body.as_bytes()).status
+        });
+        // It was good when the call came.
+        clock.0.wait();
+        live.publish_snapshot(a_gateway(true, 2));
+        drop(turn);
+        assert_eq!(asking.join().unwrap(), 401, "{path}");
+        runtime.shutdown_background();
+    }
 }

@@ -1,13 +1,18 @@
 //! The management API over HTTP: the real binary, on both databases, sessions by JWT.
 
 mod bad_input;
+mod credentials;
+mod flows;
 mod fresh;
+mod grants;
 mod mints;
 mod openapi;
 mod people;
-mod scene;
+pub mod scene;
 mod tenants;
 mod tokens;
+mod upstream_rows;
+mod upstreams;
 mod used;
 mod walk;
 

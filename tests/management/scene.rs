@@ -32,6 +32,8 @@ audience = "regate"
 tenant_claim = "tenant"
 "#;
 
+const CREDENTIALS: &str = "[credentials]\nkey_file = \"keys\"\nredirect_uris = [\"https://gateway.example/consented\"]\nloopback_endpoints = true\n";
+
 /// A running service.
 pub struct Scene {
     pub serving: Serving,
@@ -84,11 +86,15 @@ impl Scene {
         Self::over(&runtime.block_on(postgres::new_database()), "")
     }
 
-    /// In this database, with more settings.
+    /// In this database, with more settings. Credentials are sealed with a key of its own unless they say otherwise.
     pub fn over(url: &str, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let made = run(folder.path(), &["credentials", "new-key", "--output", "keys"], "");
+        assert!(made.status.success(), "{}", stderr(&made));
+        let credentials = if settings.contains("[credentials]") { "" } else { CREDENTIALS };
         fs::write(folder.path().join("secret"), SECRET).unwrap();
-        fs::write(folder.path().join("regate.toml"), format!("{settings}\n{SETTINGS}")).unwrap();
+        fs::write(folder.path().join("regate.toml"), format!("{settings}\n{credentials}\n{SETTINGS}"))
+            .unwrap();
         fs::write(folder.path().join("rows.json"), document().to_string()).unwrap();
         let imported = run(folder.path(), &["import", "rows.json", "--database-url", url], "");
         assert!(imported.status.success(), "{}", stderr(&imported));
@@ -112,6 +118,14 @@ impl Scene {
         let (admin, acme_admin) = (mint("default"), mint("acme"));
         let serving = Serving::start(folder.path(), &["--config", "regate.toml", "--database-url", url]);
         Self { serving, folder, url: url.to_owned(), admin, acme_admin }
+    }
+
+    /// The database's URL, from whatever folder.
+    pub fn database_url(&self) -> String {
+        match self.url.strip_prefix("sqlite://") {
+            Some(file) => format!("sqlite://{}", self.folder.path().join(file).display()),
+            None => self.url.clone(),
+        }
     }
 
     /// A session of a user of the tenant `default`.
@@ -158,6 +172,13 @@ impl Scene {
         let minted = self.expect(201, credential, "POST", "/v1/tokens", Some(body));
         let text = |field: &str| minted[field].as_str().unwrap().to_owned();
         (text("id"), text("token"))
+    }
+
+    /// Makes an upstream, or changes one, as the operator.
+    pub fn upstream(&self, id: &str, body: &Value) -> Value {
+        let answer = self.call(&self.admin, "PUT", &format!("/v1/upstreams/{id}"), Some(body));
+        assert!(matches!(answer.status, 200 | 201), "{id}: {}", answer.json());
+        answer.json()
     }
 
     /// What a gateway is told: allowed or not, and why.

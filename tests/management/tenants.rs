@@ -15,6 +15,9 @@ on_both_databases![
 
 fn ids_of_another_tenant_are_like_ids_of_nobody(scene: Scene) {
     let (theirs, _) = scene.mint_as(&scene.acme_admin, &json!({"kind": "mcp", "name": "x", "user_id": "u1"}));
+    let theirs_alone = json!({"url": "https://acme.example", "credential": "shared"});
+    scene.expect(201, &scene.acme_admin, "PUT", "/v1/upstreams/p9", Some(&theirs_alone));
+    scene.upstream("ours", &json!({"url": "https://ours.example", "credential": "per_token"}));
     // `p9` is acme's alone.
     let calls = |token: &str, project: &str, user: &str| -> Vec<(&str, String, Option<Value>)> {
         vec![
@@ -25,6 +28,26 @@ fn ids_of_another_tenant_are_like_ids_of_nobody(scene: Scene) {
             ("DELETE", format!("/v1/tokens/{token}/trigger"), None),
             ("GET", format!("/v1/tokens?after={token}"), None),
             ("GET", format!("/v1/tokens?project_id={project}"), None),
+            ("GET", format!("/v1/tokens/{token}/grants"), None),
+            ("PUT", format!("/v1/tokens/{token}/grants"), Some(json!({"upstreams": []}))),
+            ("GET", format!("/v1/upstreams/ours/credentials/token/{token}"), None),
+            ("PUT", format!("/v1/upstreams/ours/credentials/token/{token}"), Some(json!({"token": "x"}))),
+            ("DELETE", format!("/v1/upstreams/ours/credentials/token/{token}"), None),
+            (
+                "POST",
+                "/v1/credential-flows".to_owned(),
+                Some(json!({"upstream_id": "ours", "holder": {"kind": "token", "id": token}})),
+            ),
+            // An upstream of theirs has the name that the project has.
+            ("GET", format!("/v1/upstreams/{project}"), None),
+            ("DELETE", format!("/v1/upstreams/{project}"), None),
+            ("GET", format!("/v1/upstreams/{project}/grants"), None),
+            ("PUT", format!("/v1/upstreams/{project}/grants"), Some(json!({"tokens": []}))),
+            ("GET", format!("/v1/upstreams/{project}/credentials/user/u1"), None),
+            ("PUT", format!("/v1/upstreams/{project}/credentials/user/u1"), Some(json!({"token": "x"}))),
+            ("PUT", format!("/v1/upstreams/{project}/credentials/shared"), Some(json!({"token": "x"}))),
+            ("DELETE", format!("/v1/upstreams/{project}/credentials/shared"), None),
+            ("POST", "/v1/credential-flows".to_owned(), Some(json!({"upstream_id": project}))),
             ("GET", format!("/v1/projects/{project}"), None),
             ("DELETE", format!("/v1/projects/{project}"), None),
             ("GET", format!("/v1/projects/{project}/collaborators"), None),
@@ -51,6 +74,7 @@ fn ids_of_another_tenant_are_like_ids_of_nobody(scene: Scene) {
         }
     }
     // It is all still there.
+    scene.expect(200, &scene.acme_admin, "GET", "/v1/upstreams/p9", None);
     let shown = scene.expect(200, &scene.acme_admin, "GET", &format!("/v1/tokens/{theirs}"), None);
     assert_eq!((&shown["state"], &shown["name"]), (&json!("live"), &json!("x")));
     scene.expect(200, &session_of("u1", "acme"), "GET", "/v1/projects/p9", None);

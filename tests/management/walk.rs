@@ -1,4 +1,5 @@
-//! Each row of groups A, D and E of the real systems that regate must be able to stand in for, through HTTP.
+//! Each row of groups A, B, D and E of the real systems that regate must be able to stand in for, through HTTP; those of
+//! B are in `upstream_rows`. Group C is what reaches upstreams: see `brokering`.
 //!
 //! Rows that rest on parts that are not there yet are named at the end of the list, so that the list is whole.
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::{
     on_both_databases,
     scene::{Scene, code, session_of},
+    upstream_rows,
 };
 use crate::harness::{
     http::{decide, send},
@@ -22,7 +24,8 @@ use crate::harness::{
 
 on_both_databases![every_row];
 
-type Row = (&'static str, fn(&Scene));
+/// A row, and what holds if it does.
+pub type Row = (&'static str, fn(&Scene));
 
 const ROWS: &[Row] = &[
     ("A1: every call on /mcp needs a bearer key; the scheme's case does not matter", a1),
@@ -55,14 +58,18 @@ const ROWS: &[Row] = &[
 const NOT_YET: [&str; 3] = ["E6", "E7", "E10"];
 
 fn every_row(scene: Scene) {
-    for (row, holds) in ROWS {
+    let rows = || ROWS.iter().chain(upstream_rows::ROWS);
+    for (row, holds) in rows() {
         // Shown when a row fails.
         println!("{row}");
         holds(&scene);
     }
-    let named = ROWS.iter().map(|(row, _)| row.split(':').next().unwrap());
+    let named = rows().map(|(row, _)| row.split(':').next().unwrap());
     let named: BTreeSet<&str> = named.chain(NOT_YET).collect();
-    let all = (1..=9).map(|n| format!("A{n}")).chain((1..=7).map(|n| format!("D{n}")));
+    let all = (1..=9)
+        .map(|n| format!("A{n}"))
+        .chain((1..=15).map(|n| format!("B{n}")))
+        .chain((1..=7).map(|n| format!("D{n}")));
     let all: BTreeSet<String> = all.chain((1..=11).map(|n| format!("E{n}"))).collect();
     assert_eq!(named, all.iter().map(String::as_str).collect());
 }

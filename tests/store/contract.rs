@@ -64,7 +64,10 @@ async fn migrating_again_does_nothing(database: TestDatabase) {
         "sqlite::memory:".to_owned()
     };
     let store = regate::store::connect(&fresh, ConnectOptions::default()).await.unwrap();
-    assert_eq!(store.migrate().await.unwrap(), ["0001_decision_data", "0002_live_data"]);
+    assert_eq!(
+        store.migrate().await.unwrap(),
+        ["0001_decision_data", "0002_live_data", "0003_upstream_credentials"]
+    );
     assert_eq!(store.migrate().await.unwrap(), [""; 0]);
     store.ping().await.unwrap();
     store.close().await;
@@ -86,7 +89,7 @@ async fn migrating_from_many_processes_at_once_happens_once(database: TestDataba
     for task in tasks {
         applied += task.await.unwrap();
     }
-    assert_eq!(applied, 2);
+    assert_eq!(applied, 3);
 }
 
 async fn a_database_without_tables_says_what_to_do(database: TestDatabase) {
@@ -115,6 +118,7 @@ async fn load_gives_what_import_wrote_in_order(database: TestDatabase) {
         Fact::Token(_) => 4,
         Fact::Upstream(_) => 5,
         Fact::Grant(_) => 6,
+        Fact::Credential(_) => 7,
     };
     assert!(facts.is_sorted_by_key(place));
 
@@ -167,10 +171,8 @@ async fn load_gives_what_import_wrote_in_order(database: TestDatabase) {
             ..token("t3", TokenKind::Project, 3)
         }),
         Fact::Upstream(Upstream {
-            tenant: default(),
-            id: "github".into(),
-            allow_all: false,
             credential: CredentialMode::PerUser,
+            ..Upstream::new(default(), "github")
         }),
         Fact::Grant(Grant { tenant: default(), token_id: "t1".into(), upstream_id: "github".into() }),
     ];

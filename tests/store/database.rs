@@ -39,8 +39,12 @@ impl TestDatabase {
     }
 
     pub async fn postgres() -> Self {
-        let url = postgres::new_database().await;
-        let store = regate::store::connect(&url, ConnectOptions::default()).await.unwrap();
+        Self::postgres_at(postgres::new_database().await, ConnectOptions::default()).await
+    }
+
+    /// In a database that is there, empty so far.
+    pub async fn postgres_at(url: String, options: ConnectOptions) -> Self {
+        let store = regate::store::connect(&url, options).await.unwrap();
         let raw = Raw::Postgres(PgPool::connect(&url).await.unwrap());
         Self { store, url, raw, _folder: None }.migrated().await
     }
@@ -78,6 +82,15 @@ impl TestDatabase {
         match &self.raw {
             Raw::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
             Raw::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+        }
+    }
+
+    /// The texts of a query's one column.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql);
+        match &self.raw {
+            Raw::Sqlite(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
+            Raw::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
         }
     }
 

@@ -67,6 +67,64 @@ fn a_bad_document_is_refused_with_the_place() {
         (r#"{"upstreams": [{"id": "x", "url": "u", "header": "a b"}]}"#, "upstreams[0].header"),
         (r#"{"upstreams": [{"id": "x", "url": "u", "format": "Bearer"}]}"#, "upstreams[0].format"),
         (r#"{"upstreams": [{"id": "x", "url": "u", "format": "{token}\n"}]}"#, "upstreams[0].format"),
+        (r#"{"upstreams": [{"id": "x", "url": "stdio:x", "credential": "shared"}]}"#, "upstreams[0].url"),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "value_headers": []}]}"#, "upstreams[0].value_headers"),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "u", "value_headers": ["a", "b c"]}]}"#,
+            "upstreams[0].value_headers[1]",
+        ),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "value_headers": "a"}]}"#, "upstreams[0].value_headers"),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "pass_headers": [""]}]}"#, "upstreams[0].pass_headers[0]"),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "per_user",
+                               "pass_headers": ["accept", " Authorization "]}]}"#,
+            "upstreams[0].pass_headers[1]",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "per_user", "header": "X-Key",
+                               "pass_headers": ["x-key"]}]}"#,
+            "upstreams[0].pass_headers[0]",
+        ),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "oauth": {}}]}"#, "upstreams[0].oauth"),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "oauth": ["a", "b", "c"]}]}"#, "upstreams[0].oauth"),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "header": "Content-Length"}]}"#, "upstreams[0].header"),
+        (r#"{"upstreams": [{"id": "x", "url": "u", "format": "{token} {token}"}]}"#, "upstreams[0].format"),
+        (r#"{"upstreams": [{"id": "x", "url": "https://ada:secret@u"}]}"#, "upstreams[0].url"),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "u", "value_headers": ["a", "Transfer-Encoding"]}]}"#,
+            "upstreams[0].value_headers[1]",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "u", "oauth": {"authorization_endpoint": "https://a",
+                               "token_endpoint": "https://a", "client_id": "c"}}]}"#,
+            "upstreams[0].oauth",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "value_headers": ["a"],
+                               "oauth": {"authorization_endpoint": "https://a", "token_endpoint": "https://a",
+                                         "client_id": "c"}}]}"#,
+            "upstreams[0].oauth",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "oauth": {
+                               "authorization_endpoint": "https://a", "token_endpoint": "http://a", "client_id": "c"}}]}"#,
+            "upstreams[0].oauth.token_endpoint",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "oauth": {
+                               "authorization_endpoint": "https://a@b", "token_endpoint": "https://a", "client_id": "c"}}]}"#,
+            "upstreams[0].oauth.authorization_endpoint",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "oauth": {"authorization_endpoint": "https://a",
+                               "token_endpoint": "ftp://a", "client_id": "c"}}]}"#,
+            "upstreams[0].oauth.token_endpoint",
+        ),
+        (
+            r#"{"upstreams": [{"id": "x", "url": "http://u", "credential": "shared", "oauth": {"authorization_endpoint": "https://a",
+                               "token_endpoint": "https://a", "client_id": "c", "scopes": ["a b"]}}]}"#,
+            "upstreams[0].oauth.scopes[0]",
+        ),
         (r#"{"grants": [{"token_id": "", "upstream_id": "x"}]}"#, "grants[0].token_id"),
         // Tokens.
         (&token(r#""kind": "root""#), "tokens[0].kind"),

@@ -2,7 +2,7 @@
 
 mod contract;
 pub mod database;
-mod feed;
+pub mod feed;
 mod import;
 mod import_within;
 mod live_tokens;
@@ -10,3 +10,4 @@ mod mint_cut;
 mod refusals;
 mod rows;
 mod tokens;
+mod upstreams;

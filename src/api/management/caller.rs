@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     decision::{
-        Decision, Document, Headers, ManagedToken, ManagementCall, OwnReason, Question, Reason, Request,
-        Subject,
+        About, Decision, Delivery, Document, Headers, ManagedHolder, ManagedToken, ManagementCall, OwnReason,
+        Question, Reason, Request, Subject,
     },
-    types::{PresentedCredential, TenantId},
+    types::{HolderKind, PresentedCredential, TenantId},
 };
 
 /// Who makes a call: the credential was live when the call came, and is of a kind that may manage. What they may do
@@ -76,23 +76,23 @@ impl Caller {
     /// # Errors
     /// Why not.
     pub(in crate::api) async fn may(&self, operation: Operation) -> Result<Operator<'_>, Problem> {
-        self.may_with(operation, None, Document::Null).await
+        self.may_with(operation, About::default(), Document::Null).await
     }
 
-    /// The same over what was sent and the token that it would make as well.
+    /// The same over what was sent and what it is about as well.
     ///
     /// # Errors
     /// Why not.
     pub(in crate::api) async fn may_with(
         &self,
         operation: Operation,
-        token: Option<ManagedToken<'_>>,
+        about: About<'_>,
         body: Document,
     ) -> Result<Operator<'_>, Problem> {
         if operation.is_about_rows() {
             self.catch_up().await?;
         }
-        let (subject, tenant) = self.ask(operation, token, body)?;
+        let (subject, tenant) = self.ask(operation, about, body)?;
         Ok(Operator { caller: self, subject, tenant })
     }
 
@@ -109,23 +109,23 @@ impl Caller {
     fn ask(
         &self,
         operation: Operation,
-        token: Option<ManagedToken<'_>>,
+        about: About<'_>,
         body: Document,
     ) -> Result<(Subject, TenantId), Problem> {
         let question = question(&self.headers, &self.credential, &self.method, target(&self.uri));
-        let call = ManagementCall { question, operation: operation.as_str(), token, body };
+        let call = ManagementCall { question, operation: operation.as_str(), about, body };
         permitted(self.shared.point.manage(&call))
     }
 
     /// Whether the bundle would let the caller read what stands at this path.
-    fn may_read(&self, path: &str, operation: Operation, token: Option<ManagedToken<'_>>) -> bool {
+    fn may_read(&self, path: &str, operation: Operation, about: About<'_>) -> bool {
         let question = question(&self.headers, &self.credential, &Method::GET, path);
-        let call = ManagementCall { question, operation: operation.as_str(), token, body: Document::Null };
+        let call = ManagementCall { question, operation: operation.as_str(), about, body: Document::Null };
         let decision = self.shared.point.manage(&call);
         // An id that no path can name without being read in two ways: the path of the list stands for it.
         let unnameable = decision.reasons.first == Reason::Own(OwnReason::AmbiguousPath);
         let list = self.uri.path();
-        decision.allow || (unnameable && path != list && self.may_read(list, operation, token))
+        decision.allow || (unnameable && path != list && self.may_read(list, operation, about))
     }
 }
 
@@ -156,12 +156,48 @@ impl Operator<'_> {
         token: ManagedToken<'_>,
         body: Document,
     ) -> Result<(), Problem> {
-        let refused = match self.caller.ask(operation, Some(token), body) {
+        let sees = || self.sees(token);
+        self.may_about(operation, token.into(), body, "token", sees)
+    }
+
+    /// The same of a credential of this holder for this upstream. What the caller may not see is called by `hidden`.
+    ///
+    /// # Errors
+    /// As [`may_on`](Self::may_on).
+    pub(in crate::api) fn may_on_credential(
+        &self,
+        operation: Operation,
+        upstream: &str,
+        holder: ManagedHolder<'_>,
+        hidden: &'static str,
+    ) -> Result<(), Problem> {
+        let about = About { upstream: Some(upstream), holder: Some(holder), token: None };
+        let sees = || self.sees_credential(upstream, holder);
+        self.may_about(operation, about, Document::Null, hidden, sees)
+    }
+
+    /// Asks the bundle again, now that all is known that the call is about, and says why not, whoever may see it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(in crate::api) fn may_now(&self, operation: Operation, about: About<'_>) -> Result<(), Problem> {
+        self.caller.ask(operation, about, Document::Null).map(drop)
+    }
+
+    fn may_about(
+        &self,
+        operation: Operation,
+        about: About<'_>,
+        body: Document,
+        hidden: &'static str,
+        sees: impl FnOnce() -> bool,
+    ) -> Result<(), Problem> {
+        let refused = match self.caller.ask(operation, about, body) {
             Ok(_) => return Ok(()),
             Err(refused) => refused,
         };
         match refused {
-            Problem::ManagementDenied { .. } if !self.sees(token) => Err(Problem::NoSuch("token")),
+            Problem::ManagementDenied { .. } if !sees() => Err(Problem::NoSuch(hidden)),
             refused => Err(refused),
         }
     }
@@ -169,12 +205,25 @@ impl Operator<'_> {
     /// Whether the bundle would let the caller read this token: what is listed is what could be read one by one.
     pub(in crate::api) fn sees(&self, token: ManagedToken<'_>) -> bool {
         let path = format!("/v1/tokens/{}", segment(token.id.unwrap_or_default()));
-        self.caller.may_read(&path, Operation::ReadToken, Some(token))
+        self.caller.may_read(&path, Operation::ReadToken, token.into())
+    }
+
+    /// The same of a credential.
+    pub(in crate::api) fn sees_credential(&self, upstream: &str, holder: ManagedHolder<'_>) -> bool {
+        let about = About { upstream: Some(upstream), holder: Some(holder), token: None };
+        self.caller.may_read(&credential_path(upstream, holder), Operation::ReadCredential, about)
+    }
+
+    /// The same of an upstream.
+    pub(in crate::api) fn sees_upstream(&self, id: &str) -> bool {
+        let path = format!("/v1/upstreams/{}", segment(id));
+        let about = About { upstream: Some(id), ..About::default() };
+        self.caller.may_read(&path, Operation::ReadUpstream, about)
     }
 
     /// The same of a row that is no token, and stands at `path` under its id.
     pub(in crate::api) fn sees_row(&self, path: &str, id: &str, operation: Operation) -> bool {
-        self.caller.may_read(&format!("{path}/{}", segment(id)), operation, None)
+        self.caller.may_read(&format!("{path}/{}", segment(id)), operation, About::default())
     }
 
     /// The store, and what tokens are made with.
@@ -214,6 +263,16 @@ fn target(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
+/// Where a credential is read.
+fn credential_path(upstream: &str, holder: ManagedHolder<'_>) -> String {
+    let kind = holder.kind.unwrap_or(HolderKind::Shared).as_str();
+    let path = format!("/v1/upstreams/{}/credentials/{kind}", segment(upstream));
+    match holder.id {
+        Some(id) => format!("{path}/{}", segment(id)),
+        None => path,
+    }
+}
+
 /// A segment of a path that is read as this text.
 fn segment(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
@@ -241,6 +300,7 @@ fn question<'a>(
         context: Document::new_object(),
         gateway: None,
         explain: false,
+        delivery: Delivery::Refused,
     }
 }
 

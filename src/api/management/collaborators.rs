@@ -16,7 +16,10 @@ use super::{
     path::Named,
 };
 use crate::{
-    decision::facts::{Collaborator, ProjectRole},
+    decision::{
+        About,
+        facts::{Collaborator, ProjectRole},
+    },
     store::{AsOf, CollaboratorFilter, StoreError},
     types::DataRevision,
 };
@@ -97,7 +100,7 @@ pub(in crate::api) async fn list(caller: Caller, Named(id): Named<String>) -> Re
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_collaborators(&filter).await?;
-    let Page { rows, next } = page::cut(value, length, |row| &row.user_id, |_| 0);
+    let Page { rows, next } = page::cut(value, length, |row| row.user_id.clone(), |_| 0);
     let path = caller.uri().path();
     let sees = |row: &Collaborator| operator.sees_row(path, &row.user_id, Operation::ReadCollaborator);
     let rows = page::visible(rows, sees).await;
@@ -147,7 +150,7 @@ pub(in crate::api) async fn put(
 ) -> Result<Response, Problem> {
     let Sent { message: CollaboratorMessage { role }, document } =
         sent::<CollaboratorMessage>(request, &shared.bounds).await?;
-    let operator = caller.may_with(Operation::PutCollaborator, None, document).await?;
+    let operator = caller.may_with(Operation::PutCollaborator, About::default(), document).await?;
     let row = Collaborator { tenant: operator.tenant().clone(), project_id, user_id, role };
     let written = match operator.management()?.store.put_collaborator(&row).await {
         // They stand in the path: what the path names is not there.

@@ -1,4 +1,5 @@
-//! regate's own management API: tokens, users, projects, collaborators, and what the operators of the process ask.
+//! regate's own management API: tokens, users, projects, collaborators, upstreams and their credentials, and what the
+//! operators of the process ask.
 //!
 //! **For:** who may make a call, and the calls. Each is a decision of the bundle at its management entrypoint.
 //!
@@ -7,10 +8,15 @@
 //!
 //! **To add one more** call: its name in [`Operation`], a handler that takes a [`Caller`] and asks
 //! [`Caller::may`] before anything else, its line in `openapi`, its row in `docs/api.md`. Where the call is about a
-//! token, ask about that token as well ([`Operator::may_on`]).
+//! token, ask about that token as well ([`Operator::may_on`]); where it is about a credential, about its holder
+//! (`holder::asked`).
 
 mod caller;
 pub(super) mod collaborators;
+pub(super) mod credentials;
+pub(super) mod flows;
+pub(super) mod grants;
+mod holder;
 pub(super) mod import;
 mod message;
 mod operation;
@@ -18,6 +24,7 @@ mod page;
 mod path;
 pub(super) mod projects;
 pub(super) mod tokens;
+pub(super) mod upstreams;
 pub(super) mod users;
 
 use std::{
@@ -36,6 +43,7 @@ use super::point::NewIds;
 use crate::{
     store::{Store, TokenLimits},
     types::{Clock, Timestamp},
+    upstream::Credentials,
 };
 
 /// What the calls work with.
@@ -45,6 +53,7 @@ pub struct Management {
     new_ids: NewIds,
     random: Mutex<StdRng>,
     limits: TokenLimits,
+    credentials: Arc<Credentials>,
     /// Places for tokens that may be stored and were not shown.
     unshown: Arc<Semaphore>,
 }
@@ -60,13 +69,14 @@ impl fmt::Debug for Management {
 
 impl Management {
     /// Over a store whose writes this process decides from when they return (`feed::LiveStore`), with a source of
-    /// randomness for tokens that the operating system seeded.
+    /// randomness for tokens that the operating system seeded. `credentials` are over the same store.
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         new_ids: NewIds,
         random: StdRng,
         limits: TokenLimits,
+        credentials: Arc<Credentials>,
     ) -> Self {
         Self {
             store,
@@ -74,6 +84,7 @@ impl Management {
             new_ids,
             random: Mutex::new(random),
             limits,
+            credentials,
             unshown: Arc::new(Semaphore::new(UNSHOWN)),
         }
     }

@@ -7,6 +7,10 @@ macro_rules! operations {
         pub(in crate::api) enum Operation { $($(#[$doc])* $variant),+ }
 
         impl Operation {
+            /// All of them.
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// The name.
             pub(in crate::api) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
@@ -35,6 +39,42 @@ operations! {
     GrantTrigger = "tokens.grant_trigger";
     /// `DELETE /v1/tokens/{id}/trigger`
     WithdrawTrigger = "tokens.withdraw_trigger";
+    /// `GET /v1/tokens/{id}/grants`
+    ReadTokenGrants = "tokens.read_grants";
+    /// `PUT /v1/tokens/{id}/grants`
+    PutTokenGrants = "tokens.put_grants";
+    /// `GET /v1/upstreams`
+    ListUpstreams = "upstreams.list";
+    /// `GET /v1/upstreams/{id}`
+    ReadUpstream = "upstreams.read";
+    /// `PUT /v1/upstreams/{id}`
+    PutUpstream = "upstreams.put";
+    /// `DELETE /v1/upstreams/{id}`
+    RemoveUpstream = "upstreams.remove";
+    /// `PUT /v1/upstreams/{id}/oauth/client-secret`
+    PutClientSecret = "upstreams.put_client_secret";
+    /// `DELETE /v1/upstreams/{id}/oauth/client-secret`
+    RemoveClientSecret = "upstreams.remove_client_secret";
+    /// `GET /v1/upstreams/{id}/grants`
+    ReadUpstreamGrants = "upstreams.read_grants";
+    /// `PUT /v1/upstreams/{id}/grants`
+    PutUpstreamGrants = "upstreams.put_grants";
+    /// `GET /v1/credentials`
+    ListCredentials = "credentials.list";
+    /// `GET /v1/upstreams/{id}/credentials/…`
+    ReadCredential = "credentials.read";
+    /// `PUT /v1/upstreams/{id}/credentials/…`
+    PutCredential = "credentials.put";
+    /// `DELETE /v1/upstreams/{id}/credentials/…`
+    RemoveCredential = "credentials.remove";
+    /// `GET /v1/credential-flows`
+    ListFlows = "flows.list";
+    /// `POST /v1/credential-flows`
+    BeginFlow = "flows.begin";
+    /// `POST /v1/credential-flows/{id}`
+    CompleteFlow = "flows.complete";
+    /// `DELETE /v1/credential-flows/{id}`
+    CancelFlow = "flows.cancel";
     /// `GET /v1/users`
     ListUsers = "users.list";
     /// `GET /v1/users/{id}`
@@ -67,4 +107,17 @@ operations! {
     ReloadPolicies = "policies.reload";
     /// `POST /v1/explain`
     Explain = "explain";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Operation;
+    use crate::decision::schema::OPERATIONS;
+
+    #[test]
+    fn rules_are_checked_against_these_operations() {
+        let mut names: Vec<&str> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, OPERATIONS);
+    }
 }

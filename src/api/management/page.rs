@@ -63,7 +63,7 @@ const ASKED_AT_ONCE: usize = 32;
 pub(super) fn cut<T>(
     mut rows: Vec<T>,
     length: u32,
-    cursor: impl Fn(&T) -> &str,
+    cursor: impl Fn(&T) -> String,
     weight: impl Fn(&T) -> usize,
 ) -> Page<T> {
     let mut bytes = 0_usize;
@@ -74,7 +74,7 @@ pub(super) fn cut<T>(
     let length = fits.map_or(usize::MAX, |fits| fits.max(1)).min(length as usize);
     let more = rows.len() > length;
     rows.truncate(length);
-    let next = rows.last().filter(|_| more).map(|row| cursor(row).to_owned());
+    let next = rows.last().filter(|_| more).map(&cursor);
     Page { rows, next }
 }
 

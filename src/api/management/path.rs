@@ -30,6 +30,12 @@ impl Ids for (String, String) {
     }
 }
 
+impl Ids for (String, String, String) {
+    fn ids(&self) -> Vec<&str> {
+        vec![&self.0, &self.1, &self.2]
+    }
+}
+
 impl<S: Send + Sync, T: Ids + DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
     type Rejection = Problem;
 

@@ -16,7 +16,7 @@ use super::{
     path::Named,
 };
 use crate::{
-    decision::{SubjectKind, facts::Project},
+    decision::{About, SubjectKind, facts::Project},
     store::{AsOf, ProjectChange, ProjectFilter},
     types::{DataRevision, check_label},
 };
@@ -112,7 +112,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_projects(&filter).await?;
-    let Page { rows, next } = page::cut(value, length, |project| &project.id, |_| 0);
+    let Page { rows, next } = page::cut(value, length, |project| project.id.clone(), |_| 0);
     let sees = |project: &Project| operator.sees_row("/v1/projects", &project.id, Operation::ReadProject);
     let rows = page::visible(rows, sees).await;
     let projects = rows.iter().map(ProjectAnswer::from).collect();
@@ -150,7 +150,7 @@ pub(in crate::api) async fn put(
 ) -> Result<Response, Problem> {
     let Sent { message: ProjectMessage { name, public }, document } =
         sent::<ProjectMessage>(request, &shared.bounds).await?;
-    let operator = caller.may_with(Operation::PutProject, None, document).await?;
+    let operator = caller.may_with(Operation::PutProject, About::default(), document).await?;
     if let Some(Err(error)) = name.as_deref().map(check_label) {
         return Err(Problem::Invalid(format!("name: {error}")));
     }

@@ -16,7 +16,7 @@ use super::{
     path::Named,
 };
 use crate::{
-    decision::facts::User,
+    decision::{About, facts::User},
     store::{AsOf, UserChange, UserFilter},
     types::{DataRevision, UserRole},
 };
@@ -100,7 +100,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
         limit: length + 1,
     };
     let AsOf { revision, value } = operator.management()?.store.list_users(&filter).await?;
-    let Page { rows, next } = page::cut(value, length, |user| &user.id, |_| 0);
+    let Page { rows, next } = page::cut(value, length, |user| user.id.clone(), |_| 0);
     let sees = |user: &User| operator.sees_row("/v1/users", &user.id, Operation::ReadUser);
     let rows = page::visible(rows, sees).await;
     Ok(call::answer(
@@ -142,7 +142,7 @@ pub(in crate::api) async fn put(
 ) -> Result<Response, Problem> {
     let Sent { message: UserMessage { role, disabled }, document } =
         sent::<UserMessage>(request, &shared.bounds).await?;
-    let operator = caller.may_with(Operation::PutUser, None, document).await?;
+    let operator = caller.may_with(Operation::PutUser, About::default(), document).await?;
     let store = &operator.management()?.store;
     let written = store.put_user(operator.tenant(), &id, &UserChange { role, disabled }).await?;
     let AsOf { value, .. } = store.user(operator.tenant(), &id).await?;

@@ -19,7 +19,10 @@ use utoipa::{
     },
 };
 
-pub(super) use self::schema::{ImportSchema, ProblemSchema, ProjectListSchema, TokenStateSchema};
+pub(super) use self::schema::{
+    CredentialStateSchema, HolderKindSchema, ImportSchema, NamedHolderSchema, ProblemSchema,
+    ProjectListSchema, TokenStateSchema,
+};
 use super::{Shared, call, management, problem::Problem};
 use crate::auth::CredentialReader;
 
@@ -39,6 +42,8 @@ use crate::auth::CredentialReader;
         (name = "users", description = "Who belongs to the tenant"),
         (name = "projects", description = "What people work on"),
         (name = "collaborators", description = "Who works on a project, as what"),
+        (name = "upstreams", description = "What is behind the gateway, and which tokens may reach it"),
+        (name = "credentials", description = "What goes on to upstreams, and how holders come to it; never shown"),
         (name = "import", description = "Many rows at once"),
         (name = "policies", description = "What decides"),
         (name = "process", description = "How the process is"),
@@ -61,6 +66,12 @@ pub(super) struct ManagementProblems;
 /// What a management call answers that changes something which may be in another state.
 pub(super) struct ConflictProblems;
 
+/// What a management call answers that takes an upstream credential.
+pub(super) type CredentialProblems = ConflictProblems;
+
+/// What a management call answers that begins or completes a consent flow.
+pub(super) struct FlowProblems;
+
 /// What a gateway's call answers when it is not decided.
 pub(super) struct DecisionProblems;
 
@@ -78,6 +89,9 @@ const MANAGEMENT: [(&str, &str); 3] = [
     ("404", "There is no such thing, or none that the caller may see"),
     ("500", "The store failed"),
 ];
+
+const FLOW: [(&str, &str); 2] =
+    [("410", "The flow has expired"), ("502", "The authorization server gave no token")];
 
 const CONFLICT: [(&str, &str); 1] = [("409", "It does not go with what is there")];
 
@@ -102,6 +116,12 @@ impl IntoResponses for ManagementProblems {
 impl IntoResponses for ConflictProblems {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         problems(BOUNDS.iter().chain(&MANAGEMENT).chain(&CONFLICT))
+    }
+}
+
+impl IntoResponses for FlowProblems {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        problems(BOUNDS.iter().chain(&MANAGEMENT).chain(&CONFLICT).chain(&FLOW))
     }
 }
 

@@ -12,9 +12,9 @@ use utoipa::{
 };
 
 use crate::{
-    decision::facts::ProjectRole,
+    decision::facts::{CredentialMode, CredentialState, ProjectRole},
     store::TokenState,
-    types::{TokenKind, UserRole},
+    types::{HolderKind, TokenKind, UserRole},
 };
 
 fn one_of(names: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {
@@ -40,10 +40,23 @@ names! {
     UserRole => UserRole::ALL.map(UserRole::as_str);
     ProjectRole => ProjectRole::ALL.iter().map(|role| role.as_str());
     TokenStateSchema => TokenState::ALL.map(TokenState::as_str);
+    CredentialMode => CredentialMode::ALL.iter().map(|mode| mode.as_str());
+    CredentialStateSchema => CredentialState::ALL.iter().map(|state| state.as_str());
+    HolderKindSchema => HolderKind::ALL.map(HolderKind::as_str);
+    NamedHolderSchema => [HolderKind::User.as_str(), HolderKind::Token.as_str()];
 }
 
 /// The states of a token.
 pub(in crate::api) struct TokenStateSchema;
+
+/// The states of an upstream credential.
+pub(in crate::api) struct CredentialStateSchema;
+
+/// The kinds of holders.
+pub(in crate::api) struct HolderKindSchema;
+
+/// The kinds of holders that have an id.
+pub(in crate::api) struct NamedHolderSchema;
 
 /// `["p1"]`, or `{"p1": "2030-01-01T00:00:00Z", "p2": null}`.
 pub(in crate::api) struct ProjectListSchema;

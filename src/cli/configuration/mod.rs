@@ -3,6 +3,7 @@
 //! Every key has a default, an unknown key is an error. A variable is named after its section and
 //! key with two underscores between: `REGATE_DATABASE__URL` is `url` in `[database]`.
 
+mod credentials;
 mod explain;
 mod issuers;
 mod sections;
@@ -11,6 +12,7 @@ mod tokens;
 use std::{borrow::Cow, collections::HashMap, fs, path::PathBuf};
 
 use config::{Config, File, FileFormat};
+use http::HeaderName;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -23,6 +25,7 @@ use crate::{
     types::SecretText,
 };
 
+pub use credentials::CredentialSection;
 use explain::in_our_words;
 pub use issuers::IssuerSection;
 pub(super) use issuers::credential_reader;
@@ -55,6 +58,8 @@ pub struct Configuration {
     pub requests: RequestSection,
     /// `[tokens]`
     pub tokens: TokenSection,
+    /// `[credentials]`
+    pub credentials: CredentialSection,
     /// The log.
     pub log: LogSection,
     /// The metrics.
@@ -126,13 +131,15 @@ impl Configuration {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("requests.public_paths")
+            .with_list_parse_key("credentials.redirect_uris")
             .source(Some(settings(variables)?));
         let variables_source = Config::builder().add_source(environment.clone());
         let invalid =
             |error: config::ConfigError| ConfigurationError::Invalid(in_our_words(&error.to_string()));
         let read = builder.add_source(environment).build().and_then(Config::try_deserialize);
         let mut configuration: Self = read.map_err(invalid)?;
-        let in_file = names_a_url(&file_source.build().map_err(invalid)?)?;
+        let in_file_alone = file_source.build().map_err(invalid)?;
+        let in_file = names_a_url(&in_file_alone)?;
         let in_variables = names_a_url(&variables_source.build().map_err(invalid)?)?;
         // A URL of a stronger source stands above a weaker source's file.
         if in_variables == [true, false] || (in_variables == [false, false] && in_file == [true, false]) {
@@ -153,6 +160,7 @@ impl Configuration {
             }
         }
         configuration.tokens.check()?;
+        configuration.credentials.check(&in_file_alone)?;
         Ok(configuration)
     }
 
@@ -279,7 +287,22 @@ impl Configuration {
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(DecisionRules { path, public_paths, default_tenant: self.requests.default_tenant.clone() })
+        let mut rules = DecisionRules {
+            path,
+            public_paths,
+            default_tenant: self.requests.default_tenant.clone(),
+            ..DecisionRules::default()
+        };
+        for name in &self.gateways.credential_headers {
+            let name: HeaderName = name.trim().parse().map_err(|_| ConfigurationError::Value {
+                key: "gateways.credential_headers".into(),
+                problem: format!("{name:?} is not the name of a header"),
+            })?;
+            rules.credential_headers.push(name.as_str().to_owned().into());
+        }
+        rules.credential_headers.sort_unstable();
+        rules.credential_headers.dedup();
+        Ok(rules)
     }
 }
 

@@ -71,11 +71,13 @@ impl Default for HttpSection {
 pub struct GatewaySection {
     /// Whether a gateway must present a token of kind `gateway`.
     pub authentication: Authentication,
+    /// Headers beside `Authorization` that carry callers' credentials: no rule sees them, and none goes on.
+    pub credential_headers: Vec<String>,
 }
 
 impl Default for GatewaySection {
     fn default() -> Self {
-        Self { authentication: Authentication::Optional }
+        Self { authentication: Authentication::Optional, credential_headers: Vec::new() }
     }
 }
 
@@ -376,7 +378,9 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     parse_duration(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretText>, D::Error> {
+pub(super) fn optional_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SecretText>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretText::new))
 }
 

@@ -34,7 +34,7 @@ use super::{
     printable::printable,
 };
 use crate::{
-    api::{HttpBounds, Problem},
+    api::{Asker, HttpBounds, Problem},
     auth::CredentialReader,
     decision::Bundle,
     policy::{
@@ -227,7 +227,11 @@ impl Run<'_> {
         };
         // A JWT would have to be read with the keys of its time: here it is a token that nobody knows.
         let reader = CredentialReader::default();
-        let question = match record.question.into_question(record.gateway.as_ref(), &self.bounds, &reader) {
+        let question = match record.question.into_question(
+            Asker::offline(record.gateway.as_ref()),
+            &self.bounds,
+            &reader,
+        ) {
             Ok(question) => question,
             Err(problem) => return Ok(Err(problem)),
         };

@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
-use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
 
 use super::{confinement::Confinement, flags::in_words_of_flags};
@@ -13,7 +12,7 @@ use crate::{
         configuration::Configuration,
         exit::{Absent, CommandError, Exit},
         rows::write_object,
-        store::{StoreArguments, block_on, open_and_tell},
+        store::{StoreArguments, block_on, open_and_tell, randomness},
         values::{no_tenant, tenant},
     },
     store::{NewToken, Store, StoreError, TokenSpecification},
@@ -70,8 +69,7 @@ impl Mint {
             return Err(CommandError::Usage(text.to_owned()));
         }
         let limits = configuration.token_limits();
-        let mut random = StdRng::try_from_rng(&mut rand::rngs::SysRng)
-            .map_err(|error| CommandError::Refused(format!("no randomness to make a token from: {error}")))?;
+        let mut random = randomness()?;
         let minted = auth::mint(self.kind, &mut random);
         let now = SystemClock.now();
         let id = RandomIds::new().next_id(now).to_string();

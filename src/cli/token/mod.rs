@@ -7,6 +7,7 @@
 mod change;
 mod confinement;
 mod flags;
+mod grants;
 mod identify;
 mod list;
 mod mint;
@@ -18,9 +19,10 @@ mod trigger;
 
 use clap::{Args, Subcommand};
 
+pub(super) use self::grants::unknown;
 use super::exit::{CommandError, Exit};
 
-/// Mint, list, show, change and revoke tokens; tell whether a text is one
+/// Mint, list, show, change and revoke tokens; grant them upstreams; tell whether a text is one
 #[derive(Debug, Args)]
 pub(super) struct Token {
     #[command(subcommand)]
@@ -35,6 +37,7 @@ enum Action {
     Change(Box<change::Change>),
     Revoke(revoke::Revoke),
     Trigger(trigger::Trigger),
+    Grants(grants::Grants),
     Identify(identify::Identify),
 }
 
@@ -48,6 +51,7 @@ impl Token {
             Action::Change(change) => change.run(),
             Action::Revoke(revoke) => revoke.run(),
             Action::Trigger(trigger) => trigger.run(),
+            Action::Grants(grants) => grants.run(),
             Action::Identify(identify) => identify.run(),
         }
     }

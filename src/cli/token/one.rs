@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::row::ShownToken;
 use crate::{
-    auth::{self, TokenFormat},
+    auth,
     cli::{
         exit::{Absent, CommandError},
         store::{Access, StoreArguments},
-        values::tenant,
+        values::{refuse_token, tenant},
     },
     store::{Store, StoreError, TokenFilter},
     types::{TenantId, Timestamp, TokenHash},
@@ -48,10 +48,8 @@ impl OneToken {
         work: impl AsyncFnOnce(&dyn Store, &str) -> Result<T, Refusal>,
     ) -> Result<T, CommandError> {
         // INVARIANT: nothing below repeats an id that is a secret.
-        if self.id.as_deref().is_some_and(|id| matches!(auth::identify(id), TokenFormat::Regate(_))) {
-            let text = "ID: that is a token itself, which other users of this machine could see now: revoke it, with \
-                        the token on standard input: regate token revoke --stdin";
-            return Err(CommandError::Usage(text.to_owned()));
+        if let Some(id) = &self.id {
+            refuse_token("ID", id)?;
         }
         let hash = if self.stdin { Some(hash_of_input()?) } else { None };
         self.store.run(access, async |store| {

@@ -8,12 +8,13 @@ use std::{
 use regorus::{Value, value::Object};
 
 use super::{
-    LARGE, Mount, Snapshot, TENANT_PARTS, TOKEN_PARTS, TenantData, TokenRecord, USERS_IN_A_PART,
-    UpstreamRecord, words::Words,
+    CREDENTIAL_PARTS, CREDENTIALS_IN_A_PART, LARGE, Mount, Snapshot, TENANT_PARTS, TOKEN_PARTS, TenantData,
+    TokenRecord, USERS_IN_A_PART, UpstreamRecord, words::Words,
 };
 use crate::{
     decision::{
-        facts::{Collaborator, Fact, Grant, Project, Token, Upstream, User},
+        connection,
+        facts::{Collaborator, Fact, Grant, Project, Token, Upstream, UpstreamCredential, User},
         sharded::Sharded,
     },
     types::{DataRevision, TenantId, TokenHash},
@@ -36,7 +37,8 @@ struct TenantBuilder {
     users: BTreeMap<Value, Value>,
     upstream_documents: BTreeMap<Value, Value>,
     grants: HashMap<Arc<str>, HashSet<Arc<str>>>,
-    upstreams: HashMap<Arc<str>, UpstreamRecord>,
+    upstreams: HashMap<Arc<str>, Arc<UpstreamRecord>>,
+    credentials: Vec<UpstreamCredential>,
 }
 
 impl Default for SnapshotBuilder {
@@ -68,6 +70,9 @@ impl SnapshotBuilder {
             Fact::Token(token) => self.add_token(&token),
             Fact::Upstream(upstream) => self.add_upstream(upstream),
             Fact::Grant(grant) => self.add_grant(grant),
+            Fact::Credential(credential) => {
+                self.tenants.entry(credential.tenant.clone()).or_default().credentials.push(credential);
+            }
         }
     }
 
@@ -99,7 +104,7 @@ impl SnapshotBuilder {
     fn add_upstream(&mut self, upstream: Upstream) {
         let id = shared(&mut self.texts, &upstream.id);
         let row = self.words.upstream(&upstream);
-        let record = UpstreamRecord::from(&upstream);
+        let record = Arc::new(UpstreamRecord::from(&upstream));
         let tenant = self.tenants.entry(upstream.tenant).or_default();
         tenant.upstream_documents.insert(Value::String(Arc::clone(&id)), row);
         tenant.upstreams.insert(id, record);
@@ -155,6 +160,14 @@ impl TenantBuilder {
             }
         }
         users.shrink_to_fit();
+        // Most of very many tenants have none, and parts take room.
+        let least = if self.credentials.is_empty() { 1 } else { CREDENTIAL_PARTS };
+        let mut credentials = Sharded::new((self.credentials.len() / CREDENTIALS_IN_A_PART).max(least));
+        for credential in self.credentials {
+            let key = connection::credential_key(&credential.upstream_id, &credential.holder);
+            credentials.insert(key, Arc::new(credential.into()));
+        }
+        credentials.shrink_to_fit();
         // Packed tighter where rules look things up; as a tree where regate does it by hash, because the
         // first new entry would have to make a tree of all.
         let users_document = match self.users.len() {
@@ -172,6 +185,7 @@ impl TenantBuilder {
             joined: Value::Undefined,
             grants: Arc::new(self.grants),
             upstreams: Arc::new(self.upstreams),
+            credentials,
         }
     }
 }

@@ -5,11 +5,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use regorus::{Value, value::Object};
 
 use super::{
-    COLLABORATORS, Document, LARGE, Mount, MountedDocuments, PROJECTS, Snapshot, TenantData, TokenRecord,
-    UPSTREAMS, USERS, UpstreamRecord,
+    COLLABORATORS, CredentialRecord, Document, LARGE, Mount, MountedDocuments, PROJECTS, Snapshot,
+    TenantData, TokenRecord, UPSTREAMS, USERS, UpstreamRecord,
 };
 use crate::{
-    decision::facts::{Change, Fact, FactKey},
+    decision::{
+        connection,
+        facts::{Change, Fact, FactKey},
+    },
     types::{DataRevision, TenantId},
 };
 
@@ -133,13 +136,18 @@ impl Snapshot {
                 let tenant = self.touch(&upstream.tenant, touched);
                 insert(&mut tenant.documents[UPSTREAMS], upstream.id.as_str(), words.upstream(upstream));
                 Arc::make_mut(&mut tenant.upstreams)
-                    .insert(upstream.id.as_str().into(), UpstreamRecord::from(upstream));
+                    .insert(upstream.id.as_str().into(), Arc::new(UpstreamRecord::from(upstream)));
             }
             Fact::Grant(grant) => {
                 Arc::make_mut(&mut self.touch(&grant.tenant, touched).grants)
                     .entry(grant.token_id.as_str().into())
                     .or_default()
                     .insert(grant.upstream_id.as_str().into());
+            }
+            Fact::Credential(credential) => {
+                let key = connection::credential_key(&credential.upstream_id, &credential.holder);
+                let record = Arc::new(CredentialRecord::from(credential.clone()));
+                self.touch(&credential.tenant, touched).credentials.insert(key, record);
             }
         }
     }
@@ -158,7 +166,8 @@ impl Snapshot {
         | FactKey::Project { tenant: id, .. }
         | FactKey::Collaborator { tenant: id, .. }
         | FactKey::Upstream { tenant: id, .. }
-        | FactKey::Grant { tenant: id, .. }) = key
+        | FactKey::Grant { tenant: id, .. }
+        | FactKey::Credential { tenant: id, .. }) = key
         else {
             return;
         };
@@ -197,6 +206,9 @@ impl Snapshot {
                         grants.remove(token_id.as_str());
                     }
                 }
+            }
+            FactKey::Credential { upstream_id, holder, .. } => {
+                tenant.credentials.remove(&connection::credential_key(upstream_id, holder));
             }
         }
     }

@@ -25,11 +25,12 @@ use regorus::{Value, value::Object};
 use self::{changes::own_documents, words::Words};
 use super::{
     Document,
-    facts::CredentialMode,
+    connection::credential_key,
+    facts::{CredentialMode, CredentialState},
     mount::Mount,
     sharded::{ShardKey, Sharded, spread},
 };
-use crate::types::{DataRevision, TenantId, TokenHash, TokenKind};
+use crate::types::{DataRevision, Holder, Sealed, TenantId, TokenHash, TokenKind};
 
 /// The top-level names below `data` that the database provides. A policy bundle may define none of them.
 pub const DATABASE_DOCUMENTS: [&str; 4] = ["projects", "collaborators", "users", "upstreams"];
@@ -40,6 +41,10 @@ const TOKEN_PARTS: usize = 4_096;
 const TENANT_PARTS: usize = 256;
 /// Entries in a part of a tenant's index of users.
 const USERS_IN_A_PART: usize = 256;
+/// Entries in a part of a tenant's index of credentials.
+const CREDENTIALS_IN_A_PART: usize = 256;
+/// And its parts at least, where there are any: others come later, one by one.
+const CREDENTIAL_PARTS: usize = 16;
 /// A document of more entries is not copied while a change waits for it, see [`Snapshot::detach`].
 const LARGE: usize = 4_096;
 
@@ -57,6 +62,12 @@ impl ShardKey for TokenHash {
 }
 
 impl ShardKey for Arc<str> {
+    fn spread(&self) -> usize {
+        spread(self)
+    }
+}
+
+impl ShardKey for String {
     fn spread(&self) -> usize {
         spread(self)
     }
@@ -98,7 +109,9 @@ pub struct TenantData {
     /// million by comparing texts is most of what such a decision would cost.
     users: Sharded<Arc<str>, Document>,
     grants: Arc<HashMap<Arc<str>, HashSet<Arc<str>>>>,
-    upstreams: Arc<HashMap<Arc<str>, UpstreamRecord>>,
+    upstreams: Arc<HashMap<Arc<str>, Arc<UpstreamRecord>>>,
+    /// By [`credential_key`]. Rules do not see them.
+    credentials: Sharded<String, Arc<CredentialRecord>>,
 }
 
 /// A token, packed.
@@ -131,12 +144,31 @@ pub struct TokenRecord {
 }
 
 /// An upstream, packed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamRecord {
     /// Every token of the tenant may reach it.
     pub allow_all: bool,
     /// Which credential goes on.
     pub credential: CredentialMode,
+    /// The header that carries it, in lower case.
+    pub(super) header: String,
+    /// What stands in that header before and behind the credential.
+    pub(super) format: (String, String),
+    /// The headers whose values a credential gives as they are, in place of `header` and `format`.
+    pub(super) value_headers: Option<Vec<String>>,
+    /// The caller's headers that may pass, sorted; `None` for all but credentials.
+    pub(super) pass_headers: Option<Vec<String>>,
+}
+
+/// What goes on to an upstream for somebody, packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialRecord {
+    /// Whether it may be used.
+    pub state: CredentialState,
+    /// Unix seconds.
+    pub expires_at: Option<i64>,
+    /// The secret, sealed.
+    pub sealed: Sealed,
 }
 
 impl Snapshot {
@@ -188,8 +220,18 @@ impl Snapshot {
 
 impl TenantData {
     /// The upstream with this id.
-    pub fn upstream(&self, id: &str) -> Option<UpstreamRecord> {
-        self.upstreams.get(id).copied()
+    pub fn upstream(&self, id: &str) -> Option<&UpstreamRecord> {
+        self.upstreams.get(id).map(AsRef::as_ref)
+    }
+
+    /// What goes on to the upstream for this holder, in whatever state.
+    pub fn credential_of(&self, upstream: &str, holder: &Holder) -> Option<&CredentialRecord> {
+        self.credential(&credential_key(upstream, holder))
+    }
+
+    /// The same by its [`credential_key`].
+    pub(super) fn credential(&self, key: &String) -> Option<&CredentialRecord> {
+        self.credentials.get(key).map(AsRef::as_ref)
     }
 
     /// Whether a token may reach an upstream: its explicit grants, and the upstreams that all may
@@ -216,7 +258,10 @@ impl TenantData {
     /// Whether it has no row.
     fn is_empty(&self) -> bool {
         let no_rows = |document: &Document| document.as_object().is_ok_and(Object::is_empty);
-        self.documents.iter().all(no_rows) && self.grants.is_empty() && self.upstreams.is_empty()
+        self.documents.iter().all(no_rows)
+            && self.grants.is_empty()
+            && self.upstreams.is_empty()
+            && self.credentials.len() == 0
     }
 
     /// Makes what Rego sees as `data`.

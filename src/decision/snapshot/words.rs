@@ -7,8 +7,8 @@ use std::{
 
 use regorus::{Value, value::Object};
 
-use super::{TokenRecord, UpstreamRecord};
-use crate::decision::facts::{ProjectRole, Token, Upstream, UserRole};
+use super::{CredentialRecord, TokenRecord, UpstreamRecord};
+use crate::decision::facts::{ProjectRole, Token, Upstream, UpstreamCredential, UserRole};
 
 /// Values that stand in very many rows, made once.
 #[derive(Debug)]
@@ -67,7 +67,30 @@ impl Words {
 
 impl From<&Upstream> for UpstreamRecord {
     fn from(upstream: &Upstream) -> Self {
-        Self { allow_all: upstream.allow_all, credential: upstream.credential }
+        let Upstream { header, format, value_headers, pass_headers, .. } = upstream;
+        // A constraint holds that there is a place. Without one, nothing but what stands there would go on.
+        let (before, behind) = format.split_once("{token}").unwrap_or((format, ""));
+        let lower = |names: &Vec<String>| {
+            let mut names: Vec<String> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
+            names.sort_unstable();
+            names.dedup();
+            names
+        };
+        Self {
+            allow_all: upstream.allow_all,
+            credential: upstream.credential,
+            header: header.to_ascii_lowercase(),
+            format: (before.to_owned(), behind.to_owned()),
+            value_headers: value_headers.as_ref().map(lower),
+            pass_headers: pass_headers.as_ref().map(lower),
+        }
+    }
+}
+
+impl From<UpstreamCredential> for CredentialRecord {
+    fn from(credential: UpstreamCredential) -> Self {
+        let UpstreamCredential { state, expires_at, sealed, .. } = credential;
+        Self { state, expires_at, sealed }
     }
 }
 

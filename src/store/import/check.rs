@@ -9,7 +9,7 @@ use super::{
     },
     problems::Problems,
     rules::{Looking, Place},
-    within,
+    upstream_entry, within,
 };
 use crate::{
     store::{conflicts::Target, tokens::mint::TokenRecord},
@@ -85,7 +85,7 @@ fn check_after(document: &ImportDocument, mut problems: Problems) -> Result<Chec
         projects: rows("projects", &document.projects, entries::project, found),
         collaborators: rows("collaborators", &document.collaborators, entries::collaborator, found),
         tokens: rows("tokens", &document.tokens, entries::token, found),
-        upstreams: rows("upstreams", &document.upstreams, entries::upstream, found),
+        upstreams: rows("upstreams", &document.upstreams, upstream_entry::upstream, found),
         grants: rows("grants", &document.grants, entries::grant, found),
         references,
         within_one_tenant: false,

@@ -8,7 +8,10 @@ use serde::{
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::types::{TokenHash, json_objects};
+use crate::{
+    store::upstreams::OauthSettings,
+    types::{JsonObject, TokenHash, json_objects},
+};
 
 /// A whole document. Every list may be left out, and so may `tenant` everywhere: it then is `default`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -143,6 +146,18 @@ pub struct UpstreamEntry {
     pub header: Option<String>,
     /// What stands in it, with `{token}` for the credential; `Bearer {token}` when left out.
     pub format: Option<String>,
+    /// The headers whose values a credential gives as they are, in place of `header` and `format`; none when left out.
+    pub value_headers: Option<Vec<String>>,
+    /// The caller's headers that may pass; all but credentials when left out.
+    pub pass_headers: Option<Vec<String>>,
+    /// The client that regate is at the upstream's authorization server; nobody consents when left out.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub oauth: Option<OauthSettings>,
+}
+
+fn optional_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OauthSettings>, D::Error> {
+    let object = Option::<JsonObject<OauthSettings>>::deserialize(deserializer)?;
+    Ok(object.map(|JsonObject(settings)| settings))
 }
 
 /// That a token may reach an upstream.

@@ -7,13 +7,13 @@ use serde::Serialize;
 use super::{
     document::{
         CollaboratorEntry, GrantEntry, ProjectEntry, ProjectList, TenantChoice, TenantEntry, TokenEntry,
-        UpstreamEntry, UserEntry,
+        UserEntry,
     },
     rules::Looking,
 };
 use crate::{
     decision::facts::{CredentialMode, ProjectRole, UserRole},
-    store::tokens::mint::TokenRecord,
+    store::{tokens::mint::TokenRecord, upstreams::OauthSettings},
     types::{TenantId, TokenKind},
 };
 
@@ -57,6 +57,9 @@ pub(super) struct UpstreamRecord {
     pub credential: CredentialMode,
     pub header: String,
     pub format: String,
+    pub value_headers: Option<Vec<String>>,
+    pub pass_headers: Option<Vec<String>>,
+    pub oauth: Option<OauthSettings>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -195,40 +198,6 @@ fn tools(list: &[String], at: &mut Looking<'_>) -> Option<Vec<String>> {
         read.extend(at.text(&format!("tools[{place}]"), tool, 256));
     }
     (read.len() == list.len()).then_some(read)
-}
-
-pub(super) fn upstream(entry: &UpstreamEntry, at: &mut Looking<'_>) -> Option<UpstreamRecord> {
-    let tenant = at.tenant(entry.tenant.as_deref());
-    let id = at.id("id", &entry.id);
-    let url = at.text("url", &entry.url, 2048);
-    let mode = entry.credential.as_deref();
-    let credential = mode.map_or(Some(CredentialMode::default()), CredentialMode::from_name);
-    let credential = at.name("credential", credential, "none, shared, per_user, per_token");
-    let header = entry.header.as_deref().unwrap_or("Authorization");
-    let header = at.text("header", header, 256).filter(|header| {
-        let is_name = header.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-        if !is_name {
-            at.refuse("header", "it must be the name of a header, without a colon or a space");
-        }
-        is_name
-    });
-    let format = entry.format.as_deref().unwrap_or("Bearer {token}");
-    let format = at.text("format", format, 1024).filter(|format| {
-        let has_place = format.contains("{token}");
-        if !has_place {
-            at.refuse("format", "it must hold {token}, where the credential goes");
-        }
-        has_place
-    });
-    Some(UpstreamRecord {
-        tenant: tenant?,
-        id: id?,
-        url: url?,
-        allow_all: entry.allow_all,
-        credential: credential?,
-        header: header?,
-        format: format?,
-    })
 }
 
 pub(super) fn grant(entry: &GrantEntry, at: &mut Looking<'_>) -> Option<GrantRecord> {

@@ -14,6 +14,7 @@ mod document;
 mod entries;
 mod problems;
 mod rules;
+mod upstream_entry;
 mod within;
 pub(super) mod write;
 

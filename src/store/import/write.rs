@@ -1,5 +1,7 @@
 //! Writing a checked document: what only the store can tell first, then all rows.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -12,6 +14,7 @@ use crate::{
         dialect::{Dialect, json_rows},
         revision,
         schema::{self, Table},
+        upstreams::holding,
     },
     types::DataRevision,
 };
@@ -92,6 +95,7 @@ pub(in crate::store) async fn all(
     writing.rows(&schema::USERS_WITHOUT_DISABLED, &keeping, document.users.len()).await?;
     writing.table(&schema::PROJECTS, &document.projects).await?;
     writing.table(&schema::COLLABORATORS, &document.collaborators).await?;
+    hold_tokens(writing.transaction, dialect, document).await?;
     writing.table(&schema::TOKENS, &document.tokens).await?;
     // Another tenant may have made a token of this id since it was looked for. Its row was left as it is.
     let mut problems = Problems::default();
@@ -99,12 +103,48 @@ pub(in crate::store) async fn all(
     if !problems.is_empty() {
         return Err(ImportError::Invalid(problems));
     }
+    hold_upstreams(writing.transaction, dialect, document).await?;
     writing.table(&schema::UPSTREAMS, &document.upstreams).await?;
     writing.table(&schema::GRANTS, &document.grants).await?;
 
     let Writing { transaction, tables, .. } = writing;
     let revision = revision::end(transaction, dialect).await?;
     Ok(ImportReport { tables, revision })
+}
+
+/// Holds the tokens that the document says something about, before it writes them in an order of its own: whoever sets
+/// the grants for an upstream holds several too.
+async fn hold_tokens(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+    document: &CheckedDocument,
+) -> Result<(), StoreError> {
+    let own = document.tokens.iter().map(|row| row.id.as_str());
+    let granted = document.grants.iter().map(|row| row.token_id.as_str());
+    let touched: BTreeSet<&str> = own.chain(granted).collect();
+    let rows: Vec<_> = touched.iter().map(|id| json!({"id": id})).collect();
+    let sql = format!(
+        "select t.id from {} join tokens as t on t.id = r.id order by t.id{}",
+        dialect.rows(&[schema::key("id")]),
+        dialect.hold(),
+    );
+    transaction.query(&sql, Some(&json_rows(&rows)?), &mut |_| Ok(())).await
+}
+
+/// Holds the upstreams that the document says something about, so that they are held in the order in which everybody
+/// holds them, whatever the order of the document.
+async fn hold_upstreams(
+    transaction: &mut dyn Transaction,
+    dialect: Dialect,
+    document: &CheckedDocument,
+) -> Result<(), StoreError> {
+    let own = document.upstreams.iter().map(|row| (row.tenant.as_str(), row.id.as_str()));
+    let granted = document.grants.iter().map(|row| (row.tenant.as_str(), row.upstream_id.as_str()));
+    let touched: BTreeSet<(&str, &str)> = own.chain(granted).collect();
+    let rows: Vec<_> =
+        touched.iter().map(|(tenant, id)| json!({"tenant": tenant, "upstream_id": id})).collect();
+    holding::upstreams(transaction, dialect, &json_rows(&rows)?).await?;
+    Ok(())
 }
 
 /// References that lead nowhere, ids that another tenant's token has, hashes that another token has.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The condition that the token `t` is live at the moment whose [`first_expiry_after`] is `r.expires_at`.
-pub(super) fn is_live(dialect: Dialect) -> String {
+pub(in crate::store) fn is_live(dialect: Dialect) -> String {
     // An expiry that cannot be read has passed.
     format!(
         "(t.revoked_at is null and (t.expires_at is null or coalesce({} >= r.expires_at, false)))",
@@ -25,18 +25,18 @@ pub(super) fn is_live(dialect: Dialect) -> String {
 }
 
 /// The earliest expiry of a token that is live at `now`.
-pub(super) fn first_expiry_after(now: Timestamp) -> String {
+pub(in crate::store) fn first_expiry_after(now: Timestamp) -> String {
     time::to_text(Timestamp::from_unix_seconds(now.unix_seconds().saturating_add(1)))
 }
 
 /// The condition that the token `t` is within the tenant that is asked for; without one, any is.
-pub(super) const fn own(tenant: Option<&TenantId>) -> &'static str {
+pub(in crate::store) const fn own(tenant: Option<&TenantId>) -> &'static str {
     if tenant.is_some() { "t.tenant = r.tenant" } else { "true" }
 }
 
 /// What decides what may be changed about a token.
-pub(super) struct Standing {
-    pub(super) kind: TokenKind,
+pub(in crate::store) struct Standing {
+    pub(in crate::store) kind: TokenKind,
     revoked: bool,
     expires_at: Option<Timestamp>,
     /// When the newest token of its user was made that could be minted by `horizon`.
@@ -49,7 +49,7 @@ const HORIZON_SECONDS: i64 = 60;
 impl Standing {
     /// # Errors
     /// [`StoreError::NotLive`] unless the token is live at `now`.
-    pub(super) fn refuse_dead(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::store) fn refuse_dead(&self, now: Timestamp) -> Result<(), StoreError> {
         let state = match TokenState::of(self.revoked, self.expires_at, now) {
             TokenState::Live => return Ok(()),
             state => state.as_str(),
@@ -61,7 +61,7 @@ impl Standing {
     ///
     /// INVARIANT: a cap on live tokens is not got round by giving time to one that a mint saw expired. That mint
     /// may have been asked for after us and be written before us.
-    pub(super) fn refuse_dead_to_mints(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(in crate::store) fn refuse_dead_to_mints(&self, now: Timestamp) -> Result<(), StoreError> {
         self.refuse_dead(self.newest.map_or(now, |newest| newest.max(now)))
     }
 }
@@ -72,7 +72,7 @@ impl Standing {
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
-pub(super) async fn hold(
+pub(in crate::store) async fn hold(
     transaction: &mut dyn Transaction,
     dialect: Dialect,
     id: &str,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::types::{DataRevision, TenantId, Timestamp, TokenHash, TokenKind};
 
 pub(super) mod change;
-mod live;
+pub(super) mod live;
 pub(super) mod mint;
 pub(super) mod read;
 pub(super) mod revoke;

@@ -70,7 +70,7 @@ impl Replica {
         self.position.revision.0 - before
     }
 
-    async fn check(&self, database: &TestDatabase) {
+    pub async fn check(&self, database: &TestDatabase) {
         let (facts, revision) = database.facts().await;
         assert_eq!(revision, self.position.revision);
         let loaded: HashMap<FactKey, Fact> = facts.into_iter().map(|fact| (fact.key(), fact)).collect();
@@ -142,7 +142,7 @@ async fn what_decisions_do_not_see_is_no_change(database: TestDatabase) {
         "update users set role = role",
         "update users set role = 'admin' where id = 'nobody'",
         "delete from grants",
-        "update upstreams set url = 'https://y.example', header = 'X-Key'",
+        "update upstreams set url = 'https://y.example', oauth = '{}'",
         "insert into users (id) values ('u1') on conflict do nothing",
     ] {
         database.execute(sql).await.unwrap();
@@ -309,7 +309,7 @@ async fn a_hole_in_the_log_and_a_note_that_nobody_understands_are_a_load(databas
 }
 
 /// Follows until something is found; that tables changed is looked for once a second.
-async fn found(replica: &mut Replica) -> Result<Since, StoreError> {
+pub async fn found(replica: &mut Replica) -> Result<Since, StoreError> {
     let begun = std::time::Instant::now();
     loop {
         let mut changes = 0;

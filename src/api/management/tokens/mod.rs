@@ -28,13 +28,13 @@ use super::{
 };
 use crate::{
     auth,
-    decision::{Document, ManagedToken},
+    decision::{About, Document, ManagedToken},
     store::{AsOf, StoreError, TokenFilter, TokenRow},
     types::DataRevision,
 };
 
 /// What rules see of a row.
-fn managed(row: &TokenRow) -> ManagedToken<'_> {
+pub(super) fn managed(row: &TokenRow) -> ManagedToken<'_> {
     ManagedToken {
         id: Some(&row.id),
         kind: Some(row.kind),
@@ -64,7 +64,7 @@ pub(in crate::api) async fn mint(
         user_id: specification.user_id.as_deref(),
         project_id: specification.project_id.as_deref(),
     };
-    let operator = caller.may_with(Operation::MintToken, Some(about), document).await?;
+    let operator = caller.may_with(Operation::MintToken, about.into(), document).await?;
     let management = operator.management()?;
     let minted = management.with_random(|random| auth::mint(specification.kind, random));
     let (id, now) = (management.new_id(), management.now());
@@ -114,7 +114,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
         user_id: filter.user_id.as_deref(),
         project_id: filter.project_id.as_deref(),
     };
-    let operator = caller.may_with(Operation::ListTokens, Some(common), Document::Null).await?;
+    let operator = caller.may_with(Operation::ListTokens, common.into(), Document::Null).await?;
     let management = operator.management()?;
     let now = management.now();
     let filter = query.as_of(filter, operator.tenant(), now);
@@ -125,7 +125,7 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
         }
     }
     let AsOf { revision, value } = management.store.list_tokens(&filter).await.map_err(cursor)?;
-    let Page { rows, next } = page::cut(value, length, |row| &row.id, weight);
+    let Page { rows, next } = page::cut(value, length, |row| row.id.clone(), weight);
     let rows = page::visible(rows, |row| operator.sees(managed(row))).await;
     let tokens = rows.iter().map(|row| TokenAnswer::new(row, now)).collect();
     Ok(call::answer(StatusCode::OK, &TokenList { tokens, next, revision }))
@@ -174,7 +174,7 @@ pub(in crate::api) async fn change(
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message, document } = sent::<ChangeMessage>(request, &shared.bounds).await?;
-    let operator = caller.may_with(Operation::ChangeToken, None, document.clone()).await?;
+    let operator = caller.may_with(Operation::ChangeToken, About::default(), document.clone()).await?;
     let found = find(&operator, &id).await?;
     operator.may_on(Operation::ChangeToken, managed(&found.value), document)?;
     let management = operator.management()?;
@@ -240,7 +240,7 @@ async fn set_trigger(
     show_again(&operator, &id, written.changed, written.revision).await
 }
 
-async fn find(operator: &Operator<'_>, id: &str) -> Result<AsOf<TokenRow>, Problem> {
+pub(super) async fn find(operator: &Operator<'_>, id: &str) -> Result<AsOf<TokenRow>, Problem> {
     Ok(operator.management()?.store.token(id, Some(operator.tenant())).await?)
 }
 

@@ -1,20 +1,18 @@
 //! Errors of a call, as problem documents (RFC 9457) with a stable `code` and `"allow": false`, so
 //! that a careless client still denies.
 
+mod document;
+mod from_errors;
+
 use std::borrow::Cow;
 
-use axum::{
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use serde::Serialize;
+use axum::http::StatusCode;
 use thiserror::Error;
 
 use crate::{
     decision::GatewayRefusal,
     policy::{ActivationFailure, RevisionTimeout},
-    store::{InvalidField, StoreError, import::Problems},
-    types::causes,
+    store::{import::Problems, upstreams::FlowEnd},
 };
 
 /// Why a call was not answered with a decision.
@@ -100,6 +98,40 @@ pub enum Problem {
         /// The limit.
         limit: u32,
     },
+    /// The upstream has no credentials of such holders.
+    #[error("{}", right_holder(.mode, .holder))]
+    WrongHolder {
+        /// Which credential goes on there.
+        mode: &'static str,
+        /// What kind of holder was named.
+        holder: &'static str,
+    },
+    /// Consent would help nothing: the token may not reach the upstream.
+    #[error("the token has no grant for this upstream: grant it first (PUT /v1/tokens/{{id}}/grants)")]
+    NotGranted,
+    /// There is no key to seal a credential with.
+    #[error(
+        "regate has no key to seal credentials with: make one (regate credentials new-key) and name its file, key_file \
+         in [credentials]"
+    )]
+    NoKey,
+    /// The consent flow cannot be completed any more.
+    #[error("the flow {0}: begin another one")]
+    FlowOver(FlowEnd),
+    /// Somebody else began the flow.
+    #[error("only who began this flow can complete it")]
+    FlowNotYours,
+    /// The authorization server gave no token.
+    #[error("{0}")]
+    NotExchanged(String),
+    /// `iss` is not the upstream's issuer.
+    #[error(
+        "iss: it has to be the issuer that the upstream names, as the authorization server sent it with the code"
+    )]
+    WrongIssuer,
+    /// Too many codes are being exchanged; the flow is as it was.
+    #[error("too many codes are being exchanged: complete the flow again in a moment")]
+    ExchangesBusy,
     /// Something of the document is refused, and nothing was written.
     #[error("nothing was written: {} thing(s) of the document are refused", .0.count())]
     ImportRefused(Box<Problems>),
@@ -184,6 +216,39 @@ impl Problem {
             Self::NoSuch(_) => ("resource.not_found", StatusCode::NOT_FOUND, "There is no such thing"),
             Self::NotLive { .. } => ("token.not_live", StatusCode::CONFLICT, "The token is dead"),
             Self::TooManyTokens { .. } => ("token.too_many", StatusCode::CONFLICT, "Too many live tokens"),
+            Self::WrongHolder { .. } => {
+                ("credential.wrong_holder", StatusCode::CONFLICT, "The upstream has no such credentials")
+            }
+            Self::NotGranted => ("credential.not_granted", StatusCode::CONFLICT, "The token has no grant"),
+            Self::NoKey => (
+                "credential.no_key",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "There is no key to seal credentials with",
+            ),
+            Self::FlowOver(FlowEnd::Expired) => {
+                ("credential_flow.expired", StatusCode::GONE, "The flow has expired")
+            }
+            Self::FlowOver(FlowEnd::Taken) => {
+                ("credential_flow.completed", StatusCode::CONFLICT, "The flow was completed")
+            }
+            Self::FlowNotYours => {
+                ("credential_flow.not_yours", StatusCode::FORBIDDEN, "Somebody else began the flow")
+            }
+            Self::WrongIssuer => (
+                "credential_flow.wrong_issuer",
+                StatusCode::FORBIDDEN,
+                "Another authorization server sent the person back",
+            ),
+            Self::ExchangesBusy => (
+                "credential_flow.busy",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many codes are being exchanged",
+            ),
+            Self::NotExchanged(_) => (
+                "credential_flow.not_exchanged",
+                StatusCode::BAD_GATEWAY,
+                "The authorization server gave no token",
+            ),
             Self::ImportRefused(_) => ("import.refused", StatusCode::BAD_REQUEST, "The import was refused"),
             Self::Rejected(_) => ("request.invalid", StatusCode::BAD_REQUEST, "Not a valid call"),
             Self::StoreUnavailable => {
@@ -208,156 +273,20 @@ impl Problem {
     }
 }
 
-impl From<InvalidField> for Problem {
-    fn from(invalid: InvalidField) -> Self {
-        Self::Invalid(invalid.to_string())
-    }
-}
-
-impl From<StoreError> for Problem {
-    /// What went wrong in the store, without its words: they are the database's, and go to the log.
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NotFound { what } => Self::NoSuch(what),
-            StoreError::UnknownReference { what } => Self::Invalid(format!("there is no such {what}")),
-            StoreError::WrongKind { .. } => Self::Invalid(error.to_string()),
-            StoreError::NotLive { state } => Self::NotLive { state },
-            StoreError::TooMany { what, limit } => Self::TooManyTokens { what, limit },
-            StoreError::Rejected { rule } => Self::Rejected(rule),
-            StoreError::Locked(_) | StoreError::Conflict(_) | StoreError::Duplicate { .. } => Self::StoreBusy,
-            StoreError::Unavailable(_) => {
-                tracing::warn!(error = causes(&error).join(": "), "the store cannot be reached");
-                Self::StoreUnavailable
-            }
-            error => {
-                tracing::error!(error = causes(&error).join(": "), "the store failed");
-                Self::StoreFailed
-            }
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: String,
-    code: &'a str,
-    allow: bool,
-    #[serde(flatten)]
-    more: More<'a>,
-}
-
-/// What some problems say beyond the words.
-#[derive(Default, Serialize)]
-struct More<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stage: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<u32>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<Refused<'a>>,
-}
-
-/// A place in an import document, and what is wrong there.
-#[derive(Serialize)]
-struct Refused<'a> {
-    place: &'a str,
-    problem: &'a str,
-}
-
-impl<'a> From<&'a Problem> for More<'a> {
-    fn from(problem: &'a Problem) -> Self {
-        match problem {
-            Problem::ManagementDenied { reason, .. } => Self { reason: Some(reason), ..Self::default() },
-            Problem::Unauthenticated(Unauthenticated::Session(reason)) => {
-                Self { reason: Some(reason), ..Self::default() }
-            }
-            Problem::NotActivated(failure) => Self {
-                reason: None,
-                stage: Some(failure.stage.as_str()),
-                file: failure.place.as_ref().map(|place| place.file.as_str()),
-                line: failure.place.as_ref().and_then(|place| place.line),
-                column: failure.place.as_ref().and_then(|place| place.column),
-                problems: Vec::new(),
-            },
-            Problem::ImportRefused(problems) => Self {
-                problems: problems
-                    .shown()
-                    .iter()
-                    .map(|problem| Refused { place: &problem.place, problem: &problem.text })
-                    .collect(),
-                ..Self::default()
-            },
-            _ => Self::default(),
-        }
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let (code, status, title) = self.kind();
-        let document = Document {
-            r#type: format!("urn:regate:problem:{code}"),
-            title,
-            status: status.as_u16(),
-            detail: self.to_string(),
-            code,
-            allow: false,
-            more: More::from(&self),
-        };
-        // A structure of texts always serialises; if it ever did not, an empty object still denies.
-        let body = serde_json::to_vec(&document).unwrap_or_else(|_| b"{\"allow\":false}".to_vec());
-        let content_type = HeaderValue::from_static("application/problem+json");
-        let mut response = (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
-        let headers = response.headers_mut();
-        match self {
-            // RFC 6750 section 3.1: no error code where no credential came.
-            Self::Gateway(_) | Self::Unauthenticated(Unauthenticated::Absent) => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            Self::Unauthenticated(Unauthenticated::Token | Unauthenticated::Session(_)) => {
-                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            Self::Revision(_)
-            | Self::NotLoaded
-            | Self::Stale
-            | Self::KeysUnavailable
-            | Self::Ending
-            | Self::StoreUnavailable
-            | Self::StoreBusy => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            // The rest of the message may still be on its way: nothing after it can be understood.
-            Self::BodyTooLarge(_) | Self::HeaderTooLarge(_) | Self::BodyNotReceived => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Self::Malformed(_)
-            | Self::TooDeep(_)
-            | Self::PartTooLong { .. }
-            | Self::BatchTooLong { .. }
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::ManagementDenied { .. }
-            | Self::Invalid(_)
-            | Self::NoSuch(_)
-            | Self::NotLive { .. }
-            | Self::TooManyTokens { .. }
-            | Self::ImportRefused(_)
-            | Self::Rejected(_)
-            | Self::StoreFailed
-            | Self::NotActivated(_) => {}
-        }
-        response
-    }
+/// Who holds a credential at an upstream whose credential is `mode`, told to whoever named another holder.
+fn right_holder(mode: &str, holder: &str) -> String {
+    let right = match mode {
+        "per_user" => "its holder is a user",
+        "per_token" => "its holder is a token",
+        "shared" => "the holder is `shared`",
+        _ => return format!("the upstream's credential is {mode}: nobody holds one there"),
+    };
+    let named = if holder == "shared" {
+        "and there is no shared credential".to_owned()
+    } else {
+        format!("not a {holder}")
+    };
+    format!("the upstream's credential is {mode}: {right}, {named}")
 }
 
 pub(super) async fn not_found() -> Problem {
