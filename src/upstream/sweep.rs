@@ -13,6 +13,9 @@ use crate::{
     types::{Clock, causes},
 };
 
+/// For how long a flow whose time is over is known still: whoever comes late is told so, and not that there is none.
+const FLOW_KEPT: Duration = Duration::from_secs(60 * 60);
+
 /// When to sweep, and what.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepSettings {
@@ -39,7 +42,7 @@ pub async fn sweep(
     settings: &SweepSettings,
 ) -> Result<Swept, StoreError> {
     let now = clock.now();
-    store.sweep_credentials(now.earlier_by(settings.orphaned_age), now).await
+    store.sweep_credentials(now.earlier_by(settings.orphaned_age), now.earlier_by(FLOW_KEPT)).await
 }
 
 /// Sweeps now and at the interval. Any number of processes may. Needs a runtime.

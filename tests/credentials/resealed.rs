@@ -163,6 +163,9 @@ async fn what_nobody_can_use_is_swept(database: TestDatabase) {
     let store = Arc::clone(&scene.database.store);
     assert_eq!(sweep(&*store, &*scene.clock, &settings).await.unwrap(), Swept::default());
     scene.clock.passes(16 * MINUTE);
+    // Whoever comes late is told that it is over, for an hour.
+    assert_eq!(sweep(&*store, &*scene.clock, &settings).await.unwrap(), Swept::default());
+    scene.clock.passes(60 * MINUTE);
     let sweeping = keep_swept(store, Arc::clone(&scene.clock) as _, settings);
     let flows = async || scene.store().flow(&tenant(), &flow).await;
     let swept = eventually(flows, |found| matches!(found, Err(StoreError::NotFound { .. }))).await;

@@ -1,5 +1,7 @@
 //! Consent flows over HTTP: begun, completed once by whoever began them, cancelled, too late.
 
+use std::time::Duration;
+
 use regate::{
     store::{
         self, ConnectOptions,
@@ -201,7 +203,7 @@ fn a_flow_that_is_late_or_cancelled_or_lost_is_over(scene: Scene) {
     let complete = |status, flow: &Value| scene.expect(status, &me, "POST", &path(flow), Some(&body));
     let unknown = complete(404, &json!({"id": "nothing"}));
     assert_eq!((code(&unknown), &unknown["detail"]), ("resource.not_found", &json!("there is no such flow")));
-    put_expired(&scene, "late", "github", Holder::User("u3".to_owned()), "u3");
+    put_expired(&scene, "late", "github", Holder::User("u3".to_owned()), "u3", LATELY);
     let late = complete(410, &json!({"id": "late"}));
     assert_eq!(code(&late), "credential_flow.expired");
     let cancelled = begin(&scene, &me, &json!({"upstream_id": "github"}));
@@ -226,7 +228,10 @@ fn a_flow_that_is_late_or_cancelled_or_lost_is_over(scene: Scene) {
 }
 
 /// A flow that this user began for this holder and whose time is over, put into the database by hand.
-fn put_expired(scene: &Scene, id: &str, upstream_id: &str, holder: Holder, by: &str) {
+/// How long ago a flow expired that is known still.
+pub const LATELY: Duration = Duration::from_secs(1);
+
+fn put_expired(scene: &Scene, id: &str, upstream_id: &str, holder: Holder, by: &str, ago: Duration) {
     let now = SystemClock.now();
     let flow = NewFlow {
         id: id.to_owned(),
@@ -240,7 +245,7 @@ fn put_expired(scene: &Scene, id: &str, upstream_id: &str, holder: Holder, by: &
         verifier: None,
         redirect_uri: None,
         created_at: now.plus_days(-1),
-        expires_at: now.earlier_by(std::time::Duration::from_secs(1)),
+        expires_at: now.earlier_by(ago),
     };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let store = store::connect(&scene.database_url(), ConnectOptions::default()).await.unwrap();
@@ -250,8 +255,8 @@ fn put_expired(scene: &Scene, id: &str, upstream_id: &str, holder: Holder, by: &
 }
 
 /// The same for a token.
-pub fn expired(scene: &Scene, id: &str, upstream_id: &str, token: &str, by: &str) {
-    put_expired(scene, id, upstream_id, Holder::Token(token.to_owned()), by);
+pub fn expired(scene: &Scene, id: &str, upstream_id: &str, token: &str, by: &str, ago: Duration) {
+    put_expired(scene, id, upstream_id, Holder::Token(token.to_owned()), by, ago);
 }
 
 fn flows_are_listed_with_filters_and_pages(scene: Scene) {

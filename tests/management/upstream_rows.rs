@@ -310,7 +310,7 @@ fn b11(scene: &Scene) {
     for other in [&scene.session("u1"), &scene.admin] {
         scene.expect(403, other, "POST", &path, Some(&body));
     }
-    super::flows::expired(scene, "b11-late", "b11", &id, "person-b11");
+    super::flows::expired(scene, "b11-late", "b11", &id, "person-b11", super::flows::LATELY);
     let late = scene.expect(410, &me, "POST", "/v1/credential-flows/b11-late", Some(&body));
     assert_eq!(code(&late), "credential_flow.expired");
     scene.expect(200, &me, "POST", &path, Some(&body));
@@ -354,7 +354,7 @@ fn b14(scene: &Scene) {
     upstream(scene, "b14", json!({}));
     let (id, _) = agent(scene, "person-b14");
     grant(scene, &id, &["b14"]);
-    super::flows::expired(scene, "b14-late", "b14", &id, "person-b14");
+    super::flows::expired(scene, "b14-late", "b14", &id, "person-b14", Duration::from_secs(2 * 60 * 60));
     // Every process sweeps when it starts.
     let url = scene.database_url();
     let _other = Serving::start(scene.folder.path(), &["--config", "regate.toml", "--database-url", &url]);
