@@ -170,7 +170,7 @@ pub(super) fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
 /// What regate itself holds an allow to, whatever the policy says, and what it adds.
 fn after_allow(
     draft: Draft<'_>,
-    verdict: Verdict,
+    mut verdict: Verdict,
     method: &str,
     caller: Option<Caller<'_>>,
     question: &Question<'_>,
@@ -180,27 +180,29 @@ fn after_allow(
         return draft.refuse(OwnReason::ToolNotListed);
     }
     let rules = draft.rules;
-    let Some(asked) = asked else {
-        let mut decision = draft.allow(verdict, HeaderChanges::removing(&rules.credential_headers));
-        decision.headers.without_look_alikes(question.request.headers.iter());
-        return decision;
+    let base = match asked {
+        Some(asked) => asked.held_back(question, rules),
+        None => HeaderChanges::removing(&rules.credential_headers),
     };
-    let mut decision = draft.clone().allow(verdict, asked.held_back(question, rules));
-    match asked.carry_out(question, rules, &mut decision.headers) {
-        Ok(()) => {
-            decision.headers.without_look_alikes(question.request.headers.iter());
-            let connection_key = asked.connection_key();
-            Decision { connection_key, credential: asked.credential_use(), ..decision }
-        }
-        Err(NotOn { reason, connect_url, fault }) => {
-            let credential = match reason {
-                OwnReason::CredentialMissing | OwnReason::ChannelInsecure => asked.credential_use(),
-                // Nobody's credential was asked about.
-                _ => None,
-            };
-            let fault = fault.map(Fault::Credential);
-            Decision { connect_url, credential, fault, ..draft.refuse(reason) }
-        }
+    let mut headers = base.and(std::mem::take(&mut verdict.set), std::mem::take(&mut verdict.remove));
+    if let Some(Err(NotOn { reason, connect_url, fault })) =
+        asked.map(|asked| asked.carry_out(question, rules, &mut headers))
+    {
+        let credential = match reason {
+            OwnReason::CredentialMissing | OwnReason::ChannelInsecure => {
+                asked.and_then(AskedUpstream::credential_use)
+            }
+            // Nobody's credential was asked about.
+            _ => None,
+        };
+        let fault = fault.map(Fault::Credential);
+        return Decision { connect_url, credential, fault, ..draft.refuse(reason) };
+    }
+    headers.without_look_alikes(question.request.headers.iter());
+    Decision {
+        connection_key: asked.and_then(AskedUpstream::connection_key),
+        credential: asked.and_then(AskedUpstream::credential_use),
+        ..draft.allow(verdict, headers)
     }
 }
 
@@ -246,10 +248,9 @@ impl Draft<'_> {
         Decision { fault: Some(fault), ..decision }
     }
 
-    /// An allow by the policy, with its header changes beside these.
+    /// An allow by the policy, with these header changes, its own among them.
     pub fn allow(self, verdict: Verdict, headers: HeaderChanges) -> Decision {
         let decision = self.refuse(OwnReason::PolicyAllowed);
-        let headers = headers.and(verdict.set, verdict.remove);
         Decision { allow: true, headers, ..decision.with_policys(verdict.reasons, verdict.message) }
     }
 

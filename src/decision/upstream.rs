@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use thiserror::Error;
 
 use super::{
@@ -19,7 +19,10 @@ use super::{
     reason::OwnReason,
     snapshot::{CredentialRecord, TenantData, UpstreamRecord},
 };
-use crate::types::{Holder, HolderKind, KeyId, SealedFor, SecretText, TenantId, UpstreamSecret};
+use crate::types::{
+    Holder, HolderKind, KeyId, SealedFor, SecretText, TenantId, UpstreamSecret,
+    upstream_rules::check_credential_header,
+};
 
 /// The upstream that a question names, and what its caller has there.
 #[derive(Clone, Copy, Debug)]
@@ -299,10 +302,8 @@ impl UpstreamRecord {
             (UpstreamSecret::Token(_), Some(_)) => return None,
         };
         let good = |(name, value): (&String, &SecretText)| {
-            HeaderName::try_from(name).is_ok()
-                && HeaderValue::from_str(value.expose()).is_ok()
-                // Whoever wrote the row: a credential never says how the message is framed, or for whom it is.
-                && !is_framing(name)
+            // Whoever wrote the row: a credential never says how the message is framed, or for whom it is.
+            check_credential_header(name).is_ok() && HeaderValue::from_str(value.expose()).is_ok()
         };
         headers.iter().all(good).then_some(headers)
     }

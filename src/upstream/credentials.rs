@@ -178,6 +178,12 @@ impl Credentials {
             Some(secret) => {
                 let keys = self.keys()?;
                 check_secret("client_secret", &secret)?;
+                // Without a place that it is for, it would go to the first that somebody names.
+                if self.store.upstream(tenant, upstream_id).await?.value.oauth.is_none() {
+                    return Err(CredentialError::Unsuitable(
+                        "the upstream has no `oauth`: say where its client secret is for first",
+                    ));
+                }
                 let place = SealedFor::ClientSecret { tenant, upstream_id };
                 Some(keys.seal(place, secret.expose().as_bytes(), &mut *self.random()))
             }

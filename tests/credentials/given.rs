@@ -150,16 +150,21 @@ async fn a_flow_without_an_authorization_server_is_completed_with_what_is_given(
 
 async fn regates_own_secret_is_sealed_too(database: TestDatabase) {
     let scene = Scene::new(database).await;
-    let upstream = async || scene.store().upstream(&tenant(), "plain").await.unwrap().value.has_client_secret;
+    let upstream =
+        async || scene.store().upstream(&tenant(), "github").await.unwrap().value.has_client_secret;
+    scene.credentials.put_client_secret(&tenant(), "github", None).await.unwrap();
     assert!(!upstream().await);
-    scene.client_secret("plain", "hunter2-own").await;
+    scene.client_secret("github", "hunter2-own").await;
     assert!(upstream().await);
-    let sealed = scene.store().client_secret(&tenant(), "plain").await.unwrap().unwrap();
+    let sealed = scene.store().client_secret(&tenant(), "github").await.unwrap().unwrap();
     assert!(!sealed.bytes.windows(7).any(|window| window == b"hunter2"));
-    scene.credentials.put_client_secret(&tenant(), "plain", None).await.unwrap();
+    scene.credentials.put_client_secret(&tenant(), "github", None).await.unwrap();
     assert!(!upstream().await);
     let error = scene.credentials.put_client_secret(&tenant(), "nowhere", Some(secret("hunter2"))).await;
     assert!(matches!(error, Err(CredentialError::Store(StoreError::NotFound { .. }))), "{error:?}");
-    let error = scene.credentials.put_client_secret(&tenant(), "plain", Some(secret("a\nb"))).await;
+    let error = scene.credentials.put_client_secret(&tenant(), "github", Some(secret("a\nb"))).await;
     assert!(matches!(error, Err(CredentialError::Invalid(_))), "{error:?}");
+    // Where nobody consents it has no place to go to, and would go to the first that somebody names.
+    let error = scene.credentials.put_client_secret(&tenant(), "plain", Some(secret("hunter2"))).await;
+    assert!(matches!(error, Err(CredentialError::Unsuitable(_))), "{error:?}");
 }
