@@ -19,6 +19,7 @@ decision := below_api if {
 else := {"allow": true, "reasons": ["mcp_token.mcp"]} if {
 	input.request.path == ["mcp"]
 	data.routes.mcp_methods[data.regate.request.method]
+	input.token.tools == null
 }
 
 # Both kinds of MCP path have the word, so a path without it is of neither.
@@ -30,7 +31,7 @@ else := {
 	not "mcp" in input.request.path
 }
 
-# A token that is limited to tools calls them at the MCP endpoint. (That it calls no others, regate itself sees to.)
+# A token that is limited to tools calls them at the MCP endpoint.
 else := {
 	"allow": false,
 	"reasons": ["mcp_token.tools_only"],
@@ -40,10 +41,36 @@ else := {
 	beside_the_endpoint
 }
 
+# It calls those and no others. (regate itself sees to that too, and to messages that nobody knows.)
+else := tool_not_listed if {
+	limited_to_tools
+	input.mcp.method == "tools/call"
+	not input.mcp.tool in input.token.tools
+}
+
 else := further
 
 # The token has a list of tools.
 limited_to_tools if is_array(input.token.tools)
+
+# Holds: a tool is called that is not on the token's list. The scope says what the list would need, if the tool's name
+# can stand in one (RFC 6749 section 3.3).
+tool_not_listed := {
+	"allow": false,
+	"reasons": ["token.tool_not_listed"],
+	"message": "this token may not call this tool",
+	"scopes": [scope],
+} if {
+	is_string(input.mcp.tool)
+	regex.match(`^[!#-\[\]-~]{1,128}$`, input.mcp.tool)
+	scope := sprintf("tools:%s", [input.mcp.tool])
+}
+
+else := {
+	"allow": false,
+	"reasons": ["token.tool_not_listed"],
+	"message": "this token may not call this tool",
+}
 
 # Paths that are no MCP endpoint: those below /api/v1/mcp/, and those of projects.
 beside_the_endpoint if input.request.path[2] == "mcp"
@@ -98,6 +125,7 @@ else := {
 	"allow": false,
 	"reasons": ["mcp_token.trigger_not_allowed"],
 	"message": "this token may not trigger anything",
+	"scopes": ["trigger"],
 } if {
 	token := input.token
 	not token.allow_trigger == true
@@ -143,6 +171,7 @@ else := {
 	"allow": false,
 	"reasons": ["mcp_token.trigger_not_allowed"],
 	"message": "this token may not trigger anything",
+	"scopes": ["trigger"],
 }
 
 # An MCP path that names no project. Said positively first: it must be an MCP path at all.
@@ -232,6 +261,7 @@ else := {
 	"allow": false,
 	"reasons": ["mcp_token.trigger_not_allowed"],
 	"message": "this token may not trigger anything",
+	"scopes": ["trigger"],
 } if {
 	not input.token.allow_trigger == true
 }
@@ -294,4 +324,5 @@ else := {
 	"allow": false,
 	"reasons": ["mcp_token.trigger_not_allowed"],
 	"message": "this token may not trigger anything",
+	"scopes": ["trigger"],
 }

@@ -10,8 +10,9 @@
 #         not data.regate.request.read
 #     }
 #
-# The reason is a code of your own. It reaches gateways' questions only: regate's own management API
-# stays usable, so that a mistake here can be put right.
+# The reason is a code of your own. It reaches gateways' questions, and AuthZEN's as far as it speaks of users, data
+# and the time alone: there is no request there, and denies about what AuthZEN names go into `regate.authzen`. regate's
+# own management API stays usable, so that a mistake here can be put right.
 package regate.overrides
 
 # Never holds. It is here so that the set exists, and is empty, without a file of your own.

@@ -12,24 +12,34 @@
 # of their package: the virtual machine would evaluate that whole package for each mention.
 package regate
 
-# A caller is heard when nothing forbids it beforehand: no deny of the organisation's own, and a user
-# who is not disabled (only `false` is not disabled; anonymous callers and some tokens have no user).
-# The two busiest kinds of caller come first.
+# A caller is heard when nothing forbids it beforehand: no deny of the organisation's own, a user who is not
+# disabled (only `false` is not disabled; anonymous callers and some tokens have no user), and no MCP message of an
+# unknown method. The two busiest kinds of caller come first, and only a question with a message is asked about it.
 decision := data.regate.global_token.decision if {
 	input.token.kind == "global"
 	data.regate.overrides.deny == set()
 	not input.user.disabled
+	input.mcp == null
 }
 
 else := data.regate.mcp_token.decision if {
 	input.token.kind == "mcp"
 	data.regate.overrides.deny == set()
 	not input.user.disabled
+	input.mcp == null
 }
 
-else := other_caller if {
+else := data.regate.mcp_token.decision if {
+	input.token.kind == "mcp"
+	data.routes.mcp_requests[input.mcp.method]
 	data.regate.overrides.deny == set()
 	not input.user.disabled
+}
+
+else := any_caller if {
+	data.regate.overrides.deny == set()
+	not input.user.disabled
+	data.regate.message.known
 }
 
 else := forbidden
@@ -52,21 +62,34 @@ else := {
 	input.user.disabled
 }
 
-# Not reached: one of the two holds, or the set of denies could not be had.
+# Nobody has said what such a message does.
+else := {
+	"allow": false,
+	"reasons": ["mcp.method_unknown"],
+	"message": "this MCP method is not known",
+} if {
+	not data.regate.message.known
+}
+
+# Not reached: one of the three holds, or the set of denies could not be had.
 else := {
 	"allow": false,
 	"reasons": ["policy.no_rule_matched"],
 	"message": "no rule allows this",
 }
 
-# Holds: the caller is heard, and is neither of the two kinds above.
-other_caller := data.regate.session.decision if input.token.kind == "session"
+# Holds: the caller is heard.
+any_caller := data.regate.session.decision if input.token.kind == "session"
 
 else := data.regate.project_token.decision if input.token.kind == "project"
 
 else := data.regate.anonymous.decision if input.token == null
 
 else := data.regate.admin_token.decision if input.token.kind == "admin"
+
+else := data.regate.mcp_token.decision if input.token.kind == "mcp"
+
+else := data.regate.global_token.decision if input.token.kind == "global"
 
 # A gateway's token says which gateway asks. It is never the caller's own credential.
 else := {

@@ -157,6 +157,29 @@ beside_the_tools if {
 	is_array(input.token.tools)
 }
 
+# Regate itself refuses what nobody knows the tool of.
+invariant_a_tool_off_the_list_is_never_called if not called_off_the_list
+
+called_off_the_list if {
+	allowed
+	is_array(input.token.tools)
+	input.mcp.method == "tools/call"
+	not input.mcp.params.name in input.token.tools
+}
+
+invariant_no_message_of_an_unknown_method_is_allowed if not unknown_message
+
+unknown_message if {
+	allowed
+	is_string(input.mcp.method)
+	not startswith(input.mcp.method, "notifications/")
+	not input.mcp.method in {
+		"ping", "initialize", "completion/complete", "logging/setLevel", "prompts/get", "prompts/list",
+		"resources/list", "resources/templates/list", "resources/read", "resources/subscribe",
+		"resources/unsubscribe", "tools/call", "tools/list", "tasks/get", "tasks/result", "tasks/list", "tasks/cancel",
+	}
+}
+
 invariant_a_project_token_stays_in_its_project if not project_token_strays
 
 project_token_strays if {

@@ -48,7 +48,8 @@ fn every_json_example_in_the_readme_is_json() {
 fn every_link_of_the_documentation_leads_somewhere() {
     let link = regex::Regex::new(r"\]\(([^)#]+)").unwrap();
     let mut pages: Vec<PathBuf> = vec![root().join("README.md"), root().join("CHANGELOG.md")];
-    pages.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let entries = walkdir::WalkDir::new(root().join("docs")).into_iter().map(|entry| entry.unwrap());
+    pages.extend(entries.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path));
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         for target in link.captures_iter(&text).map(|c| c[1].to_owned()).filter(|t| !t.contains("://")) {

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking; clippy's own exception covers only the functions marked as tests"
 )]
 
+mod authzen;
 mod brokering;
 mod check;
 mod command_line;
@@ -15,12 +16,16 @@ mod credentials;
 mod decisions;
 mod documents;
 mod faults;
+mod gateways;
 mod harness;
 mod http;
+mod introspection;
 mod invariants;
 mod live;
 mod management;
 mod management_page;
+mod mcp;
+mod opa;
 mod policies;
 mod policy_runner;
 mod reload;
@@ -29,4 +34,5 @@ mod rooms;
 mod sessions;
 mod store;
 mod token_page;
+mod transport;
 mod upstream_page;

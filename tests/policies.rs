@@ -137,18 +137,31 @@ fn input() -> impl Strategy<Value = serde_json::Value> {
         one_of(&["null", r#""p1""#, r#""p2""#]),
         any::<(bool, bool, bool)>(),
         one_of(&["null", "{}", r#"{"p1": null}"#, r#"{"p1": 5}"#, r#"{"p1": 2000}"#, r#"{"p1": "soon"}"#]),
+        one_of(&["null", "null", "[]", r#"["search"]"#]),
     );
-    let token = token.prop_map(|(kind, user, project, (pull, push, trigger), projects)| {
+    let token = token.prop_map(|(kind, user, project, (pull, push, trigger), projects, tools)| {
         json!({"id": "t", "kind": kind, "tenant": "default", "user_id": user, "project_id": project, "scope_pull": pull,
-            "scope_push": push, "allow_trigger": trigger, "projects": projects, "expires_at": null})
+            "scope_push": push, "allow_trigger": trigger, "projects": projects, "tools": tools, "expires_at": null})
     });
     (
         prop::option::weighted(0.9, token),
         one_of(&[r#""GET""#, r#""HEAD""#, r#""OPTIONS""#, r#""POST""#, r#""PUT""#, r#""DELETE""#, r#""FOO""#]),
         path,
         one_of(&["{}", r#"{"x-http-method-override": "DELETE"}"#, r#"{"accept": "*/*"}"#]),
+        one_of(&[
+            "null",
+            "null",
+            r#"{"method": "ping", "params": null, "tool": null}"#,
+            r#"{"method": null, "params": null, "tool": null}"#,
+            r#"{"method": "notifications/x", "params": {}, "tool": null}"#,
+            r#"{"method": "x", "params": {}, "tool": null}"#,
+            r#"{"method": 1, "params": {}, "tool": null}"#,
+            r#"{"method": "tools/call", "params": {"name": "search"}, "tool": "search"}"#,
+            r#"{"method": "tools/call", "params": {"name": "a b"}, "tool": "a b"}"#,
+            r#"{"method": "tools/call", "params": {"name": 1}, "tool": 1}"#,
+        ]),
     )
-        .prop_map(|(token, method, path, headers)| {
+        .prop_map(|(token, method, path, headers, mcp)| {
             let user = token.as_ref().map_or(&serde_json::Value::Null, |t| &t["user_id"]);
             let user = match user.as_str() {
                 Some(id @ ("u1" | "u2")) => json!({"id": id, "role": "user", "disabled": false}),
@@ -156,7 +169,7 @@ fn input() -> impl Strategy<Value = serde_json::Value> {
                 _ => serde_json::Value::Null,
             };
             json!({"request": {"method": method, "path": path, "raw_path": "", "query": {}, "host": null, "headers": headers,
-                "source_ip": null}, "token": token, "user": user, "gateway": null, "upstream": null, "mcp": null,
+                "source_ip": null}, "token": token, "user": user, "gateway": null, "upstream": null, "mcp": mcp,
                 "context": {}, "now": 1000})
         })
 }

@@ -88,6 +88,7 @@ pub fn serve(rows: usize) {
         point: Arc::new(point.noting(Arc::new(TokenUses::default()))),
         bounds: Arc::new(HttpBounds::default()),
         channel: Channel::Loopback,
+        faces: Arc::default(),
         credentials: CredentialReader::default(),
         feed: None,
         policies: None,

@@ -51,6 +51,7 @@ pub fn serve_decisions(rows: usize) {
         point: Arc::new(point),
         bounds: Arc::new(HttpBounds::default()),
         channel: Channel::Loopback,
+        faces: Arc::default(),
         credentials: CredentialReader::default(),
         feed: None,
         policies: None,

@@ -93,6 +93,7 @@ pub fn serve(database: &str) {
             point: serving.point,
             bounds,
             channel: Channel::Loopback,
+            faces: Arc::default(),
             credentials: CredentialReader::default(),
             feed,
             policies: None,

@@ -13,7 +13,10 @@
 )]
 
 mod credentials;
+mod envoy;
+mod faces;
 mod figures;
+mod grpc;
 mod http;
 mod in_process;
 mod live;
@@ -21,6 +24,13 @@ mod live_changes;
 mod live_database;
 mod live_publish;
 mod live_server;
+#[allow(dead_code, reason = "the tests use all of it")]
+#[path = "../../tests/harness"]
+mod harness {
+    pub mod envoy;
+    pub mod record;
+    pub mod supervised;
+}
 #[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../../tests/harness/postgres.rs"]
 mod postgres;
@@ -38,9 +48,11 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         // A server, started by this same benchmark as a process of its own.
+        ["serve-behind"] => envoy::serve_behind(),
         ["serve-floor"] => http::serve_floor(),
         ["serve-decisions", rows] => http::serve_decisions(rows.parse().expect("a number of rows")),
         ["serve-credentials", rows] => credentials::serve(rows.parse().expect("a number of rows")),
+        ["serve-faces", rows] => faces::serve(rows.parse().expect("a number of rows")),
         ["serve-live", database] => live_server::serve(database),
         // Another program that writes to the database.
         ["change", database, first, count, per_second] => live_changes::write(
@@ -56,6 +68,8 @@ fn main() {
         ["profile"] => in_process::profile(),
         ["sessions"] => sessions::run(),
         ["credentials"] => credentials::run(),
+        ["faces"] => faces::run(),
+        ["envoy"] => envoy::run(),
         [] => {
             in_process::run();
             println!();
@@ -65,7 +79,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | credentials | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | credentials | faces | envoy | profile]"
             );
             std::process::exit(64);
         }

@@ -6,7 +6,10 @@ use serde::{Serialize, Serializer, ser::SerializeSeq};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::call;
+use super::{
+    call,
+    json_rpc::{Asking, ErrorMessage},
+};
 use crate::decision::{Decision, Document, HeaderChanges, Reasons, Why};
 use axum::response::Response;
 
@@ -38,13 +41,17 @@ pub struct Answer<'a> {
     connect_url: Option<&'a str>,
     #[schema(value_type = Option<serde_json::Value>)]
     rate_limit: Option<()>,
-    /// The value of the `WWW-Authenticate` header to send back, on a 401.
-    challenge: Option<&'static str>,
+    /// The value of the `WWW-Authenticate` header to send back, on a 401, and on a 403 that names the scopes that would do.
+    challenge: Option<&'a str>,
     policy_revision: &'a str,
     data_revision: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     explanation: Option<ExplanationMessage<'a>>,
+    /// The JSON-RPC error to send to an MCP client, or the list of them for a batch: of a deny, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    json_rpc_error: Option<ErrorMessage<'a>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -114,6 +121,15 @@ struct HeaderChangesMessage<'a> {
     pass: Option<&'a [String]>,
 }
 
+impl<'a> Answer<'a> {
+    /// The answer about a decision, with the JSON-RPC error of a deny if one is asked for.
+    pub fn telling(decision: &'a Decision, asking: Option<Asking<'a>>) -> Self {
+        let asking = asking.filter(|_| !decision.allow);
+        let json_rpc_error = asking.map(|asking| ErrorMessage::new(decision, asking));
+        Self { json_rpc_error, ..Self::from(decision) }
+    }
+}
+
 impl<'a> From<&'a Decision> for Answer<'a> {
     fn from(decision: &'a Decision) -> Self {
         Self {
@@ -133,7 +149,7 @@ impl<'a> From<&'a Decision> for Answer<'a> {
             connection_key: decision.connection_key.as_deref(),
             connect_url: decision.connect_url.as_deref(),
             rate_limit: None,
-            challenge: decision.challenge,
+            challenge: decision.challenge.as_deref(),
             policy_revision: decision.policy_revision.as_str(),
             data_revision: decision.data_revision.0,
             explanation: decision.explanation.as_ref().map(|explanation| ExplanationMessage {
@@ -142,6 +158,7 @@ impl<'a> From<&'a Decision> for Answer<'a> {
                 why: &explanation.why,
                 fault: decision.fault.as_ref().map(ToString::to_string),
             }),
+            json_rpc_error: None,
         }
     }
 }

@@ -12,10 +12,11 @@ use super::{
     Shared,
     answer::{self, Answer},
     call,
+    held::Asker,
     management::{Caller, Operation},
     openapi::{DecisionProblems, ManagementProblems},
     problem::Problem,
-    question::{Asker, BatchMessage, QuestionMessage, read},
+    question::{BatchMessage, QuestionMessage, read},
 };
 use crate::{
     auth::CredentialReader,
@@ -32,11 +33,13 @@ use crate::{
     security((), ("bearer" = [])),
 )]
 pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
-    let Received { credential, body } = receive(&shared, request).await?;
+    const FACE: &str = "/v1/decide";
+    let Received { credential, body } = receive(&shared, FACE, request).await?;
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
     let turn = if message.explains() { Some(shared.point.explaining_turn().await) } else { None };
-    let gateway = shared.point.gateway(&credential)?;
+    let gateway = shared.gateway(FACE, &credential)?;
+    let error_to = message.asking();
     let question = message.into_question(
         Asker::at_the_gate(gateway.as_ref(), shared.channel),
         &shared.bounds,
@@ -46,7 +49,7 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
         Some(turn) => shared.point.explain(turn, &question),
         None => shared.point.decide(&question),
     };
-    Ok(answer::response(&[&decision], &Answer::from(&decision)))
+    Ok(answer::response(&[&decision], &Answer::telling(&decision, error_to)))
 }
 
 /// The decision about a question of the caller's own tenant, and why
@@ -72,11 +75,12 @@ pub(super) async fn explain(
         SubjectKind::Session => user_id,
     };
     let asking = AskingGateway { id: id.unwrap_or_default(), tenant };
+    let error_to = message.asking();
     let mut question =
         message.into_question(Asker::wondering(Some(&asking)), &shared.bounds, &shared.credentials)?;
     question.explain = true;
     let decision = shared.point.explain(&turn, &question);
-    Ok(call::json(&Answer::from(&decision)))
+    Ok(call::json(&Answer::telling(&decision, error_to)))
 }
 
 /// Several questions, answered from one policy and one state of the data
@@ -86,17 +90,24 @@ pub(super) async fn explain(
     security((), ("bearer" = [])),
 )]
 pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
-    let Received { credential, body } = receive(&shared, request).await?;
+    const FACE: &str = "/v1/decide/batch";
+    let Received { credential, body } = receive(&shared, FACE, request).await?;
     let BatchMessage { requests } = read(&body, &shared.bounds)?;
     let limit = shared.bounds.batch_length;
     if requests.len() > limit {
         return Err(Problem::BatchTooLong { length: requests.len(), limit });
     }
+    // Each message of a question is judged.
+    let judged = requests.iter().map(QuestionMessage::judged).sum();
+    if judged > limit {
+        return Err(Problem::BatchTooLong { length: judged, limit });
+    }
     wait(&shared, requests.iter().filter_map(QuestionMessage::min_revision).max()).await?;
     // One turn for all: what waits for its own in the middle would be answered from old data.
     let explains = requests.iter().any(QuestionMessage::explains);
     let turn = if explains { Some(shared.point.explaining_turn().await) } else { None };
-    let gateway = shared.point.gateway(&credential)?;
+    let gateway = shared.gateway(FACE, &credential)?;
+    let asking: Vec<_> = requests.iter().map(QuestionMessage::asking).collect();
     let questions = requests
         .into_iter()
         .enumerate()
@@ -120,10 +131,11 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
             _ => shared.point.decide_from(&taken, question),
         });
         // A batch of questions that each use up their budget must not keep others from being heard.
-        tokio::task::consume_budget().await;
+        tokio::task::yield_now().await;
     }
     let all: Vec<&Decision> = decisions.iter().collect();
-    Ok(answer::response(&all, &Answers { decisions: decisions.iter().map(Answer::from).collect() }))
+    let told = decisions.iter().zip(asking).map(|(decision, asking)| Answer::telling(decision, asking));
+    Ok(answer::response(&all, &Answers { decisions: told.collect() }))
 }
 
 /// The decisions, in the order of the questions.
@@ -133,19 +145,24 @@ struct Answers<'a> {
 }
 
 /// What a gateway sent.
-struct Received {
+pub(super) struct Received {
     /// What it presented. It was good before the body was read, which may be a while ago by now: who asks
     /// is made out from it anew.
-    credential: PresentedCredential,
-    body: Bytes,
+    pub credential: PresentedCredential,
+    pub body: Bytes,
 }
 
-async fn receive(shared: &Shared, request: Request) -> Result<Received, Problem> {
+/// The body of a call of a gateway that may ask. `face`: the path of what it asks, for the log.
+pub(super) async fn receive(
+    shared: &Shared,
+    face: &'static str,
+    request: Request,
+) -> Result<Received, Problem> {
     call::check_header(request.headers(), &shared.bounds)?;
     // Before the body: who may not ask may not make us read.
     // A gateway has a token. A user's session is none, whosever it is.
     let credential = call::presented(request.headers(), &CredentialReader::default());
-    shared.point.gateway(&credential)?;
+    shared.gateway(face, &credential)?;
     Ok(Received { credential, body: call::body(request, &shared.bounds).await? })
 }
 

@@ -26,7 +26,8 @@ pub(super) async fn health() -> Response {
 
 /// The process can decide
 ///
-/// 200 with the state of its data, or 503 while everything is still being loaded, and while the data is stale.
+/// 200 with the state of its data, or 503 while everything is still being loaded, while the data is stale, and when the
+/// process is about to end.
 #[utoipa::path(
     get, path = "/ready", operation_id = "ready", tag = "process", security(()),
     responses(
@@ -73,6 +74,7 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
         DataState::Current(age) => ("current", Some(age)),
         DataState::Stale(age) => ("stale", Some(age)),
     };
+    let state = if shared.point.is_ending() { "ending" } else { state };
     let basis = shared.point.live().basis();
     let feed = shared.feed.as_ref().map(Reach::status);
     let ready = Ready {

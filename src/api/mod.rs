@@ -11,25 +11,38 @@
 //! protocol's answer, and a route in [`router`]; management call: see `management`.
 
 mod answer;
+mod authzen;
 mod bounds;
 mod call;
 mod decide;
+mod ext_authz;
+mod forward_auth;
 mod health;
+mod held;
+mod introspection;
+mod json_rpc;
 mod management;
+mod mcp_message;
 mod nesting;
+mod opa;
 mod openapi;
 mod point;
 mod policies;
 mod problem;
 mod question;
+mod refusals;
 mod server;
+mod sub_request;
 mod uses;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, routing::get};
+use axum::{Router, handler::Handler, routing::get};
 use utoipa::OpenApi;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
 
 use self::management::{
     collaborators, credentials, flows, grants, import, projects, tokens, upstreams, users,
@@ -37,12 +50,21 @@ use self::management::{
 use crate::{auth::CredentialReader, feed::Reach, policy::Reloader, telemetry::Metrics};
 
 pub use answer::Answer;
+pub use authzen::{AuthzenOptions, BaseUrl, InvalidBaseUrl};
 pub use bounds::HttpBounds;
+pub use ext_authz::ExtAuthzOptions;
+pub use forward_auth::ForwardAuthOptions;
+pub use held::{Asker, GATEWAY_HEADER};
+pub use json_rpc::{Asking, RequestId};
 pub use management::Management;
+pub use opa::{DataPath, OpaOptions};
 pub use point::{DataState, DecisionPoint, ExplainingTurn, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
-pub use question::{Asker, QuestionMessage, read as read_json};
-pub use server::{Server, ServerError};
+pub use question::{QuestionMessage, read as read_json};
+pub use server::{
+    BoundAddress, KeptContents, ListenAddress, ListenOptions, Server, ServerError, Tls, TlsError, TlsFiles,
+};
+pub use sub_request::CarriedHeaders;
 pub use uses::TokenUses;
 
 /// Who can read what is said on a listener.
@@ -50,6 +72,10 @@ pub use uses::TokenUses;
 pub enum Channel {
     /// Programs of this machine alone.
     Loopback,
+    /// Whoever may open the socket's file, on this machine.
+    Unix,
+    /// The two ends alone.
+    Tls,
     /// Whoever is on the way.
     Plain,
 }
@@ -61,6 +87,19 @@ impl Channel {
     }
 }
 
+/// What the configuration says about the faces beside `/v1/decide`.
+#[derive(Clone, Debug, Default)]
+pub struct Faces {
+    /// OpenID AuthZEN.
+    pub authzen: AuthzenOptions,
+    /// Envoy's external authorization.
+    pub ext_authz: ExtAuthzOptions,
+    /// Sub-requests of nginx, Traefik and Caddy.
+    pub forward_auth: ForwardAuthOptions,
+    /// OPA's REST API.
+    pub opa: OpaOptions,
+}
+
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub struct Shared {
@@ -70,6 +109,8 @@ pub struct Shared {
     pub bounds: Arc<HttpBounds>,
     /// Who can read what is said.
     pub channel: Channel,
+    /// How the faces beside `/v1/decide` answer.
+    pub faces: Arc<Faces>,
     /// Who reads callers' credentials.
     pub credentials: CredentialReader,
     /// Where the data comes from, if it is followed.
@@ -111,6 +152,23 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::document))
+        .merge(authzen::routes())
+        .merge(ext_authz::routes())
+        .merge(forward_auth::routes())
+        .merge(introspection::routes())
+        .merge(opa::routes())
+}
+
+/// Routes that answer methods which they do not have in their face's own words.
+fn other_methods<H, T>(
+    (schemas, paths, methods): UtoipaMethodRouter<Shared>,
+    answer: H,
+) -> UtoipaMethodRouter<Shared>
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    (schemas, paths, methods.fallback(answer))
 }
 
 /// The service of all routes.
@@ -120,6 +178,11 @@ pub fn router(shared: Shared) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(shared)
+}
+
+/// The service of the listener for gRPC.
+pub fn grpc_router(shared: Shared) -> Router {
+    ext_authz::grpc_routes(shared)
 }
 
 /// The OpenAPI document, as it is served at `/openapi.json`.

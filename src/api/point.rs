@@ -1,27 +1,32 @@
 //! The policy decision point: where the questions of every face come together.
 
+mod asks;
+
 use std::{
     cell::RefCell,
     fmt,
     sync::Arc,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use uuid::Uuid;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit},
+};
 
-use super::{problem::Problem, uses::TokenUses};
+use super::{problem::Problem, refusals::Refusals, uses::TokenUses};
 use crate::{
     decision::{
-        AskingGateway, CredentialUse, Decision, DecisionRules, Delivery, Evaluator, Fault, GatewayRefusal,
-        ManagementCall, Moment, OwnReason, Question, Reason, Subject, SubjectKind, decide, manage,
-        recognise_gateway, recognise_operator,
+        AskingGateway, CredentialUse, Decision, DecisionRules, Delivery, Evaluation, Evaluator, Fault,
+        GatewayRefusal, ManagementCall, Moment, NoCandidates, OwnReason, Question, Reason, Searched, Subject,
+        SubjectKind, candidates, decide, evaluate, manage, recognise_gateway, recognise_operator,
     },
     policy::{Live, LiveBasis},
     store::upstreams::CredentialKey,
-    types::{Clock, ClockReading, IdSource, PresentedCredential, Timestamp},
+    types::{Clock, ClockReading, IdSource, PresentedCredential, TenantId, Timestamp},
     upstream::Renewals,
 };
 
@@ -47,9 +52,12 @@ pub struct DecisionPoint {
     authentication: GatewayAuthentication,
     max_staleness: Duration,
     explaining: Semaphore,
+    searching: Semaphore,
     uses: Option<Arc<TokenUses>>,
     unusable_credentials: AtomicU64,
     renewals: Option<Renewals>,
+    ending: AtomicBool,
+    refusals: Refusals,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
@@ -60,6 +68,23 @@ const EXPLANATIONS: usize = 1;
 #[derive(Debug)]
 pub struct ExplainingTurn<'a> {
     _place: Option<SemaphorePermit<'a>>,
+}
+
+/// So many searches are worked out at a time: each goes through all that there is to find.
+const SEARCHES: usize = 1;
+
+/// The turn to search, for as long as it is held.
+#[derive(Debug)]
+pub struct SearchingTurn<'a> {
+    _place: Option<SemaphorePermit<'a>>,
+}
+
+/// Does work that takes its time without holding up its thread's other questions.
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    // No other runtime has a second thread to go on with.
+    let has_others = Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+    if has_others { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// The policy and data that questions are answered from, and how old the data was at which moment.
@@ -114,6 +139,7 @@ impl DecisionPoint {
         authentication: GatewayAuthentication,
         max_staleness: Duration,
     ) -> Self {
+        let refusals = Refusals::new(Arc::clone(&clock));
         Self {
             live,
             rules,
@@ -122,9 +148,12 @@ impl DecisionPoint {
             authentication,
             max_staleness,
             explaining: Semaphore::new(EXPLANATIONS),
+            searching: Semaphore::new(SEARCHES),
             uses: None,
             unusable_credentials: AtomicU64::new(0),
             renewals: None,
+            ending: AtomicBool::new(false),
+            refusals,
         }
     }
 
@@ -138,9 +167,24 @@ impl DecisionPoint {
         Self { renewals, ..self }
     }
 
+    /// Which refusals the log has told of.
+    pub(super) const fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
     /// The live policy and data.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Says that this process is about to end. It decides until it does.
+    pub fn announce_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this process is about to end, and load balancers should send their questions elsewhere.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
     }
 
     /// How often a request was denied because the upstream credential that is there does not open, or does not fit.
@@ -219,7 +263,7 @@ impl DecisionPoint {
     /// Decides one question that asks why, from the policy and data of this moment, without holding up its thread's
     /// other questions.
     pub fn explain(&self, _turn: &ExplainingTurn<'_>, question: &Question<'_>) -> Decision {
-        tokio::task::block_in_place(|| self.decide(question))
+        apart(|| self.decide(question))
     }
 
     /// The same from a policy and data that the caller took, after it had the turn.
@@ -229,13 +273,16 @@ impl DecisionPoint {
         taken: &Taken,
         question: &Question<'_>,
     ) -> Decision {
-        tokio::task::block_in_place(|| self.decide_from(taken, question))
+        apart(|| self.decide_from(taken, question))
     }
 
     fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
-        let decision = self.on_worker(taken, reading, |evaluator, id, moment| {
-            decide(evaluator, &taken.basis, &self.rules, question, id, moment)
-        });
+        let work = || {
+            self.on_worker(taken, reading, |evaluator, id, moment| {
+                decide(evaluator, &taken.basis, &self.rules, question, id, moment)
+            })
+        };
+        let decision = if question.is_long() { apart(work) } else { work() };
         if let Some(used) = decision.credential.as_ref().filter(|_| goes_on(question.delivery)) {
             note_credential(question, &decision, used);
             if let Some(renewals) = self.renewals.as_ref().filter(|_| used.expired) {
@@ -254,6 +301,46 @@ impl DecisionPoint {
         })
     }
 
+    /// Decides an AuthZEN evaluation from a policy and data that the caller took.
+    pub fn evaluate_from(&self, taken: &Taken, evaluation: &Evaluation<'_>) -> Decision {
+        self.on_worker(taken, self.clock.reading(), |evaluator, id, moment| {
+            evaluate(evaluator, &taken.basis, &self.rules, evaluation, id, moment)
+        })
+    }
+
+    /// Waits for a turn to search.
+    ///
+    /// INVARIANT: as with [`explaining_turn`](Self::explaining_turn), whoever waits looks only then who asks, and takes the
+    /// policy and data.
+    pub async fn searching_turn(&self) -> SearchingTurn<'_> {
+        // It is never closed.
+        SearchingTurn { _place: self.searching.acquire().await.ok() }
+    }
+
+    /// What an AuthZEN search has to look at: at most `most`, behind `after`. Holds up no other question of its thread.
+    ///
+    /// # Errors
+    /// [`NoCandidates`].
+    pub fn candidates_from(
+        &self,
+        _turn: &SearchingTurn<'_>,
+        taken: &Taken,
+        search: (&Evaluation<'_>, Searched),
+        range: (Option<&str>, usize),
+    ) -> Result<Vec<Arc<str>>, NoCandidates> {
+        let moment = self.moment(taken, self.clock.reading());
+        apart(|| {
+            WORKER.with_borrow_mut(|worker| {
+                candidates(&mut worker.evaluator, &taken.basis, &self.rules, search, range, moment)
+            })
+        })
+    }
+
+    /// The tenant of whoever speaks for none.
+    pub fn default_tenant(&self) -> &TenantId {
+        &self.rules.default_tenant
+    }
+
     /// Who makes a call of the management API, if they may make any, see [`recognise_operator`].
     ///
     /// # Errors
@@ -269,16 +356,28 @@ impl DecisionPoint {
         Moment { now: reading.now, data_is_stale: age.is_none_or(|age| age > self.max_staleness) }
     }
 
+    /// Works with what this thread keeps to itself.
+    fn with_worker<T>(
+        &self,
+        taken: &Taken,
+        reading: ClockReading,
+        work: impl FnOnce(&mut Worker, Uuid, Moment) -> T,
+    ) -> T {
+        WORKER.with_borrow_mut(|worker| {
+            let moment = self.moment(taken, reading);
+            let ids = worker.ids.get_or_insert_with(|| (self.new_ids)());
+            let id = ids.next_id(moment.now);
+            work(worker, id, moment)
+        })
+    }
+
     fn on_worker(
         &self,
         taken: &Taken,
         reading: ClockReading,
         decide: impl FnOnce(&mut Evaluator, Uuid, Moment) -> Decision,
     ) -> Decision {
-        let decision = WORKER.with_borrow_mut(|worker| {
-            let moment = self.moment(taken, reading);
-            let ids = worker.ids.get_or_insert_with(|| (self.new_ids)());
-            let id = ids.next_id(moment.now);
+        let decision = self.with_worker(taken, reading, |worker, id, moment| {
             let decision = decide(&mut worker.evaluator, id, moment);
             self.note_use(worker.number, &decision, moment.now);
             decision
@@ -288,6 +387,9 @@ impl DecisionPoint {
             Some(fault @ Fault::Credential(_)) => {
                 self.unusable_credentials.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(decision_id = %decision.id, %fault, "an upstream credential is not used: denied");
+            }
+            Some(fault @ Fault::Gateway(_)) => {
+                tracing::warn!(decision_id = %decision.id, %fault, "an allowed request is denied");
             }
             Some(fault @ (Fault::Evaluation(_) | Fault::Verdict(_))) => {
                 tracing::warn!(decision_id = %decision.id, reason = %decision.reasons.first, %fault, "the policy gave no usable result: denied");

@@ -9,46 +9,21 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{Channel, bounds::HttpBounds, nesting, problem::Problem};
+use super::{
+    bounds::HttpBounds,
+    held::{Asked, Asker, HeldRequest},
+    json_rpc::Asking,
+    mcp_message::McpMessages,
+    nesting,
+    problem::Problem,
+};
 use crate::{
     auth::CredentialReader,
-    decision::{AskingGateway, Delivery, Document, Headers, Mcp, Question, Request, document},
-    types::{DataRevision, JsonObject, json_objects, one_reading, without_values},
+    decision::{Body, Headers, Question, document},
+    types::{DataRevision, JsonObject, json_objects, without_values},
 };
-
-/// Who asks, and what the answer may carry.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
-    gateway: Option<&'a AskingGateway>,
-    delivery: Delivery,
-}
-
-impl<'a> Asker<'a> {
-    /// A gateway, or somebody who need not say who they are.
-    ///
-    /// INVARIANT: an upstream credential is told to a gateway that authenticated, where nobody else can read it.
-    pub fn at_the_gate(gateway: Option<&'a AskingGateway>, channel: Channel) -> Self {
-        let private = match channel {
-            Channel::Loopback => true,
-            Channel::Plain => false,
-        };
-        let delivery = if gateway.is_some() && private { Delivery::Given } else { Delivery::Refused };
-        Self { gateway, delivery }
-    }
-
-    /// Somebody who only wants to know what would be.
-    pub const fn wondering(gateway: Option<&'a AskingGateway>) -> Self {
-        Self { gateway, delivery: Delivery::Withheld }
-    }
-
-    /// The same where there are no keys that open credentials.
-    pub const fn offline(gateway: Option<&'a AskingGateway>) -> Self {
-        Self { gateway, delivery: Delivery::Assumed }
-    }
-}
 
 /// A text that borrows from the message where it can. (serde borrows a `Cow` only where it stands
 /// alone, not within an `Option`.)
@@ -71,9 +46,9 @@ pub struct QuestionMessage<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<String>)]
     upstream: Option<Text<'a>>,
+    /// The MCP message in the request's body, or the list of them that a batch is.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<McpMessage>)]
-    mcp: Option<JsonObject<McpMessage<'a>>>,
+    mcp: Option<McpMessages<'a>>,
     /// Anything. It comes from the gateway: untrusted.
     #[serde(default)]
     context: Option<serde_json::Value>,
@@ -84,6 +59,9 @@ pub struct QuestionMessage<'a> {
     /// Also answer what the rules saw and gave, and why.
     #[serde(default)]
     explain: bool,
+    /// Also answer, when it is denied, the JSON-RPC error to send to an MCP client.
+    #[serde(default)]
+    json_rpc_error: bool,
 }
 
 /// The request to decide about, as the client sent it.
@@ -109,18 +87,6 @@ struct RequestMessage<'a> {
     source_ip: Option<Text<'a>>,
 }
 
-/// An MCP message in the request's body.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct McpMessage<'a> {
-    #[serde(borrow)]
-    #[schema(value_type = String)]
-    method: Cow<'a, str>,
-    #[serde(borrow, default)]
-    #[schema(value_type = Option<serde_json::Value>)]
-    params: Option<&'a RawValue>,
-}
-
 /// Several questions.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -131,7 +97,7 @@ pub(super) struct BatchMessage<'a> {
 
 /// Names and values as they were written: a name may come twice, and a value may be a list.
 #[derive(Default)]
-struct HeaderFields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(super) struct HeaderFields<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for HeaderFields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -236,25 +202,6 @@ fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Problem {
     Problem::Malformed(place.unwrap_or_else(|| "the body is not a question".to_owned()))
 }
 
-/// Whether HTTP could carry this header (RFC 9110 sections 5.1 and 5.5). A name with a space behind it
-/// or a value with a line break in it is another header to another program.
-fn is_header(name: &str, value: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !name.is_empty() && name.bytes().all(token) && !value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0))
-}
-
-/// An MCP message, whose parameters have one reading: what is judged here is what somebody else carries out.
-fn read_mcp<'a>(message: McpMessage<'a>, bounds: &HttpBounds) -> Result<Mcp<'a>, Problem> {
-    let params = match message.params {
-        None => Document::Null,
-        Some(raw) => {
-            let params = one_reading(raw.get().as_bytes(), bounds.nesting);
-            document(params.ok_or_else(|| Problem::Malformed("mcp.params: a member comes twice".to_owned()))?)
-        }
-    };
-    Ok(Mcp { method: message.method, params })
-}
-
 impl<'a> QuestionMessage<'a> {
     /// Reads one question.
     ///
@@ -274,10 +221,20 @@ impl<'a> QuestionMessage<'a> {
         self.explain
     }
 
+    /// How often rules are asked for it: about each message, or once.
+    pub fn judged(&self) -> usize {
+        self.mcp.as_ref().map_or(1, McpMessages::judged)
+    }
+
+    /// To whom a JSON-RPC error is to be said, if one is asked for.
+    pub fn asking(&self) -> Option<Asking<'a>> {
+        self.json_rpc_error.then(|| self.mcp.as_ref().map_or(Asking::One(None), McpMessages::asking))
+    }
+
     /// Checks the parts against the bounds, reads the credential, and gives the question that is left.
     ///
     /// # Errors
-    /// [`Problem::PartTooLong`].
+    /// [`Problem::PartTooLong`]; [`Problem::Malformed`] for an MCP message that is none.
     pub fn into_question<'q>(
         self,
         asker: Asker<'q>,
@@ -288,49 +245,24 @@ impl<'a> QuestionMessage<'a> {
         'a: 'q,
     {
         let RequestMessage { method, path, host, headers, source_ip } = self.request.0;
-        let too_long = |part: &'static str, limit| Problem::PartTooLong { part: part.into(), limit };
-        if path.len() > bounds.path_bytes {
-            return Err(too_long("request.path", bounds.path_bytes));
-        }
-        let header_bytes: usize = headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if header_bytes > bounds.header_bytes {
-            return Err(too_long("request.headers", bounds.header_bytes));
-        }
-        if self.token.as_ref().is_some_and(|token| token.0.len() > bounds.token_bytes) {
-            return Err(too_long("token", bounds.token_bytes));
-        }
-        for (index, (name, value)) in headers.0.iter().enumerate() {
-            if !is_header(name, value) {
-                let text =
-                    format!("request.headers: number {} is not a header that HTTP could carry", index + 1);
-                return Err(Problem::Malformed(text));
-            }
-        }
-        let authorization = headers
-            .0
-            .iter()
-            .filter(|(name, _)| Headers::is_credential(name))
-            .map(|(_, value)| value.as_ref());
-        let credential = credentials.read(self.token.as_ref().map(|token| token.0.as_ref()), authorization);
-        let mcp = self.mcp.map(|JsonObject(mcp)| read_mcp(mcp, bounds)).transpose()?;
-        let mut kept = headers.0;
-        kept.retain(|(name, _)| !Headers::is_credential(name));
         let text = |text: Option<Text<'a>>| text.map(|text| text.0);
-        Ok(Question {
-            credential,
-            request: Request {
-                method,
-                target: path,
-                host: text(host),
-                headers: Headers::new(kept),
-                source_ip: text(source_ip),
-            },
+        let mcp = self.mcp.map_or(Ok(Vec::new()), |messages| messages.read(bounds))?;
+        let request = HeldRequest {
+            method,
+            target: path,
+            host: text(host),
+            headers: headers.0,
+            source_ip: text(source_ip),
+            body: Body::Untold,
+        };
+        let context = self.context.map(document);
+        let asked = Asked {
+            token: text(self.token),
             upstream: text(self.upstream),
             mcp,
-            context: self.context.map_or_else(Document::new_object, document),
-            gateway: asker.gateway,
+            context,
             explain: self.explain,
-            delivery: asker.delivery,
-        })
+        };
+        request.into_question(asked, asker, bounds, credentials)
     }
 }

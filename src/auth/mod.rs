@@ -10,6 +10,7 @@
 //! **To add one more** kind of credential: give it a module that recognises it, a variant of
 //! [`PresentedCredential`](crate::types::PresentedCredential), and a case in [`CredentialReader::read`].
 
+mod basic;
 mod bearer;
 mod reader;
 pub mod sessions;

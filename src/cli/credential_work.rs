@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{configuration::Configuration, exit::CommandError, store::randomness};
+use super::{configuration::Configuration, exit::CommandError, metrics::number, store::randomness};
 use crate::{
     store::upstreams::UpstreamStore,
     telemetry::Metrics,
@@ -94,9 +94,4 @@ impl CredentialWork {
         };
         tokio::join!(renewals, self.credentials.finish(RenewalSettings::default().patience));
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
-fn number(number: u64) -> f64 {
-    number as f64
 }

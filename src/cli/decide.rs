@@ -92,6 +92,7 @@ impl Decide {
             }
         }
         let reader = configuration::credential_reader(sessions.as_ref());
+        let error_to = message.asking();
         let mut question = message.into_question(Asker::offline(None), &bounds, &reader).map_err(refused)?;
         question.explain |= self.explain;
         let decision = point.decide(&question);
@@ -100,8 +101,8 @@ impl Decide {
         match self.format.unwrap_or(usual) {
             Format::Pretty => why::write(&mut output, &decision)?,
             Format::Json => {
-                let answer =
-                    serde_json::to_string_pretty(&Answer::from(&decision)).map_err(io::Error::from)?;
+                let answer = Answer::telling(&decision, error_to);
+                let answer = serde_json::to_string_pretty(&answer).map_err(io::Error::from)?;
                 writeln!(output, "{answer}")?;
             }
         }

@@ -1,12 +1,13 @@
 //! Example users, projects and tokens, for the first five minutes.
 
-use std::{fmt::Write, net::SocketAddr};
+use std::fmt::Write;
 
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use super::{exit::CommandError, import::checked};
 use crate::{
+    api::GatewayAuthentication,
     auth::{self, MintedToken},
     decision::facts::Fact,
     store::Store,
@@ -21,6 +22,8 @@ pub(super) struct Demo {
     reader: MintedToken,
     writer: MintedToken,
     agent: MintedToken,
+    /// Where gateways must authenticate.
+    gateway: Option<MintedToken>,
 }
 
 /// The demo's rows would take the place of others of the same names.
@@ -47,8 +50,11 @@ async fn refuse_others(store: &dyn Store) -> Result<(), CommandError> {
 }
 
 impl Demo {
-    /// Writes the example rows and fresh tokens into the store.
-    pub(super) async fn write(store: &dyn Store) -> Result<Self, CommandError> {
+    /// Writes the example rows and fresh tokens into the store: one of a gateway among them, if gateways must authenticate.
+    pub(super) async fn write(
+        store: &dyn Store,
+        authentication: GatewayAuthentication,
+    ) -> Result<Self, CommandError> {
         refuse_others(store).await?;
         let mut random = StdRng::try_from_rng(&mut rand::rngs::SysRng)
             .map_err(|error| CommandError::Refused(format!("no randomness to make tokens from: {error}")))?;
@@ -56,6 +62,10 @@ impl Demo {
             reader: auth::mint(TokenKind::Global, &mut random),
             writer: auth::mint(TokenKind::Global, &mut random),
             agent: auth::mint(TokenKind::Mcp, &mut random),
+            gateway: match authentication {
+                GatewayAuthentication::Required => Some(auth::mint(TokenKind::Gateway, &mut random)),
+                GatewayAuthentication::Optional => None,
+            },
         };
         let mut document: Value = serde_json::from_str(DOCUMENT)
             .map_err(|error| CommandError::Refused(format!("examples/demo.json: {error}")))?;
@@ -65,18 +75,26 @@ impl Demo {
                 "prefix": minted.prefix, "scope_pull": true, "scope_push": scope_push,
             })
         };
-        document["tokens"] = json!([
+        let mut tokens = vec![
             token("demo-reader", TokenKind::Global, &demo.reader, false),
             token("demo-writer", TokenKind::Global, &demo.writer, true),
             token("demo-agent", TokenKind::Mcp, &demo.agent, false),
-        ]);
+        ];
+        if let Some(MintedToken { sha256, prefix, .. }) = &demo.gateway {
+            tokens.push(json!({
+                "id": "demo-gateway", "name": "demo-gateway", "kind": TokenKind::Gateway,
+                "sha256": sha256.to_string(), "prefix": prefix,
+            }));
+        }
+        document["tokens"] = tokens.into();
         let document = checked(document.to_string().as_bytes())?;
         store.import(&document, &mut |_| {}).await?;
         Ok(demo)
     }
 
-    /// Lines to paste into a shell, each with a comment that says what will be answered.
-    pub(super) fn curl_lines(&self, address: SocketAddr) -> String {
+    /// Lines to paste into a shell, each with a comment that says what will be answered. `target`: what curl is given
+    /// before the path.
+    pub(super) fn curl_lines(&self, target: &str) -> String {
         let cases = [
             (
                 "alice may read a project that she works on",
@@ -91,13 +109,22 @@ impl Demo {
             ("an MCP token outside /mcp: denied", &self.agent, "GET", "/api/v1/projects/website/builds"),
         ];
         let mut text = String::new();
+        let gateway = match &self.gateway {
+            Some(MintedToken { token, .. }) => {
+                text.push_str(
+                    "\n# each line asks as a gateway does: the token behind Bearer is the gateway's\n",
+                );
+                format!(" -H 'authorization: Bearer {}'", token.expose())
+            }
+            None => String::new(),
+        };
         for (comment, token, method, path) in cases {
             let question =
                 json!({"token": token.token.expose(), "request": {"method": method, "path": path}});
             // Writing to a String cannot fail.
             let _ = write!(
                 text,
-                "\n# {comment}\ncurl -sw '\\n' http://{address}/v1/decide -H 'content-type: application/json' -d '{question}'\n"
+                "\n# {comment}\ncurl -sw '\\n' {target}/v1/decide{gateway} -H 'content-type: application/json' -d '{question}'\n"
             );
         }
         text

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::configuration::ConfigurationError;
 use crate::{
-    api::ServerError,
+    api::{ServerError, TlsError},
     decision::CompileError,
     policy::{ActivationFailure, LoadError, StartError, TestError},
     store::{StoreError, import::ImportError},
@@ -70,6 +70,9 @@ pub enum CommandError {
     /// The listener cannot be opened.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// TLS cannot be spoken with the files that were named.
+    #[error("TLS cannot be spoken")]
+    Tls(#[from] TlsError),
     /// The log cannot be set up.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -129,6 +132,7 @@ impl CommandError {
             | Self::Keys(_)
             | Self::Import(_)
             | Self::Server(_)
+            | Self::Tls(_)
             | Self::Log(_)
             | Self::Read { .. }
             | Self::System(_)

@@ -187,6 +187,6 @@ fn seconds(time: Duration) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
-fn number(number: u64) -> f64 {
+pub(super) fn number(number: u64) -> f64 {
     number as f64
 }

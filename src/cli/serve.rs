@@ -1,20 +1,18 @@
 //! `regate serve`: the start, from top to bottom, and the end.
 
-use std::{io::Write, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     configuration::{self, Authentication, Configuration},
     credential_work::CredentialWork,
     demo::Demo,
+    doors::Doors,
     exit::{CommandError, Exit},
     metrics,
+    signals::Signals,
     store::{self, StoreArguments},
 };
 use crate::{
@@ -35,15 +33,20 @@ const STACK_BYTES: usize = 16 * 1024 * 1024;
 ///
 /// Without any configuration: on 127.0.0.1:8181, from the shipped policies and the SQLite file
 /// regate.sqlite in this folder. A change of the policy folder decides as soon as it has been compiled and
-/// has passed its tests; until then, and if it does not, the last good bundle decides. Prints one line with the bound address once it can decide. SIGTERM
-/// and SIGINT finish what is in flight and exit 0.
+/// has passed its tests; until then, and if it does not, the last good bundle decides. Prints one line with the bound addresses once it can decide. SIGTERM
+/// and SIGINT finish what is in flight and exit 0; a second one ends at once, and exits 1.
+///
+/// TLS ([tls] in the configuration), Unix sockets and each gateway's settings: docs/gateways/.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
     store: StoreArguments,
-    /// Address and port for HTTP [default: 127.0.0.1:8181]
+    /// Address and port for HTTP, or unix:PATH [default: 127.0.0.1:8181]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Address and port for gRPC, or unix:PATH, or off [default: 127.0.0.1:9191, if it is free]
+    #[arg(long, value_name = "ADDRESS")]
+    grpc_listen: Option<String>,
     /// Policy folder, watched for changes [default: the shipped policies, which are built in]
     #[arg(long, value_name = "FOLDER")]
     policies: Option<PathBuf>,
@@ -55,7 +58,7 @@ pub(super) struct Serve {
     /// as 10s [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = configuration::parse_duration)]
     max_staleness: Option<Duration>,
-    /// Every gateway must present a token of kind `gateway`; needed unless the address is loopback
+    /// Every gateway must present a token of kind `gateway`; needed unless all addresses are loopback or Unix sockets
     #[arg(long)]
     gateways_must_authenticate: bool,
     /// Also serve example users, projects and tokens, from memory unless a database is named, and
@@ -73,6 +76,10 @@ impl Serve {
         if let Some(listen) = &self.listen {
             configuration.http.listen.clone_from(listen);
         }
+        if let Some(listen) = &self.grpc_listen {
+            configuration.grpc.listen = Some(listen.clone());
+        }
+        configuration.check_listeners()?;
         if let Some(folder) = &self.policies {
             configuration.policy.folder = Some(folder.clone());
         }
@@ -107,6 +114,7 @@ impl Serve {
         // What can be refused without touching anything is refused first.
         let authentication = configuration.authentication()?;
         let rules = configuration.decision_rules()?;
+        let faces = Arc::new(configuration.faces()?);
         let workers = tokio::runtime::Handle::current().metrics().num_workers();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let first = FirstBundle::prepare(configuration.policy_settings(workers)?, Arc::clone(&clock))?;
@@ -116,19 +124,19 @@ impl Serve {
         // Sessions of an issuer are answered 503 until its keys are here: nothing else waits for them.
         let key_refresh = sessions.as_ref().map(|sessions| sessions.keep_keys());
         // Before anything takes long: whoever is told to end while loading ends at once.
-        let mut end = pin!(end_signal()?);
+        let mut signals = Signals::catch()?;
         let opening = async {
             let store = store::open(configuration).await?;
             upstream::check_keys(&*store, keys.as_deref()).await?;
             let demo = match self.demo {
-                true => Some(Demo::write(&*store).await?),
+                true => Some(Demo::write(&*store, authentication).await?),
                 false => None,
             };
             Ok::<_, CommandError>((store, demo))
         };
         let (store, demo) = tokio::select! {
             opened = opening => opened?,
-            () = &mut end => return Ok(()),
+            () = signals.next() => return Ok(()),
         };
         let mounts = documents.iter().map(|document| document.mount.clone()).collect();
         let nothing = SnapshotBuilder::new(mounts).finish(DataRevision::default());
@@ -142,10 +150,9 @@ impl Serve {
         let credential_work = CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
         let bounds = Arc::new(configuration.bounds());
-        let server = Server::bind(&configuration.http.listen, Arc::clone(&bounds)).await?;
-        let address = server.address()?;
+        let doors = Doors::open(configuration, &bounds).await?;
         let mut rules = rules;
-        rules.connect_url = Some(configuration.connect_url(address));
+        rules.connect_url = Some(configuration.connect_url(&doors.own_url()));
         if let Some(keys) = &keys {
             // What goes on to upstreams is opened by decisions, with the keys that are reloaded below.
             rules.keys = Arc::clone(keys) as Arc<dyn OpenSealed>;
@@ -165,11 +172,14 @@ impl Serve {
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
         if let Some(listen) = &configuration.metrics.listen {
-            let metrics = Server::bind(listen, Arc::clone(&bounds)).await?;
+            let metrics = Server::bind(listen, Arc::clone(&bounds))
+                .await
+                .map_err(|error| error.said_by("[metrics] listen"))?;
             tracing::info!(address = %metrics.address()?, "metrics at /metrics");
             let mut registry =
                 metrics::registry(&point, feed.reach(), policies.reloader(), sessions.as_ref(), &uses);
             credential_work.show(&mut registry);
+            doors.show(&mut registry);
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
         let feed_reach = Some(feed.reach().clone());
@@ -179,49 +189,64 @@ impl Serve {
         let management =
             Management::new(live_store, clock, new_ids, random, limits, credential_work.credentials());
         let reader = configuration::credential_reader(sessions.as_ref());
-        let router = api::router(Shared {
-            point,
+        let shared = Shared {
+            point: Arc::clone(&point),
             bounds,
-            channel: api::Channel::at(&address),
+            // Each listener has its own.
+            channel: api::Channel::Plain,
+            faces,
             credentials: reader,
             feed: feed_reach,
             policies: reloader,
             management: Some(Arc::new(management)),
-        });
+        };
         let interval = configuration.tokens.last_used_interval;
         let writing = uses.write_behind(Arc::clone(&store), interval, until(stopped.clone()));
         let mut writing = tokio::spawn(writing);
 
-        servers.spawn(server.serve(router, until(stopped)));
-        tracing::info!(%address, "listening; loading the decision data");
+        let (urls, curl_target) = (doors.urls(), doors.curl_target());
+        doors.serve(shared, &mut servers, || until(stopped.clone()));
         let ready = tokio::select! {
             () = feed.loaded() => true,
-            () = &mut end => false,
+            () = signals.next() => false,
         };
         if ready {
             // The signals are caught already: whoever reads the line may send one at once.
             let mut output = std::io::stdout();
-            writeln!(output, "regate is ready: http://{address}")?;
+            writeln!(output, "regate is ready: {urls}")?;
             if let Some(demo) = demo {
-                write!(output, "{}", demo.curl_lines(address))?;
+                write!(output, "{}", demo.curl_lines(&curl_target))?;
             }
             output.flush()?;
-            end.await;
+            signals.next().await;
         }
-        // Who waits for a reload is told that none will come.
-        drop(policies);
-        drop(key_refresh);
-        stop.send_replace(true);
-        let drained = async { while servers.join_next().await.is_some() {} };
-        tokio::join!(drained, credential_work.finish());
-        // What was noted until the end is written, unless the database takes too long for it.
-        if tokio::time::timeout(LAST_WRITE_TIME, &mut writing).await.is_err() {
-            writing.abort();
+        let ending = async {
+            point.announce_end();
+            if ready {
+                // Load balancers hear of it before they are refused.
+                tokio::time::sleep(configuration.http.drain_delay).await;
+            }
+            // Who waits for a reload is told that none will come.
+            drop(policies);
+            drop(key_refresh);
+            stop.send_replace(true);
+            let drained = async { while servers.join_next().await.is_some() {} };
+            tokio::join!(drained, credential_work.finish());
+            // What was noted until the end is written, unless the database takes too long for it.
+            if tokio::time::timeout(LAST_WRITE_TIME, &mut writing).await.is_err() {
+                writing.abort();
+            }
+            feed.stop();
+            // Nor does the end wait for a database that does not answer.
+            let _ = tokio::time::timeout(LAST_WRITE_TIME, store.close()).await;
+        };
+        tokio::select! {
+            () = ending => tracing::info!("stopped"),
+            () = signals.next() => {
+                let text = "ended at once by a second signal: what was in flight is cut";
+                return Err(CommandError::Refused(text.to_owned()));
+            }
         }
-        feed.stop();
-        // Nor does the end wait for a database that does not answer.
-        let _ = tokio::time::timeout(LAST_WRITE_TIME, store.close()).await;
-        tracing::info!("stopped");
         Ok(())
     }
 }
@@ -229,15 +254,4 @@ impl Serve {
 /// Done when the channel says so.
 async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-fn end_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

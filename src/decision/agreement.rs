@@ -67,8 +67,7 @@ pub fn record_questions(
     time: Duration,
 ) -> Result<Vec<RecordedQuestion>, CompileError> {
     let documents = documents(bundle, data);
-    let entrypoints = [Entrypoint::Decision, Entrypoint::Management, Entrypoint::Authzen];
-    let present: Vec<Entrypoint> = entrypoints.into_iter().filter(|one| bundle.has(*one)).collect();
+    let present: Vec<Entrypoint> = Entrypoint::ALL.into_iter().filter(|one| bundle.has(*one)).collect();
     let paths: Vec<&str> = present.iter().filter_map(|one| bundle.path(*one)).collect();
     let mut captured = capture(sources, data, version, &paths, &documents, tests, time)?;
     captured.sort();

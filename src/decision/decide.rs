@@ -9,13 +9,16 @@ use super::{
     Document,
     basis::Basis,
     bundle::Entrypoint,
-    caller::{Caller, resolve},
-    evaluator::Evaluator,
+    caller::resolve,
+    challenge::{Challenges, PLAIN},
+    draft::Draft,
+    evaluator::{EvaluationError, Evaluator},
     input::InputParts,
-    outcome::{Decision, Fault, HeaderChanges, Message, Reasons, Subject},
+    mcp::{self, McpEndpoint},
+    outcome::{Decision, Explanation, Fault, HeaderChanges, Message, Subject},
     path::{AmbiguousPath, PathRules, RequestPath},
-    question::Question,
-    reason::{OwnReason, Reason},
+    question::{Mcp, Question},
+    reason::OwnReason,
     tools,
     upstream::{AskedUpstream, ConnectUrl, NotOn},
     verdict::Verdict,
@@ -36,6 +39,10 @@ pub struct DecisionRules {
     pub credential_headers: Vec<Cow<'static, str>>,
     /// What opens upstream credentials.
     pub keys: Arc<dyn OpenSealed>,
+    /// Where MCP's transport is spoken: bodies are looked at there, if they are told.
+    pub mcp_endpoints: Vec<McpEndpoint>,
+    /// Makes challenges.
+    pub challenges: Challenges,
     /// Where holders get upstream credentials.
     pub connect_url: Option<ConnectUrl>,
 }
@@ -48,6 +55,8 @@ impl Default for DecisionRules {
             default_tenant: TenantId::default_tenant(),
             credential_headers: vec![Cow::Borrowed("authorization")],
             keys: Arc::new(NoKeys),
+            mcp_endpoints: vec![McpEndpoint::usual()],
+            challenges: Challenges::default(),
             connect_url: None,
         }
     }
@@ -60,6 +69,10 @@ impl DecisionRules {
     /// [`AmbiguousPath`] when it is not a path that a question could have.
     pub fn public_path(text: &str, rules: PathRules) -> Result<Vec<String>, AmbiguousPath> {
         RequestPath::read(text, rules).map(|path| path.segments.into_iter().map(String::from).collect())
+    }
+
+    fn is_mcp_endpoint(&self, path: &RequestPath<'_>) -> bool {
+        self.mcp_endpoints.iter().any(|endpoint| endpoint.is(path))
     }
 
     fn is_public(&self, method: &str, path: &RequestPath<'_>) -> bool {
@@ -88,8 +101,25 @@ pub fn decide(
     id: Uuid,
     moment: Moment,
 ) -> Decision {
+    let decision = before_the_gateway(evaluator, basis, rules, question, id, moment);
+    let Some(abilities) = question.abilities.filter(|_| decision.allow) else { return decision };
+    match abilities.carries_out(&decision.headers) {
+        Ok(()) => decision,
+        Err(cannot) => Decision { fault: Some(Fault::Gateway(cannot)), ..decision.not_carried_out() },
+    }
+}
+
+/// The decision for a gateway that can carry out everything.
+fn before_the_gateway(
+    evaluator: &mut Evaluator,
+    basis: &Basis,
+    rules: &DecisionRules,
+    question: &Question<'_>,
+    id: Uuid,
+    moment: Moment,
+) -> Decision {
     let now = moment.now;
-    let draft = Draft { basis, rules, id, subject: None };
+    let draft = Draft { basis, rules, challenges: &PLAIN, id, subject: None };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
         Err(ambiguous) => {
@@ -97,10 +127,14 @@ pub fn decide(
             return Decision { message, ..draft.refuse(OwnReason::AmbiguousPath) };
         }
     };
+    let at_endpoint = rules.is_mcp_endpoint(&path);
+    let draft = if at_endpoint { Draft { challenges: &rules.challenges, ..draft } } else { draft };
     let method = upper_case(&question.request.method);
     // What an upstream needs is not known here, and one that needs a credential has no second way in.
     if question.upstream.is_none() && rules.is_public(&method, &path) {
-        return Decision { allow: true, ..draft.refuse(OwnReason::PublicPath) };
+        let mut decision = Decision { allow: true, ..draft.refuse(OwnReason::PublicPath) };
+        decision.headers.without_look_alikes(question.request.headers.iter());
+        return decision;
     }
     // INVARIANT: from here on the data is looked at. Stale data answers nothing: not even that a
     // token is unknown, which would make clients throw good tokens away.
@@ -130,6 +164,7 @@ pub fn decide(
     let upstream = asked.as_ref().map(AskedUpstream::input);
     let parts = InputParts {
         question,
+        mcp: None,
         rules,
         method: &method,
         path: &path,
@@ -139,22 +174,89 @@ pub fn decide(
         management: None,
         now,
     };
-    let input = evaluator.input.build(&parts);
-    let seen = question.explain.then(|| input.clone());
-    let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, tenant.document(), input);
-    let explanation = seen.map(|input| {
-        let result = result.clone().unwrap_or(Document::Undefined);
-        Box::new(basis.bundle().explain(Entrypoint::Decision, tenant.document(), &input, &result))
-    });
-    let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
-    let decision = match verdict {
-        Ok(verdict) if verdict.allow => {
-            after_allow(draft, verdict, &method, caller, question, asked.as_ref())
-        }
-        Ok(verdict) => draft.deny(verdict, caller.is_none()),
-        Err(fault) => draft.fail(fault),
+    let messages = mcp::messages(question, &method, at_endpoint);
+    let asked_about = match (&messages, caller) {
+        (Ok(messages), _) => messages.as_ref(),
+        // That a credential is needed comes first: the rules say whether it is.
+        (Err(_), None) => &[],
+        (Err((reason, invalid)), Some(_)) => return draft.refuse_body(*reason, *invalid),
+    };
+    let (judged, explanation) = judge(evaluator, basis, tenant.document(), &parts, asked_about);
+    let decision = match judged {
+        Judged::Allowed(verdict) => match messages {
+            Ok(_) => after_allow(draft, verdict, question, asked.as_ref()),
+            Err((reason, invalid)) => draft.refuse_body(reason, invalid),
+        },
+        Judged::Denied(verdict) => draft.deny(verdict, caller.is_none()),
+        Judged::ToolNotListed(scope) => draft.refuse_tool(scope),
+        Judged::Failed(fault) => draft.fail(fault),
     };
     Decision { explanation, ..decision }
+}
+
+/// What the rules say.
+enum Judged {
+    Allowed(Verdict),
+    Denied(Verdict),
+    /// They allow what the token's own list does not; with this scope it would.
+    ToolNotListed(Option<Arc<str>>),
+    Failed(Fault),
+}
+
+/// Asks the rules about each message of the request, or once about a request without one. It is allowed if each is; the
+/// first that is not is the answer. The explanation is that of the last question that was asked.
+fn judge(
+    evaluator: &mut Evaluator,
+    basis: &Basis,
+    data: &Document,
+    parts: &InputParts<'_>,
+    messages: &[Mcp<'_>],
+) -> (Judged, Option<Box<Explanation>>) {
+    let mut all: Option<Verdict> = None;
+    let mut messages = messages.iter();
+    let mut message = messages.next();
+    loop {
+        let parts = InputParts { mcp: message, ..*parts };
+        let input = evaluator.input.build(&parts);
+        let seen = parts.question.explain.then(|| input.clone());
+        let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, data, input);
+        let seen = seen.map(|input| (input, result.clone().unwrap_or(Document::Undefined)));
+        message = messages.next();
+        let judged = match judge_one(result, &parts, all.take()) {
+            Ok(verdict) if message.is_some() => {
+                all = Some(verdict);
+                continue;
+            }
+            Ok(verdict) => Judged::Allowed(verdict),
+            Err(judged) => judged,
+        };
+        // To work one out takes as long as a hundred decisions: only about the message that decides.
+        let explanation = seen.map(|(input, result)| {
+            Box::new(basis.bundle().explain(Entrypoint::Decision, data, &input, &result))
+        });
+        return (judged, explanation);
+    }
+}
+
+/// What the messages before this one and this one are allowed together, or why this one is not.
+fn judge_one(
+    result: Result<Document, EvaluationError>,
+    parts: &InputParts<'_>,
+    before: Option<Verdict>,
+) -> Result<Verdict, Judged> {
+    let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
+    let verdict = verdict.map_err(Judged::Failed)?;
+    if !verdict.allow {
+        return Err(Judged::Denied(verdict));
+    }
+    let Question { request, body, .. } = parts.question;
+    if !tools::lets_through(parts.caller, parts.method, request, body, parts.mcp) {
+        return Err(Judged::ToolNotListed(tools::scope(parts.mcp)));
+    }
+    match before {
+        None => Ok(verdict),
+        Some(before) => before.and(verdict).map_err(|differ| Judged::Failed(differ.into())),
+    }
 }
 
 /// Methods are case-sensitive, and nobody means anything but upper case: `get` must not be a way
@@ -171,14 +273,9 @@ pub(super) fn upper_case<'a>(method: &'a str) -> Cow<'a, str> {
 fn after_allow(
     draft: Draft<'_>,
     mut verdict: Verdict,
-    method: &str,
-    caller: Option<Caller<'_>>,
     question: &Question<'_>,
     asked: Option<&AskedUpstream<'_>>,
 ) -> Decision {
-    if !tools::lets_through(caller, method, question) {
-        return draft.refuse(OwnReason::ToolNotListed);
-    }
     let rules = draft.rules;
     let base = match asked {
         Some(asked) => asked.held_back(question, rules),
@@ -203,88 +300,5 @@ fn after_allow(
         connection_key: asked.and_then(AskedUpstream::connection_key),
         credential: asked.and_then(AskedUpstream::credential_use),
         ..draft.allow(verdict, headers)
-    }
-}
-
-/// What all answers to one question have in common.
-#[derive(Clone)]
-pub(super) struct Draft<'a> {
-    pub basis: &'a Basis,
-    pub rules: &'a DecisionRules,
-    pub id: Uuid,
-    pub subject: Option<Subject>,
-}
-
-impl Draft<'_> {
-    /// A refusal by regate itself. (The public paths are the one use with `allow` put over it.)
-    pub fn refuse(self, reason: OwnReason) -> Decision {
-        let challenge = match reason {
-            // RFC 6750 section 3.1: no error code where no credential came.
-            OwnReason::TokenMissing => Some("Bearer"),
-            _ if reason.status() == 401 => Some("Bearer error=\"invalid_token\""),
-            _ => None,
-        };
-        Decision {
-            id: self.id,
-            allow: false,
-            status: reason.status(),
-            reasons: Reasons { first: reason.into(), rest: Vec::new() },
-            message: Message::Own(Cow::Borrowed(reason.message())),
-            subject: self.subject,
-            headers: HeaderChanges::removing(&self.rules.credential_headers),
-            connection_key: None,
-            connect_url: None,
-            credential: None,
-            challenge,
-            policy_revision: self.basis.bundle().revision().clone(),
-            data_revision: self.basis.snapshot().revision(),
-            fault: None,
-            explanation: None,
-        }
-    }
-
-    pub fn fail(self, fault: Fault) -> Decision {
-        let decision = self.refuse(fault.reason());
-        Decision { fault: Some(fault), ..decision }
-    }
-
-    /// An allow by the policy, with these header changes, its own among them.
-    pub fn allow(self, verdict: Verdict, headers: HeaderChanges) -> Decision {
-        let decision = self.refuse(OwnReason::PolicyAllowed);
-        Decision { allow: true, headers, ..decision.with_policys(verdict.reasons, verdict.message) }
-    }
-
-    pub fn deny(self, verdict: Verdict, anonymous: bool) -> Decision {
-        let reason = if anonymous { OwnReason::TokenMissing } else { OwnReason::NoRuleMatched };
-        let mut decision = self.refuse(reason);
-        decision.status = verdict.status.unwrap_or(decision.status);
-        if decision.status != 401 {
-            decision.challenge = None;
-        } else if decision.challenge.is_none() {
-            decision.challenge = Some("Bearer");
-        }
-        decision.headers = decision.headers.and(Vec::new(), verdict.remove);
-        if anonymous {
-            // That a credential is needed comes first; what the policy said is kept behind it.
-            decision.reasons.rest = verdict.reasons.into_iter().map(Reason::Policy).collect();
-            return decision;
-        }
-        decision.with_policys(verdict.reasons, verdict.message)
-    }
-}
-
-impl Decision {
-    /// The policy's own reasons and message in place of regate's, where it gave any.
-    fn with_policys(mut self, reasons: Vec<Arc<str>>, message: Option<Arc<str>>) -> Self {
-        let mut reasons = reasons.into_iter().map(Reason::Policy);
-        if let Some(first) = reasons.next() {
-            self.reasons = Reasons { first, rest: reasons.collect() };
-            // regate's text explains regate's code, not the policy's.
-            self.message = Message::Own(Cow::Borrowed(""));
-        }
-        if let Some(message) = message {
-            self.message = Message::Policy(message);
-        }
-        self
     }
 }

@@ -76,9 +76,35 @@ impl Evaluator {
         input: Document,
     ) -> Result<Document, EvaluationError> {
         let index = bundle.program_index(entrypoint).ok_or(EvaluationError::NoEntrypoint)?;
+        let path = bundle.path(entrypoint).ok_or(EvaluationError::NoEntrypoint)?;
+        self.run(bundle, (index, path), data, input)
+    }
+
+    /// Evaluates what is at a path of [`CompileOptions::asked`](super::bundle::CompileOptions) over `data` and `input`. It
+    /// is undefined where the bundle has no rule there.
+    ///
+    /// # Errors
+    /// Those of [`evaluate`](Self::evaluate).
+    pub fn evaluate_asked(
+        &mut self,
+        bundle: &Arc<Bundle>,
+        path: &str,
+        data: &Document,
+        input: Document,
+    ) -> Result<Document, EvaluationError> {
+        let Some((index, asked)) = bundle.asked(path) else { return Ok(Document::Undefined) };
+        Ok(asked.within(self.run(bundle, (index, &asked.rule), data, input)?))
+    }
+
+    fn run(
+        &mut self,
+        bundle: &Arc<Bundle>,
+        (index, path): (usize, &str),
+        data: &Document,
+        input: Document,
+    ) -> Result<Document, EvaluationError> {
         self.load(bundle);
         if let Some(interpreter) = &mut self.interpreter {
-            let path = bundle.path(entrypoint).ok_or(EvaluationError::NoEntrypoint)?;
             return interpreter.evaluate(path, data, input);
         }
         // Looks for collisions with rules, along those names that are in both.

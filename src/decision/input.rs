@@ -6,12 +6,13 @@ use regorus::{Value, value::Object};
 
 use super::{
     Document,
+    authzen_input::AuthzenTemplates,
     caller::{Caller, UserInput},
     decide::DecisionRules,
     document,
     manage::{About, ManagementCall},
     path::RequestPath,
-    question::Question,
+    question::{AskingGateway, Mcp, Question},
     snapshot::TokenRecord,
 };
 use crate::types::{HolderKind, Session, TokenKind};
@@ -38,6 +39,7 @@ pub(super) struct InputBuilder {
     mcp_name: Value,
     empty_object: Value,
     empty_array: Value,
+    pub(super) authzen: AuthzenTemplates,
 }
 
 impl Default for InputBuilder {
@@ -97,23 +99,24 @@ impl Default for InputBuilder {
             mcp_name: "name".into(),
             empty_object: Value::new_object(),
             empty_array: Value::new_array(),
+            authzen: AuthzenTemplates::default(),
         }
     }
 }
 
 /// The keys of one kind of object.
 #[derive(Debug)]
-struct Template<const N: usize>(Object);
+pub(super) struct Template<const N: usize>(Object);
 
 impl<const N: usize> Template<N> {
     /// INVARIANT: `keys` are in the order of the alphabet, as the object will have them.
-    fn new(keys: [&str; N]) -> Self {
+    pub(super) fn new(keys: [&str; N]) -> Self {
         debug_assert!(keys.is_sorted());
         Self(Object::from(BTreeMap::from(keys.map(|key| (Value::from(key), Value::Null)))))
     }
 
     /// The object with these values, in the order of the keys.
-    fn fill(&self, values: [Value; N]) -> Value {
+    pub(super) fn fill(&self, values: [Value; N]) -> Value {
         let mut object = self.0.clone();
         for ((_, place), value) in object.iter_mut().zip(values) {
             *place = value;
@@ -134,6 +137,8 @@ pub(super) struct UpstreamInput<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InputParts<'a> {
     pub question: &'a Question<'a>,
+    /// The one of its messages that it is about.
+    pub mcp: Option<&'a Mcp<'a>>,
     pub rules: &'a DecisionRules,
     pub method: &'a str,
     pub path: &'a RequestPath<'a>,
@@ -149,9 +154,8 @@ impl InputBuilder {
     pub(super) fn build(&self, parts: &InputParts<'_>) -> Document {
         let question = parts.question;
         let context = question.context.clone();
-        let gateway =
-            question.gateway.map_or(Value::Null, |gateway| self.gateway.fill([shared(&gateway.id)]));
-        let mcp = self.mcp(question);
+        let gateway = self.gateway(question.gateway);
+        let mcp = self.mcp(parts.mcp);
         let now = parts.now.into();
         let request = self.request(parts);
         let token = match parts.caller {
@@ -160,7 +164,7 @@ impl InputBuilder {
             Some(Caller::Session(session)) => self.session(session),
         };
         let upstream = parts.upstream.map_or(Value::Null, |upstream| self.upstream(upstream));
-        let user = self.user(parts);
+        let user = self.user(parts.user);
         match parts.management {
             None => self.input.fill([context, gateway, mcp, now, request, token, upstream, user]),
             Some(call) => {
@@ -259,8 +263,12 @@ impl InputBuilder {
         ])
     }
 
-    fn user(&self, parts: &InputParts<'_>) -> Value {
-        let Some(UserInput { id, row, claimed }) = parts.user else { return Value::Null };
+    pub(super) fn gateway(&self, gateway: Option<&AskingGateway>) -> Value {
+        gateway.map_or(Value::Null, |gateway| self.gateway.fill([shared(&gateway.id)]))
+    }
+
+    pub(super) fn user(&self, user: Option<UserInput<'_>>) -> Value {
+        let Some(UserInput { id, row, claimed }) = user else { return Value::Null };
         let field = |key: &Value| match row {
             Some(Value::Object(row)) => row.get(key).cloned().unwrap_or(Value::Null),
             _ => Value::Null,
@@ -275,17 +283,18 @@ impl InputBuilder {
         self.upstream.fill([upstream.credential.into(), Value::Bool(upstream.granted), upstream.id.into()])
     }
 
-    fn mcp(&self, question: &Question<'_>) -> Value {
-        let Some(mcp) = &question.mcp else { return Value::Null };
-        let tool = match &mcp.params {
-            Value::Object(params) if mcp.method == "tools/call" => params.get(&self.mcp_name).cloned(),
+    fn mcp(&self, message: Option<&Mcp<'_>>) -> Value {
+        let Some(Mcp { method, params }) = message else { return Value::Null };
+        let method = method.as_deref();
+        let tool = match params {
+            Value::Object(params) if method == Some("tools/call") => params.get(&self.mcp_name).cloned(),
             _ => None,
         };
-        self.mcp.fill([mcp.method.as_ref().into(), mcp.params.clone(), tool.unwrap_or(Value::Null)])
+        self.mcp.fill([method.map_or(Value::Null, Value::from), params.clone(), tool.unwrap_or(Value::Null)])
     }
 }
 
-fn shared(text: &Arc<str>) -> Value {
+pub(super) fn shared(text: &Arc<str>) -> Value {
     Value::String(Arc::clone(text))
 }
 

@@ -8,7 +8,9 @@ use super::{
     basis::Basis,
     bundle::Entrypoint,
     caller::{Caller, UserInput, is_expired, resolve},
-    decide::{DecisionRules, Draft, Moment, upper_case},
+    challenge::PLAIN,
+    decide::{DecisionRules, Moment, upper_case},
+    draft::Draft,
     evaluator::Evaluator,
     input::InputParts,
     outcome::{Decision, Fault, HeaderChanges, Message, Subject},
@@ -105,7 +107,7 @@ pub fn manage(
     moment: Moment,
 ) -> Decision {
     let question = &call.question;
-    let draft = Draft { basis, rules, id, subject: None };
+    let draft = Draft { basis, rules, challenges: &PLAIN, id, subject: None };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
         Err(ambiguous) => {
@@ -131,6 +133,7 @@ pub fn manage(
     let now = moment.now.unix_seconds();
     let parts = InputParts {
         question,
+        mcp: None,
         rules,
         method: &method,
         path: &path,

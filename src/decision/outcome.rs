@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Document,
+    abilities::CannotCarryOut,
     evaluator::EvaluationError,
     explain::Why,
     reason::{OwnReason, Reason},
@@ -39,8 +40,8 @@ pub struct Decision {
     pub connect_url: Option<String>,
     /// Whose upstream credential this is about, when the rules allowed and one is needed. For the record.
     pub credential: Option<CredentialUse>,
-    /// The value of a `WWW-Authenticate` header to send back, on a 401.
-    pub challenge: Option<&'static str>,
+    /// The value of a `WWW-Authenticate` header to send back, on a 401, and on a 403 whose policy says which scopes would do.
+    pub challenge: Option<Cow<'static, str>>,
     /// The policy that decided.
     pub policy_revision: PolicyRevision,
     /// The data that it decided from.
@@ -50,6 +51,27 @@ pub struct Decision {
     pub fault: Option<Fault>,
     /// What the policy saw and gave, when the question asked for it.
     pub explanation: Option<Box<Explanation>>,
+}
+
+impl Decision {
+    /// The same as a deny, for a gateway that cannot do with the request's headers what the rules want. Nothing is set any
+    /// more, and no upstream credential is told.
+    #[must_use]
+    pub fn not_carried_out(self) -> Self {
+        let reason = OwnReason::CannotCarryOut;
+        let Self { reasons, headers, .. } = self;
+        let rest = std::iter::once(reasons.first).chain(reasons.rest).collect();
+        Self {
+            allow: false,
+            status: reason.status(),
+            reasons: Reasons { first: reason.into(), rest },
+            message: Message::Own(Cow::Borrowed(reason.message())),
+            headers: HeaderChanges { set: BTreeMap::new(), credential: BTreeMap::new(), ..headers },
+            connection_key: None,
+            challenge: None,
+            ..self
+        }
+    }
 }
 
 /// Reason codes, the first apart because there always is one.
@@ -143,6 +165,9 @@ pub struct CredentialUse {
     pub expired: bool,
 }
 
+/// How the names of the headers begin in which regate and gateways talk to each other, in lower case.
+const REGATES: &str = "x-regate-";
+
 /// What the gateway must change about the request's headers.
 #[derive(Clone, Debug)]
 pub struct HeaderChanges {
@@ -190,6 +215,7 @@ impl HeaderChanges {
 
     /// Also removes what a server behind the gateway may take for a header that is removed or set: many read `X_User` and
     /// `X-User` as one (RFC 3875 section 4.1.18), and a `Connection` that names a header takes it away (RFC 9110 section 7.6.1).
+    /// And what regate alone says: a client that writes `X-Regate-User` is not that user.
     pub(super) fn without_look_alikes<'h>(&mut self, told: impl Iterator<Item = (&'h str, &'h str)>) {
         let mut more: Vec<Cow<'static, str>> = Vec::new();
         for (name, value) in told {
@@ -197,7 +223,10 @@ impl HeaderChanges {
             let looks_alike = name.contains('_') && is_kept(&name.replace('_', "-"));
             let takes_away = name == "connection"
                 && value.split(',').any(|named| is_kept(&named.trim().to_ascii_lowercase()));
-            if looks_alike || takes_away {
+            let is_regates =
+                REGATES.chars().zip(name.chars()).all(|(own, c)| own == c || (own, c) == ('-', '_'))
+                    && name.len() >= REGATES.len();
+            if looks_alike || takes_away || is_regates {
                 more.push(Cow::Owned(name.to_owned()));
             }
         }
@@ -232,6 +261,9 @@ pub enum Fault {
     /// The policy allowed, and the upstream's credential cannot go on.
     #[error(transparent)]
     Credential(UnusableCredential),
+    /// The policy allowed, and the gateway cannot do what that needs.
+    #[error(transparent)]
+    Gateway(CannotCarryOut),
 }
 
 impl Fault {
@@ -243,6 +275,7 @@ impl Fault {
             Self::Evaluation(EvaluationError::Failed { .. } | EvaluationError::NoEntrypoint)
             | Self::Verdict(_) => OwnReason::PolicyError,
             Self::Credential(_) => OwnReason::CredentialMissing,
+            Self::Gateway(_) => OwnReason::CannotCarryOut,
         }
     }
 }

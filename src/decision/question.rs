@@ -1,8 +1,8 @@
 //! What a gateway asks, in the form that every face of regate brings it to.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use super::Document;
+use super::{Document, abilities::GatewayAbilities};
 use crate::types::{PresentedCredential, TenantId};
 
 /// May this caller do this? Borrowed from the message that asked, where it can be.
@@ -14,8 +14,10 @@ pub struct Question<'a> {
     pub request: Request<'a>,
     /// The id of the upstream that the request would go to.
     pub upstream: Option<Cow<'a, str>>,
-    /// The MCP message in the request's body.
-    pub mcp: Option<Mcp<'a>>,
+    /// The MCP messages in the request's body, where the gateway has read them: it tells no body beside them.
+    pub mcp: Vec<Mcp<'a>>,
+    /// The request's body, as far as the gateway told it. Only that of an MCP endpoint is looked at.
+    pub body: Body<'a>,
     /// Anything else that the gateway said. Untrusted: it comes from the gateway, not from regate's data.
     pub context: Document,
     /// Who asks, if it authenticated.
@@ -24,6 +26,19 @@ pub struct Question<'a> {
     pub explain: bool,
     /// Whether the answer may carry an upstream credential.
     pub delivery: Delivery,
+    /// What who asks can do with headers; `None` can do everything.
+    pub abilities: Option<&'a dyn GatewayAbilities>,
+}
+
+impl Question<'_> {
+    /// Whether it is about more than one message, or may be: the rules are asked about each, and that takes its time.
+    pub fn is_long(&self) -> bool {
+        let is_list = match &self.body {
+            Body::Whole(bytes) => bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'['),
+            Body::Untold | Body::Unseen | Body::Cut => false,
+        };
+        is_list || self.mcp.len() > 1
+    }
 }
 
 /// Whether an answer may carry an upstream credential.
@@ -56,11 +71,36 @@ pub struct Request<'a> {
     pub source_ip: Option<Cow<'a, str>>,
 }
 
+/// The body of a request. `Debug` does not show it.
+#[derive(Clone, Default)]
+pub enum Body<'a> {
+    /// The gateway does not say.
+    #[default]
+    Untold,
+    /// The gateway does not say, nor whether there is one: its headers do not tell either.
+    Unseen,
+    /// All of it.
+    Whole(Cow<'a, [u8]>),
+    /// More came than the gateway tells: what was not seen cannot be judged.
+    Cut,
+}
+
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untold => f.write_str("Untold"),
+            Self::Unseen => f.write_str("Unseen"),
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Cut => f.write_str("Cut"),
+        }
+    }
+}
+
 /// An MCP message.
 #[derive(Clone, Debug)]
 pub struct Mcp<'a> {
-    /// The JSON-RPC method.
-    pub method: Cow<'a, str>,
+    /// The JSON-RPC method; of a response none.
+    pub method: Option<Cow<'a, str>>,
     /// The JSON-RPC parameters.
     pub params: Document,
 }

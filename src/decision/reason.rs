@@ -74,6 +74,10 @@ own_reasons! {
     AmbiguousPath = "request.ambiguous_path", 400, "the path can be read in more than one way";
     /// Two credentials, or the header twice.
     AmbiguousCredential = "request.ambiguous_credential", 400, "the request carries more than one credential";
+    /// The body of an MCP request is no message.
+    McpMalformed = "mcp.malformed_message", 400, "the body is not a JSON-RPC message";
+    /// The gateway told only a part of a body that has to be judged.
+    BodyIncomplete = "request.body_incomplete", 403, "the body is longer than the gateway may show";
     /// A path that needs no credential.
     PublicPath = "request.public_path", 200, "this path is public";
     /// Rego denied an anonymous caller.
@@ -110,6 +114,8 @@ own_reasons! {
     SessionKeysUnavailable = "session.keys_unavailable", 503, "the issuer's keys are not known; try again later";
     /// The token is limited to tools, and the request calls another, or nobody knows which.
     ToolNotListed = "token.tool_not_listed", 403, "this token may not call this tool";
+    /// The rules want a header set or removed, and the gateway's configuration has no place for it.
+    CannotCarryOut = "gateway.cannot_carry_out", 403, "the gateway cannot carry out what the rules want of it";
     /// The policy allowed and gave no reason of its own.
     PolicyAllowed = "policy.allowed", 200, "the policy allows this";
     /// The policy denied and gave no reason of its own.
@@ -120,6 +126,8 @@ own_reasons! {
     PolicyTimeout = "policy.timeout", 503, "the policy took too long";
     /// The credential is of a kind that never manages, whatever the policy says.
     ManagementTokenKind = "management.token_kind", 403, "tokens of this kind manage nothing";
+    /// The policy allows with obligations of which who asks does not say that it carries them out.
+    ObligationUnsupported = "obligation.unsupported", 403, "this is allowed with obligations that the gateway does not carry out";
     /// This process does not know the present data.
     DataStale = "data.stale", 503, "the data is not current; try again later";
     /// The question names an upstream that the tenant does not have.

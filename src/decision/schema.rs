@@ -47,16 +47,26 @@ const TEXT_OR_NULL: Shape = Shape::Nullable(&Shape::Text);
 
 /// `input`.
 pub const INPUT: Shape = Shape::Object(&[
+    // Of AuthZEN alone, as are `from_gateway`, `resource` and `subject`.
+    ("action", Shape::Object(&[("name", Shape::Text)])),
     ("context", Shape::Any),
+    (
+        "from_gateway",
+        Shape::Object(&[("action", Shape::Any), ("resource", Shape::Any), ("subject", Shape::Any)]),
+    ),
     ("gateway", Shape::Nullable(&Shape::Object(&[("id", Shape::Text)]))),
     ("management", MANAGEMENT),
     ("mcp", Shape::Nullable(&MCP)),
     ("now", Shape::Number),
     ("request", REQUEST),
+    ("resource", ENTITY),
+    ("subject", ENTITY),
     ("token", Shape::Nullable(&TOKEN)),
     ("upstream", Shape::Nullable(&UPSTREAM)),
     ("user", Shape::Nullable(&USER)),
 ]);
+
+const ENTITY: Shape = Shape::Object(&[("id", Shape::Text), ("type", Shape::Text)]);
 
 /// The calls of the management API.
 pub const OPERATIONS: [&str; 41] = [
@@ -127,7 +137,8 @@ const MANAGEMENT: Shape = Shape::Object(&[
     ("upstream", TEXT_OR_NULL),
 ]);
 
-const MCP: Shape = Shape::Object(&[("method", Shape::Text), ("params", Shape::Any), ("tool", TEXT_OR_NULL)]);
+// The method of a response is null.
+const MCP: Shape = Shape::Object(&[("method", TEXT_OR_NULL), ("params", Shape::Any), ("tool", TEXT_OR_NULL)]);
 
 const REQUEST: Shape = Shape::Object(&[
     ("headers", Shape::Map(&Shape::Text)),

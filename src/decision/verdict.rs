@@ -1,12 +1,12 @@
 //! What the policy gave, read strictly: anything that is not clearly an allow is a deny.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 use regorus::Value;
 use thiserror::Error;
 
-use super::Document;
+use super::{Document, challenge::is_scope};
 
 /// The policy's result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) struct Verdict {
     pub status: Option<u16>,
     pub set: Vec<(String, String)>,
     pub remove: Vec<String>,
+    /// Of a deny: what the caller's credential would have to have (RFC 6749 section 3.3).
+    pub scopes: Vec<Arc<str>>,
 }
 
 /// Why a result is not one. The text names the field, never its value.
@@ -43,6 +45,12 @@ pub enum InvalidVerdict {
     /// `headers` is not as the contract says.
     #[error("`headers` is not {{\"set\": {{name: value}}, \"remove\": [name]}} with valid names and values")]
     Headers,
+    /// `scopes` is not a list of scopes.
+    #[error("`scopes` is not a list or set of scopes (RFC 6749 section 3.3)")]
+    Scopes,
+    /// The messages of one batch want the same header to have different values.
+    #[error("the messages of one batch want different headers")]
+    MessagesDiffer,
     /// An obligation that this version cannot carry out. To ignore it would be to fail open.
     #[error("the result names a `rate_limit`, which this version of regate cannot count")]
     RateLimit,
@@ -76,6 +84,13 @@ impl Verdict {
                     let status = value.as_u16().map_err(|_| InvalidVerdict::Status)?;
                     verdict.status = Some(status);
                 }
+                "scopes" => {
+                    let scopes = texts(value).ok_or(InvalidVerdict::Scopes)?;
+                    if !scopes.iter().all(|scope| is_scope(scope)) {
+                        return Err(InvalidVerdict::Scopes);
+                    }
+                    verdict.scopes = scopes;
+                }
                 "headers" => (verdict.set, verdict.remove) = headers(value).ok_or(InvalidVerdict::Headers)?,
                 "rate_limit" => return Err(InvalidVerdict::RateLimit),
                 // Other keys are the policy's own: an OPA bundle may well answer more than we read.
@@ -89,6 +104,17 @@ impl Verdict {
             return Err(InvalidVerdict::Status);
         }
         Ok(verdict)
+    }
+
+    /// What allows two messages of one batch. The first one's reasons stay. What one of them is to be sent on with, the
+    /// other is sent on with as well, so they must want the same.
+    pub(super) fn and(mut self, other: Self) -> Result<Self, InvalidVerdict> {
+        let sorted = |set: &[(String, String)]| set.iter().cloned().collect::<BTreeMap<_, _>>();
+        if sorted(&self.set) != sorted(&other.set) {
+            return Err(InvalidVerdict::MessagesDiffer);
+        }
+        self.remove.extend(other.remove);
+        Ok(self)
     }
 }
 

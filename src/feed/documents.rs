@@ -105,7 +105,7 @@ pub(super) async fn keep(
                     tracing::warn!(
                         path = status.path(),
                         error = %trouble.with_causes(),
-                        "the document's query failed: its last rows are kept until they are too old"
+                        "the document's query ([[documents]]) failed: its last rows are kept until they are too old"
                     );
                 }
                 tokio::time::sleep(PAUSE_AFTER_FAILURE.min(own.interval)).await;

@@ -182,6 +182,9 @@ pub(super) fn log_active(active: &ActivePolicy, no_folder: bool) {
             "this policy is evaluated by the interpreter, which is slower by far: the virtual machine cannot run it"
         );
     }
+    for (path, why) in &active.not_askable {
+        tracing::warn!(source, %revision, path, %why, "[opa] paths lists what is undefined for every input");
+    }
     match active.tests {
         Some(tests) => {
             tracing::info!(source, %revision, tests_passed = tests.passed, "policy active");

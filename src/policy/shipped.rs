@@ -11,9 +11,11 @@ macro_rules! files {
 files!(
     "admin_token.rego",
     "anonymous.rego",
+    "authzen.rego",
     "global_token.rego",
     "management.rego",
     "mcp_token.rego",
+    "message.rego",
     "overrides.rego",
     "project_token.rego",
     "regate.rego",

@@ -10,7 +10,7 @@ use super::{
     folder::FileDigest,
 };
 use crate::{
-    decision::{Bundle, Entrypoint, EntrypointPaths, EvaluatingEngine},
+    decision::{Bundle, Entrypoint, EntrypointPaths, EvaluatingEngine, NotAskable},
     types::{PolicyRevision, Timestamp},
 };
 
@@ -27,6 +27,8 @@ pub struct ActivePolicy {
     pub files: Arc<[FileDigest]>,
     /// For each kind of question its name, the rule that is asked, and whether the bundle has it.
     pub entrypoints: Vec<(&'static str, String, bool)>,
+    /// The paths that OPA's API may be asked for and that are undefined for every input, and why.
+    pub not_askable: Vec<(String, NotAskable)>,
     /// What became of its tests; `None` when there were none to run.
     pub tests: Option<TestSummary>,
     /// Why the interpreter evaluates it, which is slower; `None` for the virtual machine.
@@ -133,6 +135,7 @@ impl ActivePolicy {
             source,
             files: candidate.policy.digests.iter().cloned().collect(),
             entrypoints: named(entrypoints, &passed.bundle),
+            not_askable: passed.bundle.not_askable().to_vec(),
             tests: passed.tests,
             interpreted: match passed.bundle.engine() {
                 EvaluatingEngine::VirtualMachine => None,

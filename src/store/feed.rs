@@ -106,7 +106,7 @@ pub trait ChangeFeed: Send {
     /// Runs a query over the organisation's own tables and hands over each row, an object by column.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] and [`StoreError::NotMigrated`] when the database refuses the query.
+    /// [`StoreError::Failed`] when the database refuses the query, also because a table is missing.
     async fn rows(&mut self, query: &str, sink: &mut (dyn FnMut(Value) + Send)) -> Result<(), StoreError>;
 
     /// Waits until the database hints at changes; for ever where it gives no hints, or there is no
@@ -197,7 +197,11 @@ impl ChangeFeed for SqlFeed {
             sink(row);
             Ok(())
         };
-        self.connection.query_json(query, &mut each).await
+        self.connection.query_json(query, &mut each).await.map_err(|error| match error {
+            // The table that is missing is the organisation's own: no migration of regate's makes it.
+            StoreError::NotMigrated(fault) => StoreError::Failed(fault),
+            error => error,
+        })
     }
 
     async fn hint(&mut self) -> Result<Vec<Hint>, StoreError> {

@@ -122,9 +122,21 @@ impl<'de> Visitor<'de> for OneReading {
     }
 }
 
+/// Characters of an unknown member's name that a message may repeat.
+const LONGEST_NAME: usize = 64;
+
 /// A reader's message without the value that it found: that value may be a credential. (serde writes
-/// it as `string "…"`, or in backticks after `integer` or `floating point`.)
+/// it as `string "…"`, or in backticks after `integer`, `floating point` or `unknown variant`.) The name of an unknown
+/// member stays, since it says where the mistake is, but no more of it than a name has.
 pub fn without_values(message: &str) -> String {
+    if let Some((before, _, after)) = named(message, "unknown variant `") {
+        return [before, "another value", after].concat();
+    }
+    if let Some((before, name, after)) = named(message, "unknown field `") {
+        let shown: String = name.chars().take(LONGEST_NAME).collect();
+        let more = if shown.len() < name.len() { "…" } else { "" };
+        return [before, "unknown field `", &shown, more, "`", after].concat();
+    }
     let found = message.find("string \"").zip(message.rfind('"'));
     if let Some((begin, end)) = found.filter(|(begin, end)| end > &(begin + 7)) {
         return [&message[..begin], "another value", &message[end + 1..]].concat();
@@ -136,6 +148,16 @@ pub fn without_values(message: &str) -> String {
         }
     }
     message.to_owned()
+}
+
+/// What stands before `kind`, in the backticks behind it, and after them. What is found there may have backticks of its own,
+/// so it ends where serde's own words begin for the last time.
+fn named<'m>(message: &'m str, kind: &str) -> Option<(&'m str, &'m str, &'m str)> {
+    let (before, rest) = message.split_once(kind)?;
+    let end = ["`, expected ", "`, there are no "].iter().filter_map(|words| rest.rfind(words)).max();
+    // Words that are not serde's: nothing says where it ends.
+    let end = end.unwrap_or(rest.len());
+    Some((before, rest.get(..end)?, rest.get(end + 1..).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -152,8 +174,16 @@ mod tests {
                 "invalid type: another value, expected a string",
             ),
             ("missing field `path`", "missing field `path`"),
+            ("unknown variant `rgt_x`, expected `2.0`", "another value, expected `2.0`"),
+            ("unknown variant `a`, expected `b`, expected `c` or `d`", "another value, expected `c` or `d`"),
+            ("unknown variant `rgt_x`", "another value"),
+            ("unknown field `pth`, expected `path`", "unknown field `pth`, expected `path`"),
+            ("unknown field `a`, there are no fields", "unknown field `a`, there are no fields"),
         ] {
             assert_eq!(without_values(message), expected);
         }
+        let long = format!("unknown field `{}`, expected `path`", "ä".repeat(65));
+        let cut = format!("unknown field `{}…`, expected `path`", "ä".repeat(64));
+        assert_eq!(without_values(&long), cut);
     }
 }

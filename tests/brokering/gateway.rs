@@ -1,8 +1,8 @@
-//! A gateway of the tests' own, and servers behind it that write down what reaches them.
+//! A gateway of the tests' own.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -11,89 +11,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::http::send;
-
-/// A request as it is on the wire.
-#[derive(Clone, Debug, Default)]
-pub struct Message {
-    /// Its first line.
-    pub line: String,
-    /// Names as they were written, and values.
-    pub headers: Vec<(String, String)>,
-}
-
-impl Message {
-    /// Reads the head of a message; `None` at the end of the connection.
-    fn read(from: &mut impl BufRead) -> Option<Self> {
-        let mut message = Self::default();
-        loop {
-            let mut line = String::new();
-            if from.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            let line = line.trim_end_matches(['\r', '\n']);
-            match (message.line.is_empty(), line.split_once(':')) {
-                (true, _) => message.line = line.to_owned(),
-                (false, Some((name, value))) => {
-                    message.headers.push((name.to_owned(), value.trim().to_owned()));
-                }
-                (false, None) => return Some(message),
-            }
-        }
-    }
-
-    /// All values of a header, whatever its case.
-    pub fn all(&self, name: &str) -> Vec<&str> {
-        let named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.as_str()).collect()
-    }
-
-    fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
-        let mut text = format!("{}\r\n", self.line);
-        for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        text.push_str("\r\n");
-        to.write_all(text.as_bytes())
-    }
-}
-
-/// A server behind the gateway.
-pub struct Behind {
-    pub address: String,
-    /// What reached it, and on which of its connections.
-    pub seen: Arc<Mutex<Vec<(usize, Message)>>>,
-}
-
-impl Behind {
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let seen: Arc<Mutex<Vec<(usize, Message)>>> = Arc::default();
-        let into = Arc::clone(&seen);
-        thread::spawn(move || {
-            for (number, stream) in listener.incoming().enumerate() {
-                let (mut stream, into) = (stream.unwrap(), Arc::clone(&into));
-                thread::spawn(move || {
-                    let mut reader = BufReader::new(stream.try_clone().unwrap());
-                    while let Some(message) = Message::read(&mut reader) {
-                        into.lock().unwrap().push((number, message));
-                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-                        if stream.write_all(answer).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, seen }
-    }
-
-    /// What has reached it, taken away.
-    pub fn take(&self) -> Vec<(usize, Message)> {
-        std::mem::take(&mut *self.seen.lock().unwrap())
-    }
-}
+use crate::harness::{
+    behind::{Behind, Message},
+    http::send,
+};
 
 /// A gateway: it asks regate before each request, does what the answer says, and keeps its connections by their key.
 pub struct Gateway {

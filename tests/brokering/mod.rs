@@ -10,9 +10,12 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, thread};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use self::gateway::{Behind, Gateway};
+use self::gateway::Gateway;
 use crate::{
-    harness::http::{Answer, raw, send},
+    harness::{
+        behind::Behind,
+        http::{Answer, raw, send},
+    },
     management::scene::Scene,
 };
 

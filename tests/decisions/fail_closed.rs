@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use regate::{
     decision::{
-        AskingGateway, CompileError, CompileOptions, EvaluationBudget, RegoVersion,
+        AskingGateway, CompileError, CompileOptions, EvaluationBudget, Headers, RegoVersion,
         facts::{CredentialMode, Fact, Grant, Token, Upstream},
     },
     types::{PresentedCredential, TokenKind},
@@ -87,7 +87,7 @@ fn a_credential_that_is_there_and_not_good_is_a_401_and_never_anonymous() {
         let decision = world.ask(&asked);
         assert_eq!(gist(&decision), (false, status, vec![reason]));
         if status == 401 {
-            assert_eq!(decision.challenge, Some("Bearer error=\"invalid_token\""));
+            assert_eq!(decision.challenge.as_deref(), Some("Bearer error=\"invalid_token\""));
             messages.push(decision.message.as_str().to_owned());
         }
         // The same caller without a credential is allowed by this policy: so it was the credential.
@@ -161,10 +161,10 @@ fn a_denied_anonymous_caller_is_told_that_a_credential_is_needed() {
         World::with_policy("package regate\ndecision := {\"allow\": false, \"reasons\": [\"test.deny\"]}");
     let decision = world.ask(&question(None, "/a"));
     assert_eq!(gist(&decision), (false, 401, vec!["token.missing", "test.deny"]));
-    assert_eq!(decision.challenge, Some("Bearer"));
+    assert_eq!(decision.challenge.as_deref(), Some("Bearer"));
     let decision = world.ask(&question(Some("t1"), "/a"));
     assert_eq!(gist(&decision), (false, 403, vec!["test.deny"]));
-    assert_eq!(decision.challenge, None);
+    assert_eq!(decision.challenge.as_deref(), None);
 }
 
 #[test]
@@ -326,4 +326,19 @@ fn rules_that_call_themselves_are_refused_and_never_reach_a_question() {
     // The same rule twice on the way is no recursion.
     let diamond = "decision := {\"allow\": a == b}\na := c\nb := c\nc := 1";
     assert!(World::with_policy(&format!("package regate\n{diamond}")).ask(&question(Some("t1"), "/a")).allow);
+}
+
+#[test]
+fn a_client_says_nothing_in_regates_name() {
+    let mut world = World::with_policy("package regate\n\ndecision := {\"allow\": true}");
+    for path in ["/a", "/health"] {
+        let mut asked = question(Some("t1"), path);
+        let told =
+            ["x-regate-user", "X_Regate_Tenant", "x-regate-any", "x-regate", "x-regates-own", "x-user"];
+        asked.request.headers = Headers::new(told.map(|name| (name.into(), "mine".into())).into());
+        let decision = world.ask(&asked);
+        let expected = ["authorization", "x-regate-any", "x-regate-user", "x_regate_tenant"];
+        assert!(decision.allow, "{path}");
+        assert_eq!(decision.headers.remove, expected, "{path}");
+    }
 }

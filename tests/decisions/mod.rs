@@ -18,8 +18,8 @@ use std::{borrow::Cow, sync::Arc};
 use regate::{
     auth,
     decision::{
-        Basis, Bundle, CompileError, CompileOptions, Decision, DecisionRules, Delivery, Document, Evaluator,
-        Headers, Moment, Question, RegoSource, Request, SnapshotBuilder, decide,
+        Basis, Body, Bundle, CompileError, CompileOptions, Decision, DecisionRules, Delivery, Document,
+        Evaluator, Headers, Moment, Question, RegoSource, Request, SnapshotBuilder, decide,
         facts::{Fact, Token, User, UserRole},
     },
     types::{DataRevision, PolicyRevision, PresentedCredential, TenantId, Timestamp, TokenKind},
@@ -102,11 +102,13 @@ pub fn question<'a>(secret: Option<&str>, path: &'a str) -> Question<'a> {
             source_ip: None,
         },
         upstream: None,
-        mcp: None,
+        mcp: Vec::new(),
+        body: Body::Untold,
         context: Document::new_object(),
         gateway: None,
         explain: false,
         delivery: Delivery::Refused,
+        abilities: None,
     }
 }
 

@@ -54,7 +54,7 @@ fn every_refusal_is_a_deny_with_its_own_reason_and_never_reaches_the_policy() {
         let unavailable = refusal == SessionRefusal::KeysUnavailable;
         assert_eq!(own.status(), if unavailable { 503 } else { 401 }, "{own:?}");
         let challenge = (!unavailable).then_some("Bearer error=\"invalid_token\"");
-        assert_eq!(decision.challenge, challenge);
+        assert_eq!(decision.challenge.as_deref(), challenge);
         assert_eq!(decision.subject, None);
     }
 }

@@ -1,7 +1,7 @@
 //! Tokens that are limited to a list of tools.
 
 use regate::{
-    decision::{CompileOptions, Mcp, Question, document, facts::Fact},
+    decision::{Body, CompileOptions, Headers, Mcp, Question, document, facts::Fact},
     types::TokenKind,
 };
 use serde_json::{Value, json};
@@ -19,11 +19,11 @@ fn world(kind: TokenKind, tools: Option<&[&str]>) -> World {
 }
 
 fn message(method: &'static str, params: Value) -> Option<Mcp<'static>> {
-    Some(Mcp { method: method.into(), params: document(params) })
+    Some(Mcp { method: Some(method.into()), params: document(params) })
 }
 
 fn ask(world: &mut World, method: &'static str, mcp: Option<Mcp<'static>>) -> (bool, String) {
-    let mut asked = Question { mcp, ..question(Some("t1"), "/mcp") };
+    let mut asked = Question { mcp: mcp.into_iter().collect(), ..question(Some("t1"), "/mcp") };
     asked.request.method = method.into();
     let decision = world.ask(&asked);
     (decision.allow, decision.reasons.first.as_str().to_owned())
@@ -51,12 +51,23 @@ fn a_tool_on_the_list_is_called_and_no_other_whatever_the_bundle_allows() {
     {
         assert_eq!(ask(world, "POST", message(spelling, json!({"name": "read"}))), refused, "{spelling:?}");
     }
-    for spelling in ["Tools/Call", "TOOLS/CALL"] {
-        assert_eq!(ask(world, "POST", message(spelling, json!({"name": "delete"}))), refused, "{spelling}");
-        assert!(ask(world, "POST", message(spelling, json!({"name": "read"}))).0);
+    // Neither is it known which tool another spelling of the call would call, nor that it calls none.
+    for spelling in [
+        "Tools/Call",
+        "TOOLS/CALL",
+        "tools//call",
+        "tools/call/",
+        "/tools/call",
+        "tools/./call",
+        "tools.call",
+        "notifications/tools/call",
+        "notifications/../tools/call",
+        "notifications/Tools/Call/",
+    ] {
+        assert_eq!(ask(world, "POST", message(spelling, json!({"name": "read"}))), refused, "{spelling}");
     }
     // What else a message does, rules decide.
-    for method in ["initialize", "tools/list", "ping", "notifications/initialized"] {
+    for method in ["initialize", "tools/list", "ping", "notifications/initialized", "tools/called"] {
         assert!(ask(world, "POST", message(method, Value::Null)).0, "{method}");
     }
 }
@@ -69,6 +80,10 @@ fn what_is_called_must_be_known() {
     {
         assert_eq!(ask(&mut listed, method, None).0, goes_on, "{method}");
     }
+    // Where nobody sees whether there is a body, there may be a message in it.
+    let mut unseen = question(Some("t1"), "/mcp");
+    unseen.body = Body::Unseen;
+    assert!(!listed.ask(&unseen).allow);
     // A list on a token of another kind came with an import: nothing is known of what it calls.
     let mut global = world(TokenKind::Global, Some(&["search"]));
     assert!(!ask(&mut global, "GET", None).0 && !ask(&mut global, "POST", None).0);
@@ -78,6 +93,27 @@ fn what_is_called_must_be_known() {
     let mut unlimited = world(TokenKind::Mcp, None);
     assert!(ask(&mut unlimited, "POST", message("tools/call", json!({"name": "search"}))).0);
     assert!(ask(&mut unlimited, "POST", None).0);
+}
+
+#[test]
+fn what_opens_another_protocol_may_say_anything() {
+    let mut listed = world(TokenKind::Mcp, Some(&["search"]));
+    let mut unlimited = world(TokenKind::Mcp, None);
+    for (name, value, goes_on) in [
+        ("Upgrade", "websocket", false),
+        ("upgrade", "h2c", false),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", false),
+        ("Sec_WebSocket_Version", "13", false),
+        ("HTTP2-Settings", "AAMAAABkAAQAAP__", false),
+        ("Content-Length", "1", false),
+        ("Content-Length", "0", true),
+        ("Accept", "text/event-stream", true),
+    ] {
+        let mut asked = question(Some("t1"), "/mcp");
+        asked.request.headers = Headers::new(vec![(name.into(), value.into())]);
+        assert_eq!(listed.ask(&asked).allow, goes_on, "{name}: {value}");
+        assert!(unlimited.ask(&asked).allow, "{name}: {value}");
+    }
 }
 
 #[test]

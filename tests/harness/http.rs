@@ -33,14 +33,19 @@ impl Answer {
 
 /// Sends bytes as they are, and reads one answer.
 pub fn raw(address: &str, message: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    exchange(stream, message)
+}
+
+/// The same over a connection that is there.
+pub fn exchange(mut stream: impl Read + Write, message: &[u8]) -> Answer {
     // A server that has heard enough may close while we still speak.
     let _ = stream.write_all(message);
     let mut answer = Vec::new();
     let mut buffer = [0; 16 * 1024];
     loop {
-        if let Some(read) = parse(&answer) {
+        if let Some(read) = parse(&answer, message.starts_with(b"HEAD ")) {
             record::answer(read.status, &answer);
             return read;
         }
@@ -52,7 +57,7 @@ pub fn raw(address: &str, message: &[u8]) -> Answer {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
+fn parse(bytes: &[u8], is_head: bool) -> Option<Answer> {
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).unwrap();
     let mut lines = head.split("\r\n");
@@ -65,18 +70,24 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         .collect();
     let length = headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
     let body = bytes[end + 4..].to_vec();
-    (body.len() >= length).then_some(Answer { status, headers, body })
+    // The answer to a HEAD says the length of what it leaves out.
+    (is_head || body.len() >= length).then_some(Answer { status, headers, body })
 }
 
 /// One request with a body.
 pub fn send(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    raw(address, &request(address, method, path, headers, body))
+}
+
+/// One request with a body, as it is on the wire.
+pub fn request(host: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut message =
-        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
+        format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         message.push_str(&format!("{name}: {value}\r\n"));
     }
     message.push_str("\r\n");
-    raw(address, &[message.as_bytes(), body].concat())
+    [message.as_bytes(), body].concat()
 }
 
 /// A question to `/v1/decide`, which must be answered with 200.

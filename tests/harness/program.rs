@@ -49,13 +49,20 @@ pub fn stderr(output: &Output) -> String {
 pub struct Serving {
     supervisor: Child,
     pipe: Option<ChildStdin>,
-    /// `127.0.0.1:PORT`
+    /// `127.0.0.1:PORT`, or the path of a Unix socket
     pub address: String,
+    /// The same of the listener for gRPC; empty where there is none
+    pub grpc: String,
     /// All that it printed before and after it was ready.
     pub output: Arc<Mutex<String>>,
     /// All that it logged.
     pub log: Arc<Mutex<String>>,
 }
+
+/// What is being started, what it prints, and the thread that collects what it logs.
+type Spawned = (Serving, BufReader<ChildStdout>, thread::JoinHandle<()>);
+
+const FREE_PORTS: &[[&str; 2]] = &[["--listen", "127.0.0.1:0"], ["--grpc-listen", "127.0.0.1:0"]];
 
 const SUPERVISOR: &str = r#"
 exec 3<&0
@@ -83,21 +90,33 @@ impl Serving {
         Self::try_start_under(&[], folder, arguments)
     }
 
+    /// The same, without an address of the harness's own.
+    pub fn start_as_is(folder: &Path, arguments: &[&str]) -> Self {
+        Self::wait(Self::spawn(&[], folder, arguments, &[]))
+            .unwrap_or_else(|(code, log)| panic!("regate ended with {code:?}: {log}"))
+    }
+
     fn try_start_under(
         starter: &[&str],
         folder: &Path,
         arguments: &[&str],
     ) -> Result<Self, (Option<i32>, String)> {
-        let (mut serving, mut stdout, logged) = Self::spawn(starter, folder, arguments);
+        Self::wait(Self::spawn(starter, folder, arguments, FREE_PORTS))
+    }
+
+    /// Waits until it is ready.
+    fn wait((mut serving, mut stdout, logged): Spawned) -> Result<Self, (Option<i32>, String)> {
         let mut first = String::new();
         stdout.read_line(&mut first).unwrap();
-        let Some(address) = first.trim().strip_prefix("regate is ready: http://") else {
+        let Some(urls) = first.trim().strip_prefix("regate is ready: ") else {
             serving.pipe.take();
             let code = serving.supervisor.wait().unwrap().code();
             logged.join().unwrap();
             return Err((code, serving.log()));
         };
-        serving.address = address.to_owned();
+        let mut urls = urls.split(' ').map(without_scheme);
+        serving.address = urls.next().unwrap_or_default();
+        serving.grpc = urls.next().unwrap_or_default();
         (serving.output, _) = collect(stdout);
         Ok(serving)
     }
@@ -105,15 +124,17 @@ impl Serving {
     /// Starts `regate serve` on a free port and waits until it listens: it may be loading still.
     pub fn start_loading(folder: &Path, arguments: &[&str]) -> Self {
         const LISTENING: &str = "listening; loading the decision data address=";
-        let (mut serving, stdout, logged) = Self::spawn(&[], folder, arguments);
+        const GRPC: &str = "listening for gRPC address=";
+        let (mut serving, stdout, logged) = Self::spawn(&[], folder, arguments, FREE_PORTS);
         (serving.output, _) = collect(stdout);
         loop {
             // Before the look: what it said last is in the log by then.
             let ended = logged.is_finished();
             let log = serving.log();
-            let after = log.split_once(LISTENING).and_then(|(_, rest)| rest.split_once('\n'));
-            if let Some((address, _)) = after {
-                serving.address = address.to_owned();
+            let line = |words| log.split_once(words).and_then(|(_, rest)| rest.split_once('\n'));
+            if let Some((address, _)) = line(LISTENING) {
+                serving.address = without_scheme(address);
+                serving.grpc = line(GRPC).map(|(address, _)| without_scheme(address)).unwrap_or_default();
                 return serving;
             }
             assert!(!ended, "regate ended: {log}");
@@ -122,17 +143,16 @@ impl Serving {
     }
 
     /// Gives what it prints, and the thread that collects what it logs.
-    fn spawn(
-        starter: &[&str],
-        folder: &Path,
-        arguments: &[&str],
-    ) -> (Self, BufReader<ChildStdout>, thread::JoinHandle<()>) {
+    ///
+    /// `ports`: where to listen, where the arguments do not say.
+    fn spawn(starter: &[&str], folder: &Path, arguments: &[&str], ports: &[[&str; 2]]) -> Spawned {
+        let named = |flag| arguments.contains(flag);
         let mut supervisor = Command::new("/bin/sh")
             .args(["-c", SUPERVISOR, "sh"])
             .args(starter)
             .args([REGATE, "serve"])
             .args(arguments)
-            .args(if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
+            .args(ports.iter().filter(|[flag, _]| !named(flag)).flatten())
             .current_dir(folder)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -144,7 +164,8 @@ impl Serving {
         let pipe = supervisor.stdin.take();
         let stdout = BufReader::new(supervisor.stdout.take().unwrap());
         let (log, logged) = collect(supervisor.stderr.take().unwrap());
-        let serving = Self { supervisor, pipe, address: String::new(), output: Arc::default(), log };
+        let (address, grpc) = (String::new(), String::new());
+        let serving = Self { supervisor, pipe, address, grpc, output: Arc::default(), log };
         (serving, stdout, logged)
     }
 
@@ -213,6 +234,12 @@ impl Drop for Running {
         self.pipe.take();
         let _ = self.supervisor.wait();
     }
+}
+
+/// The address within a URL that `serve` printed.
+fn without_scheme(url: &str) -> String {
+    let tcp = url.split_once("://").map(|(_, address)| address);
+    tcp.or_else(|| url.strip_prefix("unix:")).unwrap_or(url).to_owned()
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, thread::JoinHandle<()>) {

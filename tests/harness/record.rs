@@ -15,7 +15,8 @@ use std::{
 };
 
 fn folder() -> Option<PathBuf> {
-    std::env::var_os("REGATE_TEST_RECORD").map(PathBuf::from)
+    // An empty name would be the folder that the tests run in.
+    std::env::var_os("REGATE_TEST_RECORD").filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 fn append(name: &str, bytes: &[u8]) {
@@ -35,6 +36,7 @@ fn append(name: &str, bytes: &[u8]) {
 /// Keeps an answer.
 pub fn answer(status: u16, bytes: &[u8]) {
     let text = without_headers_to_set(&String::from_utf8_lossy(bytes));
+    let text = without_credential_headers(&text);
     // The one place where a token is shown.
     match (status, text.split_once("\"token\":\"")) {
         (201, Some((before, rest))) => {
@@ -45,15 +47,31 @@ pub fn answer(status: u16, bytes: &[u8]) {
     }
 }
 
-/// The answer without what `headers.set` holds: texts, and nothing deeper.
+/// Where an answer names headers to set: that of a decision, and what an OPA plugin reads of an allow.
+const HEADERS_TO_SET: [&str; 2] = ["\"headers\":{\"set\":{", "{\"result\":{\"allow\":true,\"headers\":{"];
+
+/// The answer without what the headers to set hold: texts, and nothing deeper.
 fn without_headers_to_set(text: &str) -> String {
-    let mut kept = String::new();
-    let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("\"headers\":{\"set\":{") {
-        kept.push_str(before);
-        rest = behind.split_once('}').map_or("", |(_, after)| after);
-    }
-    kept + rest
+    HEADERS_TO_SET.iter().fold(text.to_owned(), |text, place| {
+        let mut kept = String::new();
+        let mut rest = text.as_str();
+        while let Some((before, behind)) = rest.split_once(place) {
+            kept.push_str(before);
+            rest = behind.split_once('}').map_or("", |(_, after)| after);
+        }
+        kept + rest
+    })
+}
+
+/// The answer without the headers that tell a gateway which credential goes on.
+fn without_credential_headers(text: &str) -> String {
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+    let is_told = |line: &str| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("authorization:") || line.starts_with("x-api-key:")
+    };
+    let kept: Vec<&str> = head.split("\r\n").filter(|line| !is_told(line)).collect();
+    format!("{}\r\n\r\n{body}", kept.join("\r\n"))
 }
 
 /// Keeps what a process logged.

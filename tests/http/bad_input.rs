@@ -217,6 +217,15 @@ fn a_bad_batch_is_refused_whole_and_names_the_place() {
         |body: Value| send(&serving.address, "POST", "/v1/decide/batch", &[], body.to_string().as_bytes());
     problem(&ask(json!({"requests": vec![good.clone(); 10_000]})), 400, "batch.too_long");
     problem(&ask(json!({"requests": vec![good.clone(); 101]})), 400, "batch.too_long");
+    // Each message counts: it is judged like a question.
+    let mut messages = good.clone();
+    messages["mcp"] = json!(vec![json!({"method": "ping"}); 20]);
+    let with = |more: usize| {
+        let requests = [vec![messages.clone(); 4], vec![good.clone(); more]].concat();
+        ask(json!({"requests": requests}))
+    };
+    assert_eq!(with(20).status, 200);
+    problem(&with(21), 400, "batch.too_long");
     assert_eq!(
         ask(json!({"requests": vec![good.clone(); 100]})).json()["decisions"].as_array().unwrap().len(),
         100

@@ -21,6 +21,41 @@ fn a_listener_that_others_can_reach_refuses_to_start_without_authentication() {
     let address = serving.address.replace("0.0.0.0", "127.0.0.1");
     let answer = send(&address, "POST", "/v1/decide", &[], b"{}");
     assert_eq!((answer.status, answer.json()["code"].clone()), (401, json!("gateway.unauthenticated")));
+    let told = "a gateway's call was refused face=\"/v1/decide\" code=\"gateway.unauthenticated\"";
+    let _ = send(&address, "POST", "/v1/decide", &[("authorization", "Bearer hunter2")], b"{}");
+    let log = loop {
+        let log = serving.log();
+        if log.contains(told) {
+            break log;
+        }
+        std::thread::yield_now();
+    };
+    assert!(log.matches(told).count() == 1 && !log.contains("hunter2"), "{log}");
+}
+
+/// The lines that `--demo` prints are asked as a gateway asks.
+#[test]
+fn the_demo_has_a_gateway_where_gateways_must_authenticate() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = Serving::start(folder.path(), &["--demo", "--gateways-must-authenticate"]);
+    let printed = loop {
+        let printed = serving.output.lock().unwrap().clone();
+        if printed.matches("\ncurl ").count() == 6 && printed.ends_with("'\n") {
+            break printed;
+        }
+        std::thread::yield_now();
+    };
+    let mut allowed = Vec::new();
+    for line in printed.lines().filter(|line| line.starts_with("curl ")) {
+        let gateway = line.split_once("-H 'authorization: ").unwrap().1.split_once('\'').unwrap().0;
+        let body = line.split_once("-d '").unwrap().1.trim_end_matches('\'');
+        let headers = [("authorization", gateway)];
+        let answer = send(&serving.address, "POST", "/v1/decide", &headers, body.as_bytes());
+        assert_eq!(answer.status, 200, "the demo's gateway may not ask");
+        allowed.push(answer.json()["allow"] == true);
+    }
+    assert_eq!(allowed, [true, false, true, false, true, false]);
+    assert!(!serving.log().contains("a gateway's call was refused"));
 }
 
 #[test]

@@ -2,4 +2,5 @@
 
 mod bad_input;
 mod gateways;
+mod held_up;
 mod mission;

@@ -151,6 +151,7 @@ fn a_gateway_revoked_while_its_explanation_waits_is_told_nothing() {
             point: Arc::clone(&point),
             bounds,
             channel: Channel::Loopback,
+            faces: Arc::default(),
             credentials: CredentialReader::default(),
             feed: None,
             policies: None,

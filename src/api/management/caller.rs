@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     decision::{
-        About, Decision, Delivery, Document, Headers, ManagedHolder, ManagedToken, ManagementCall, OwnReason,
-        Question, Reason, Request, Subject,
+        About, Body, Decision, Delivery, Document, Headers, ManagedHolder, ManagedToken, ManagementCall,
+        OwnReason, Question, Reason, Request, Subject,
     },
     types::{HolderKind, PresentedCredential, TenantId},
 };
@@ -296,11 +296,13 @@ fn question<'a>(
             source_ip: None,
         },
         upstream: None,
-        mcp: None,
+        mcp: Vec::new(),
+        body: Body::Untold,
         context: Document::new_object(),
         gateway: None,
         explain: false,
         delivery: Delivery::Refused,
+        abilities: None,
     }
 }
 

@@ -22,6 +22,7 @@ mod message;
 mod operation;
 mod page;
 mod path;
+mod presented;
 pub(super) mod projects;
 pub(super) mod tokens;
 pub(super) mod upstreams;
@@ -38,6 +39,7 @@ use tokio::sync::Semaphore;
 pub(super) use self::{
     caller::{Caller, Operator, recognise},
     operation::Operation,
+    presented::Revoked,
 };
 use super::point::NewIds;
 use crate::{

@@ -38,6 +38,7 @@ use crate::auth::CredentialReader;
     security(("bearer" = [])),
     tags(
         (name = "decisions", description = "What gateways ask"),
+        (name = "authzen", description = "What gateways ask in the words of OpenID AuthZEN"),
         (name = "tokens", description = "Made, shown once, listed, changed, revoked"),
         (name = "users", description = "Who belongs to the tenant"),
         (name = "projects", description = "What people work on"),

@@ -72,8 +72,9 @@ impl<'a> From<&'a Problem> for More<'a> {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The problem document, as JSON.
+    pub(in crate::api) fn document(&self) -> String {
         let (code, status, title) = self.kind();
         let document = Document {
             r#type: format!("urn:regate:problem:{code}"),
@@ -82,10 +83,17 @@ impl IntoResponse for Problem {
             detail: self.to_string(),
             code,
             allow: false,
-            more: More::from(&self),
+            more: More::from(self),
         };
-        // A structure of texts always serialises; if it ever did not, an empty object still denies.
-        let body = serde_json::to_vec(&document).unwrap_or_else(|_| b"{\"allow\":false}".to_vec());
+        // A structure of texts always serialises; if it ever did not, this still denies.
+        serde_json::to_string(&document).unwrap_or_else(|_| "{\"allow\":false}".to_owned())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (_, status, _) = self.kind();
+        let body = self.document();
         let content_type = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
         let headers = response.headers_mut();
@@ -109,7 +117,7 @@ impl IntoResponse for Problem {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The rest of the message may still be on its way: nothing after it can be understood.
-            Self::BodyTooLarge(_) | Self::HeaderTooLarge(_) | Self::BodyNotReceived => {
+            Self::BodyTooLarge(_) | Self::HeaderTooLarge(_) | Self::BodyNotReceived | Self::Form(_) => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Malformed(_)
@@ -120,6 +128,7 @@ impl IntoResponse for Problem {
             | Self::MethodNotAllowed
             | Self::ManagementDenied { .. }
             | Self::Invalid(_)
+            | Self::Unbelieved
             | Self::NoSuch(_)
             | Self::NotLive { .. }
             | Self::TooManyTokens { .. }

@@ -52,6 +52,12 @@ pub enum Problem {
     /// The gateway did not authenticate.
     #[error(transparent)]
     Gateway(#[from] GatewayRefusal),
+    /// Whoever describes a request here did not authenticate as a gateway.
+    #[error(
+        "what describes the request is believed only from a gateway that authenticates: it has to send the live token of a \
+         gateway, once, in X-Regate-Gateway-Token"
+    )]
+    Unbelieved,
     /// The data has not been loaded yet.
     #[error("the data is still being loaded")]
     NotLoaded,
@@ -61,6 +67,9 @@ pub enum Problem {
     /// Whether the session of who asks is good is not known, because its issuer's keys are not.
     #[error("the keys of the session's issuer are not known yet: whether the caller may ask is not known")]
     KeysUnavailable,
+    /// The request can be read in two ways, or has no place to go. The text says why.
+    #[error("the request is not one that can be read in one way only: {0}")]
+    Form(&'static str),
     /// There is nothing at this path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -193,6 +202,10 @@ impl Problem {
             Self::Gateway(_) => {
                 ("gateway.unauthenticated", StatusCode::UNAUTHORIZED, "The gateway did not authenticate")
             }
+            // Shown to the gateway's own client, who could do nothing about a 401.
+            Self::Unbelieved => {
+                ("gateway.unauthenticated", StatusCode::FORBIDDEN, "The gateway did not authenticate")
+            }
             Self::NotLoaded => {
                 ("data.not_loaded", StatusCode::SERVICE_UNAVAILABLE, "The data is not loaded yet")
             }
@@ -202,6 +215,7 @@ impl Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The keys of the session's issuer are not known",
             ),
+            Self::Form(_) => ("request.malformed", StatusCode::BAD_REQUEST, "Not a valid request"),
             Self::NotFound => ("route.not_found", StatusCode::NOT_FOUND, "Not found"),
             Self::MethodNotAllowed => {
                 ("route.method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")

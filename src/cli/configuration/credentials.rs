@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
     path::{PathBuf, absolute},
     sync::Arc,
     time::Duration,
@@ -195,9 +194,9 @@ impl Configuration {
     }
 
     /// Where people are sent who have no usable credential. Where nobody says otherwise it is where regate, at this
-    /// address, lists the flows for the upstream.
-    pub fn connect_url(&self, address: SocketAddr) -> ConnectUrl {
-        let own = || format!("http://{address}/v1/credential-flows?upstream_id={{upstream}}");
+    /// URL, lists the flows for the upstream.
+    pub fn connect_url(&self, own_url: &str) -> ConnectUrl {
+        let own = || format!("{own_url}/v1/credential-flows?upstream_id={{upstream}}");
         ConnectUrl::new(&self.credentials.connect_url.clone().unwrap_or_else(own))
     }
 }
@@ -282,11 +281,11 @@ mod tests {
 
     #[test]
     fn people_are_sent_to_regate_itself_unless_somebody_says_otherwise() {
-        let address = "127.0.0.1:8181".parse().unwrap();
-        let own = read("", &[]).unwrap().connect_url(address);
+        let url = "http://127.0.0.1:8181";
+        let own = read("", &[]).unwrap().connect_url(url);
         let template = "http://127.0.0.1:8181/v1/credential-flows?upstream_id={upstream}";
         assert_eq!(own, ConnectUrl::new(template));
-        let theirs = read("connect_url = \"https://x/{holder}\"", &[]).unwrap().connect_url(address);
+        let theirs = read("connect_url = \"https://x/{holder}\"", &[]).unwrap().connect_url(url);
         assert_eq!(theirs, ConnectUrl::new("https://x/{holder}"));
     }
 }

@@ -27,8 +27,26 @@ fn explained(line: &str) -> String {
         .flatten();
     match (choice, line.rsplit_once(" for key ")) {
         (Some((_, words)), Some((_, key))) => format!("another word, expected {words} for key {key}"),
+        (None, Some((said, key))) => match to_write(said, key) {
+            Some(words) => format!("{}: write {words}", key.trim_matches('`')),
+            None => line,
+        },
         _ => line,
     }
+}
+
+/// What a setting is, where the reader found something else.
+fn to_write(said: &str, key: &str) -> Option<&'static str> {
+    let expected = said.strip_prefix("invalid type: ")?.rsplit_once("expected ")?.1;
+    Some(match expected {
+        "a sequence" => "a list, such as [\"…\"]",
+        "a boolean" => "true or false, without quotation marks",
+        "an integer" | "usize" | "u16" | "u32" | "u64" | "i64" if key.contains("_bytes") => {
+            "a number of bytes, without quotation marks"
+        }
+        "an integer" | "usize" | "u16" | "u32" | "u64" | "i64" => "a number, without quotation marks",
+        _ => return None,
+    })
 }
 
 /// `issuers[0]role_from` as it is written everywhere else: `issuers[0].role_from`.
@@ -77,6 +95,18 @@ mod tests {
         }
         assert!(read("[[issuers]]\nissuer = \"i\"").contains("issuers[0].audience"));
         assert!(read(&format!("{issuer}leeway = \"x\"")).contains("`issuers[0].leeway`"));
+        for (line, expected) in [
+            ("[opa]\npaths = \"hunter2\"", "opa.paths: write a list"),
+            ("[http]\nmax_body_bytes = \"hunter2\"", "http.max_body_bytes: write a number of bytes"),
+            ("[http]\nmax_nesting = \"hunter2\"", "http.max_nesting: write a number"),
+            (
+                "[forward_auth]\ntrust_loopback = \"hunter2\"",
+                "forward_auth.trust_loopback: write true or false",
+            ),
+        ] {
+            let said = read(line);
+            assert!(said.contains(expected) && !said.contains("hunter2"), "{line}: {said}");
+        }
         for (value, least, most) in [
             ("max_days = 0", 1, 36_500),
             ("max_days = 36501", 1, 36_500),

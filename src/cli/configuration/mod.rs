@@ -3,21 +3,30 @@
 //! Every key has a default, an unknown key is an error. A variable is named after its section and
 //! key with two underscores between: `REGATE_DATABASE__URL` is `url` in `[database]`.
 
+mod authzen;
 mod credentials;
 mod explain;
+mod ext_authz;
+mod forward_auth;
+mod grpc;
+mod http;
 mod issuers;
+mod listeners;
+mod mcp;
+mod opa;
 mod sections;
+mod tls;
 mod tokens;
 
 use std::{borrow::Cow, collections::HashMap, fs, path::PathBuf};
 
+use ::http::HeaderName;
 use config::{Config, File, FileFormat};
-use http::HeaderName;
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    api::{GatewayAuthentication, HttpBounds},
+    api::{Faces, HttpBounds},
     decision::{CompileOptions, DecisionRules, EntrypointPaths, EvaluationBudget, PathRules},
     feed::{FeedOptions, OwnDocument},
     policy::{BundleLimits, PolicySettings, PolicySource, WatchOptions},
@@ -25,15 +34,23 @@ use crate::{
     types::SecretText,
 };
 
+pub use self::http::HttpSection;
+pub use authzen::AuthzenSection;
 pub use credentials::CredentialSection;
 use explain::in_our_words;
+pub use ext_authz::ExtAuthzSection;
+pub use forward_auth::ForwardAuthSection;
+pub use grpc::{GrpcListener, GrpcSection};
 pub use issuers::IssuerSection;
 pub(super) use issuers::credential_reader;
+pub use mcp::McpSection;
+pub use opa::OpaSection;
 pub(super) use sections::parse_duration;
 pub use sections::{
-    Authentication, DataSection, DatabaseSection, DocumentSection, EncodedSlash, GatewaySection, HttpSection,
-    LogSection, MetricsSection, PolicySection, RequestSection,
+    Authentication, DataSection, DatabaseSection, DocumentSection, EncodedSlash, GatewaySection, LogSection,
+    MetricsSection, PolicySection, RequestSection,
 };
+pub use tls::TlsSection;
 pub use tokens::TokenSection;
 
 /// All sections.
@@ -42,6 +59,10 @@ pub use tokens::TokenSection;
 pub struct Configuration {
     /// The HTTP listener.
     pub http: HttpSection,
+    /// The listener for gRPC.
+    pub grpc: GrpcSection,
+    /// TLS on both.
+    pub tls: TlsSection,
     /// Who may ask.
     pub gateways: GatewaySection,
     /// Where the data is.
@@ -60,6 +81,16 @@ pub struct Configuration {
     pub tokens: TokenSection,
     /// `[credentials]`
     pub credentials: CredentialSection,
+    /// `[authzen]`
+    pub authzen: AuthzenSection,
+    /// `[ext_authz]`
+    pub ext_authz: ExtAuthzSection,
+    /// `[forward_auth]`
+    pub forward_auth: ForwardAuthSection,
+    /// `[mcp]`
+    pub mcp: McpSection,
+    /// `[opa]`
+    pub opa: OpaSection,
     /// The log.
     pub log: LogSection,
     /// The metrics.
@@ -76,6 +107,12 @@ pub enum ConfigurationError {
     /// A variable without a section.
     #[error("{0} is not a setting: write REGATE_SECTION__KEY, with two underscores between")]
     Variable(String),
+    /// The variable of a gateway, among regate's own.
+    #[error(
+        "{0} is not a setting: it is the gateway's. Give it to the gateway's process alone, under another name such as \
+         GATEWAY_TOKEN"
+    )]
+    GatewaysVariable(String),
     /// A file cannot be read.
     #[error("{path} cannot be read")]
     Read {
@@ -131,7 +168,13 @@ impl Configuration {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("requests.public_paths")
+            .with_list_parse_key("authzen.user_types")
             .with_list_parse_key("credentials.redirect_uris")
+            .with_list_parse_key("ext_authz.headers")
+            .with_list_parse_key("forward_auth.headers")
+            .with_list_parse_key("mcp.endpoints")
+            .with_list_parse_key("opa.apisix_headers")
+            .with_list_parse_key("opa.paths")
             .source(Some(settings(variables)?));
         let variables_source = Config::builder().add_source(environment.clone());
         let invalid =
@@ -159,6 +202,7 @@ impl Configuration {
                 return Err(ConfigurationError::Value { key: key.into(), problem });
             }
         }
+        configuration.check_listeners()?;
         configuration.tokens.check()?;
         configuration.credentials.check(&in_file_alone)?;
         Ok(configuration)
@@ -206,19 +250,6 @@ impl Configuration {
         }
     }
 
-    /// Whether gateways must authenticate.
-    ///
-    /// # Errors
-    /// [`ConfigurationError::OpenListener`] when they need not and the listener can be reached from
-    /// another machine.
-    pub fn authentication(&self) -> Result<GatewayAuthentication, ConfigurationError> {
-        match self.gateways.authentication {
-            Authentication::Required => Ok(GatewayAuthentication::Required),
-            Authentication::Optional if is_loopback(&self.http.listen) => Ok(GatewayAuthentication::Optional),
-            Authentication::Optional => Err(ConfigurationError::OpenListener(self.http.listen.clone())),
-        }
-    }
-
     /// Where the policy comes from.
     pub fn policy_source(&self) -> PolicySource {
         match &self.policy.folder {
@@ -239,6 +270,7 @@ impl Configuration {
                 management: self.policy.management_entrypoint.clone(),
                 authzen: self.policy.authzen_entrypoint.clone(),
             },
+            asked: self.opa.asked(),
             rego_version: self.policy.rego_version,
             engine: self.policy.engine,
             budget: EvaluationBudget {
@@ -270,6 +302,25 @@ impl Configuration {
         WatchOptions { events: watch, interval: check_interval, ..WatchOptions::default() }
     }
 
+    /// How the faces beside `/v1/decide` answer.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Value`] for a value that cannot be used.
+    pub fn faces(&self) -> Result<Faces, ConfigurationError> {
+        if self.forward_auth.trust_loopback && self.gateways.authentication == Authentication::Required {
+            let problem =
+                "it has no effect where authentication in [gateways] is \"required\": leave one of them out";
+            let key = "forward_auth.trust_loopback".into();
+            return Err(ConfigurationError::Value { key, problem: problem.to_owned() });
+        }
+        Ok(Faces {
+            authzen: self.authzen.options()?,
+            ext_authz: self.ext_authz.options()?,
+            forward_auth: self.forward_auth.options()?,
+            opa: self.opa.options()?,
+        })
+    }
+
     /// What the configuration says about decisions.
     ///
     /// # Errors
@@ -291,6 +342,8 @@ impl Configuration {
             path,
             public_paths,
             default_tenant: self.requests.default_tenant.clone(),
+            mcp_endpoints: self.mcp.endpoints(path)?,
+            challenges: self.mcp.challenges()?,
             ..DecisionRules::default()
         };
         for name in &self.gateways.credential_headers {
@@ -330,6 +383,8 @@ fn settings(
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         if rest.contains("__") {
             settings.insert(name, value);
+        } else if rest == "GATEWAY_TOKEN" {
+            return Err(ConfigurationError::GatewaysVariable(name));
         } else if !rest.starts_with("SERVICE_") && rest != "PORT" && !rest.starts_with("PORT_") {
             return Err(ConfigurationError::Variable(name));
         }
@@ -337,20 +392,12 @@ fn settings(
     Ok(settings)
 }
 
-/// Whether only this machine can reach an address. A name other than `localhost` might resolve to
-/// anything.
-fn is_loopback(address: &str) -> bool {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, path::PathBuf, time::Duration};
 
     use super::{Configuration, ConfigurationError};
-    use crate::{api::GatewayAuthentication, decision::RegoVersion};
+    use crate::decision::RegoVersion;
 
     fn read(toml: &str, variables: &[(&str, &str)]) -> Result<Configuration, ConfigurationError> {
         let folder = tempfile::tempdir().unwrap();
@@ -397,34 +444,19 @@ mod tests {
             ("not toml", &[], "expected"),
             ("", &[("REGATE_HTTP__LISEN", "x")], "lisen"),
             ("", &[("REGATE_LISTEN", "x")], "REGATE_LISTEN"),
+            ("", &[("REGATE_TOKEN", "hunter2")], "REGATE_TOKEN is not a setting: write REGATE_SECTION__KEY"),
+            (
+                "",
+                &[("REGATE_GATEWAY_TOKEN", "hunter2")],
+                "to the gateway's process alone, under another name",
+            ),
         ];
         for (toml, variables, expected) in cases {
             let error = read(toml, variables).map(|_| ()).unwrap_err().to_string();
-            assert!(error.contains(expected), "{toml} {variables:?}: {error}");
+            assert!(error.contains(expected) && !error.contains("hunter2"), "{toml} {variables:?}: {error}");
         }
         let missing = Configuration::read(Some(&PathBuf::from("/nonexistent.toml")), std::iter::empty());
         assert!(missing.unwrap_err().to_string().contains("/nonexistent.toml"));
-    }
-
-    #[test]
-    fn a_listener_that_others_can_reach_needs_authentication() {
-        for (listen, open) in [
-            ("127.0.0.1:1", true),
-            ("127.8.8.8:1", true),
-            ("[::1]:1", true),
-            ("localhost:1", true),
-            ("0.0.0.0:1", false),
-            ("[::]:1", false),
-            ("192.168.0.1:1", false),
-            ("example.org:1", false),
-            (":1", false),
-        ] {
-            let optional = read(&format!("[http]\nlisten = \"{listen}\""), &[]).unwrap();
-            assert_eq!(optional.authentication().is_ok(), open, "{listen}");
-            let toml = format!("[http]\nlisten = \"{listen}\"\n[gateways]\nauthentication = \"required\"");
-            let required = read(&toml, &[]).unwrap().authentication();
-            assert!(matches!(required, Ok(GatewayAuthentication::Required)), "{listen}");
-        }
     }
 
     #[test]

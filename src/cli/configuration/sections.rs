@@ -7,63 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::ConfigurationError;
 use crate::{
-    api::HttpBounds,
     decision::{EngineChoice, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
     policy::{BundleLimits, PolicySettings, WatchOptions},
     telemetry::LogFormat,
     types::{SecretText, TenantId},
 };
-
-/// `[http]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HttpSection {
-    /// Address and port to listen on.
-    pub listen: String,
-    /// Bytes of a request body.
-    pub max_body_bytes: usize,
-    /// Bytes of all header names and values.
-    pub max_header_bytes: usize,
-    /// Bytes of the path within a question.
-    pub max_path_bytes: usize,
-    /// Bytes of the token within a question.
-    pub max_token_bytes: usize,
-    /// Questions in a batch.
-    pub max_batch_length: usize,
-    /// Levels of arrays and objects in a body.
-    pub max_nesting: usize,
-    /// Connections at a time.
-    pub max_connections: usize,
-    /// How long a request's body may take to arrive.
-    #[serde(deserialize_with = "duration")]
-    pub receive_time: Duration,
-    /// How long a connection may be idle, or take to send a request's header.
-    #[serde(deserialize_with = "duration")]
-    pub idle_time: Duration,
-    /// How long a question with `min_revision` waits.
-    #[serde(deserialize_with = "duration")]
-    pub revision_wait: Duration,
-}
-
-impl Default for HttpSection {
-    fn default() -> Self {
-        let bounds = HttpBounds::default();
-        Self {
-            listen: "127.0.0.1:8181".into(),
-            max_body_bytes: bounds.body_bytes,
-            max_header_bytes: bounds.header_bytes,
-            max_path_bytes: bounds.path_bytes,
-            max_token_bytes: bounds.token_bytes,
-            max_batch_length: bounds.batch_length,
-            max_nesting: bounds.nesting,
-            max_connections: bounds.connections,
-            receive_time: bounds.receive_time,
-            idle_time: bounds.idle_time,
-            revision_wait: bounds.revision_wait,
-        }
-    }
-}
 
 /// `[gateways]`
 #[derive(Clone, Debug, Deserialize)]

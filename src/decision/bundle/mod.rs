@@ -1,5 +1,6 @@
 //! A policy bundle, compiled: what `policy` makes from a folder, and what decisions run on.
 
+mod asked;
 mod error;
 mod options;
 mod programs;
@@ -12,6 +13,7 @@ use regorus::{Engine, rvm::Program};
 
 pub(super) use self::programs::{compile_all, engine_with, message};
 pub use self::{
+    asked::NotAskable,
     error::CompileError,
     options::{
         CompileOptions, EngineChoice, Entrypoint, EntrypointPaths, EvaluatingEngine, EvaluationBudget,
@@ -19,6 +21,7 @@ pub use self::{
     },
 };
 use self::{
+    asked::{Asked, AskedRule},
     programs::{programs, rule_paths},
     reserved::{refuse_mounted_names, refuse_reserved_names},
 };
@@ -48,7 +51,11 @@ pub struct Bundle {
     pub(in crate::decision) data: Document,
     pub(in crate::decision) budget: EvaluationBudget,
     machine: Machine,
-    paths: [Option<String>; 3],
+    paths: [Option<String>; Entrypoint::ALL.len()],
+    /// Every rule that is asked, in the order of the programs' entrypoints.
+    present: Vec<String>,
+    asked: Asked,
+    not_askable: Vec<(String, NotAskable)>,
     interpreted: Engine,
     mounts: Arc<[Mount]>,
     /// For explanations: made when the first is asked for.
@@ -85,14 +92,22 @@ impl Bundle {
         refuse_reserved_names(&compiled, &data)?;
         refuse_mounted_names(&compiled, &data, &options.mounts)?;
         let rules = compiled.get_rules();
-        let paths = [&entry.decision, &entry.management, &entry.authzen]
+        let [subjects, resources, actions] = entry.candidates();
+        let paths = [&entry.decision, &entry.management, &entry.authzen, &subjects, &resources, &actions]
             .map(|path| rules.contains_key(path).then(|| path.clone()));
-        let present: Vec<&str> = paths.iter().flatten().map(String::as_str).collect();
+        let (asked, not_askable) = asked::find(&options.asked, &all, &engine)?;
+        let mut present: Vec<String> = paths.iter().flatten().cloned().collect();
+        for rule in asked.values().flatten().map(|asked| &asked.rule) {
+            if !present.contains(rule) {
+                present.push(rule.clone());
+            }
+        }
+        let entrypoints: Vec<&str> = present.iter().map(String::as_str).collect();
         let machine = match options.engine {
             EngineChoice::Interpreter => {
                 Machine::Interpreter("the configuration says so ([policy] engine)".to_owned())
             }
-            choice => match programs(&engine, sources, &data, &present, options)? {
+            choice => match programs(&engine, sources, &data, &entrypoints, options)? {
                 Ok(programs) => Machine::Virtual(programs),
                 Err(reason) if choice == EngineChoice::VirtualMachine => {
                     let more = "with [policy] engine = \"auto\" the interpreter would evaluate the bundle";
@@ -114,6 +129,9 @@ impl Bundle {
             budget: options.budget,
             machine,
             paths,
+            present,
+            asked,
+            not_askable,
             interpreted: engine,
             mounts: Arc::clone(&options.mounts),
             sources: sources.to_vec(),
@@ -142,6 +160,18 @@ impl Bundle {
         let before = entrypoint as usize;
         self.paths[before].as_ref()?;
         Some(self.paths[..before].iter().flatten().count())
+    }
+
+    /// The rule that a path of [`CompileOptions::asked`] is, or is within the value of, and its index in the program.
+    pub(in crate::decision) fn asked(&self, path: &str) -> Option<(usize, &AskedRule)> {
+        let asked = self.asked.get(path)?.as_ref()?;
+        let index = self.present.iter().position(|rule| *rule == asked.rule)?;
+        Some((index, asked))
+    }
+
+    /// The paths of [`CompileOptions::asked`] that are undefined for every input, and why.
+    pub fn not_askable(&self) -> &[(String, NotAskable)] {
+        &self.not_askable
     }
 
     /// What evaluates it, and why if it is not the virtual machine.

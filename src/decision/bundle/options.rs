@@ -35,6 +35,16 @@ pub struct EntrypointPaths {
     pub authzen: String,
 }
 
+impl EntrypointPaths {
+    /// The rules beside AuthZEN's that name whom and what a search looks at, in the order of [`Entrypoint`]. A bundle
+    /// without one finds nothing there.
+    pub fn candidates(&self) -> [String; 3] {
+        let package = self.authzen.rsplit_once('.').map(|(package, _)| package);
+        ["subjects", "resources", "actions"]
+            .map(|name| package.map(|package| format!("{package}.{name}")).unwrap_or_default())
+    }
+}
+
 impl Default for EntrypointPaths {
     fn default() -> Self {
         Self {
@@ -54,6 +64,24 @@ pub enum Entrypoint {
     Management,
     /// AuthZEN.
     Authzen,
+    /// Whom a search for subjects looks at.
+    AuthzenSubjects,
+    /// What a search for resources looks at.
+    AuthzenResources,
+    /// What a search for actions looks at.
+    AuthzenActions,
+}
+
+impl Entrypoint {
+    /// Every one, in their order.
+    pub const ALL: [Self; 6] = [
+        Self::Decision,
+        Self::Management,
+        Self::Authzen,
+        Self::AuthzenSubjects,
+        Self::AuthzenResources,
+        Self::AuthzenActions,
+    ];
 }
 
 /// How much one evaluation may cost before it is stopped and denied.
@@ -79,6 +107,8 @@ impl Default for EvaluationBudget {
 pub struct CompileOptions {
     /// The rules that are asked.
     pub entrypoints: EntrypointPaths,
+    /// More rules, or places within their values, that may be asked as they are, each as a path below `data`.
+    pub asked: Arc<[String]>,
     /// The language.
     pub rego_version: RegoVersion,
     /// The budget of each evaluation.
@@ -118,6 +148,7 @@ impl Default for CompileOptions {
     fn default() -> Self {
         Self {
             entrypoints: EntrypointPaths::default(),
+            asked: Arc::default(),
             rego_version: RegoVersion::default(),
             budget: EvaluationBudget::default(),
             workers: 1,

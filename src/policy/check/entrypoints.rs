@@ -6,7 +6,7 @@ use super::{Bundle, Found, code::Code, defined::is_total, definitions::Kind};
 
 pub(super) fn find(bundle: &Bundle<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for path in bundle.entrypoints() {
+    for path in bundle.deciding() {
         let Some(first) = bundle.definitions.at(&path).first() else { continue };
         if first.kind == Kind::Complete && !is_total(bundle, &path, &mut Vec::new()) {
             let name = path.last().map_or("", String::as_str);

@@ -44,7 +44,7 @@ use tree::Module;
 pub use code::Code;
 pub use finding::{Finding, Place, Severity};
 
-use crate::decision::{Document, Mount, RegoSource, RegoVersion, syntax_trees};
+use crate::decision::{Document, EntrypointPaths, Mount, RegoSource, RegoVersion, syntax_trees};
 
 /// A file of rules, and whether it is served.
 #[derive(Clone, Debug)]
@@ -112,8 +112,20 @@ impl<'t> Bundle<'t> {
 
     /// The paths of the rules that are asked, without `data`.
     fn entrypoints(&self) -> impl Iterator<Item = Vec<String>> {
+        self.deciding().chain(self.candidates())
+    }
+
+    /// Those of them that decide.
+    fn deciding(&self) -> impl Iterator<Item = Vec<String>> {
         let all = self.options.entrypoints.iter().chain(&self.options.optional_entrypoints);
-        all.map(|path| path.split('.').skip(1).map(str::to_owned).collect())
+        all.map(|path| names(path))
+    }
+
+    /// Those that name what AuthZEN's searches look at: undefined, they name nothing.
+    fn candidates(&self) -> impl Iterator<Item = Vec<String>> {
+        let authzen = self.options.optional_entrypoints.get(1).cloned();
+        let of = |authzen| EntrypointPaths { authzen, ..EntrypointPaths::default() }.candidates();
+        authzen.map(of).into_iter().flatten().map(|path| names(&path))
     }
 
     /// What each rule mentions, with its file.
@@ -138,6 +150,11 @@ impl<'t> Bundle<'t> {
     fn imports(&self) -> impl Iterator<Item = (usize, &Reference)> {
         self.imports.iter().enumerate().flat_map(|(file, imports)| imports.iter().map(move |r| (file, r)))
     }
+}
+
+/// The names of a path, without `data`.
+fn names(path: &str) -> Vec<String> {
+    path.split('.').skip(1).map(str::to_owned).collect()
 }
 
 /// Checks rules. The findings are in the order of files and places; those that a comment silences are not

@@ -115,8 +115,8 @@ pub struct Case {
     pub gateway: Option<String>,
     /// An upstream's id, whether it is granted, and how its credential stands.
     pub upstream: Option<(String, bool, String)>,
-    /// An MCP message: method and parameters.
-    pub mcp: Option<(String, Json)>,
+    /// An MCP message: method, none of a response, and parameters.
+    pub mcp: Option<(Option<String>, Json)>,
     /// What the gateway adds.
     pub context: Json,
     /// Unix seconds.
@@ -132,7 +132,8 @@ impl Case {
             Some(json!({"id": id, "role": row.role, "disabled": row.disabled}))
         });
         let mcp = self.mcp.as_ref().map(|(method, params)| {
-            let tool = if method == "tools/call" { params["name"].clone() } else { Json::Null };
+            let tool =
+                if method.as_deref() == Some("tools/call") { params["name"].clone() } else { Json::Null };
             json!({"method": method, "params": params, "tool": tool})
         });
         let upstream = self

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{
     case::{Case, CaseToken, World},
+    messages::message,
     neighbours::{METHODS, rename_project},
     rows::{PROJECTS, change_role, world},
     vocabulary::Vocabulary,
@@ -15,7 +16,6 @@ use crate::decision::schema::{self, Shape, field};
 
 /// The moment of every question.
 const NOW: i64 = 1_800_000_000;
-const MCP_METHODS: [&str; 5] = ["tools/call", "tools/list", "initialize", "ping", "resources/read"];
 
 /// Makes up questions from a vocabulary.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl<'a> Generator<'a> {
         case.path = self.path(&case, random);
         case.headers = self.headers(random);
         case.upstream = self.upstream(&case, random);
-        case.mcp = self.mcp(random);
+        case.mcp = message(&case, self.word(random), random);
         case.query = self.query(random);
         case.host = random.random_bool(0.2).then(|| "api.example".to_owned());
         if random.random_bool(0.1) {
@@ -87,7 +87,7 @@ impl<'a> Generator<'a> {
             25..29 if self.makes_data() => change_role(&mut case.world, random),
             29 => case.token = random.random_bool(0.7).then(|| self.token(case, random)),
             30 => case.upstream = self.upstream(case, random),
-            31 => case.mcp = self.mcp(random),
+            31 => case.mcp = message(case, self.word(random), random),
             32 if self.makes_data() => {
                 // A project whose name the policies know.
                 let from = case.path.iter().find(|segment| case.world.projects.contains_key(*segment));
@@ -106,6 +106,7 @@ impl<'a> Generator<'a> {
                     5 => token.tools = other.tools.filter(|_| token.kind == "mcp"),
                     _ => {
                         token.projects = token.projects.filter(|_| other.kind != "session");
+                        token.tools = token.tools.filter(|_| other.kind == "mcp");
                         token.kind = other.kind;
                     }
                 }
@@ -251,15 +252,6 @@ impl<'a> Generator<'a> {
         let id = ids.choose(random).filter(|_| random.random_bool(0.2))?;
         let credential = one_of(field(&schema::INPUT, &["upstream", "credential"]), random);
         Some(((*id).clone(), random.random_bool(0.5), credential))
-    }
-
-    fn mcp(&self, random: &mut StdRng) -> Option<(String, Json)> {
-        if random.random_bool(0.8) {
-            return None;
-        }
-        let method = (*MCP_METHODS.choose(random)?).to_owned();
-        let params = if method == "tools/call" { json!({"name": self.word(random)}) } else { json!({}) };
-        Some((method, params))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Invariants: rules whose name begins with `invariant_`, which must hold for every question.
 //!
 //! Questions and data are made up from the input's schema, the routes and literals that the policies name, and
-//! the ids of the made-up data ([`vocabulary`], [`comparisons`], [`generate`], [`rows`]); the search begins with
+//! the ids of the made-up data ([`vocabulary`], [`comparisons`], [`generate`], [`messages`], [`rows`]); the search begins with
 //! each route and each kind of caller ([`opening`]), and goes on from what is allowed ([`search`], [`neighbours`]).
 //! A counterexample is made as small as it can be ([`shrink`]). For what holds, a few questions of each sort
 //! ([`samples`]) show whether any came near it.
@@ -11,6 +11,7 @@
 mod case;
 mod comparisons;
 mod generate;
+mod messages;
 mod neighbours;
 mod opening;
 mod rows;

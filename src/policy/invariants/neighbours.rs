@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     case::{Case, CaseRole},
+    messages,
     search::LONGEST,
     vocabulary::Vocabulary,
 };
@@ -100,6 +101,16 @@ pub(super) fn neighbours(case: &Case, vocabulary: &Vocabulary, data_too: bool) -
     for name in &vocabulary.headers {
         step(&|case| drop(case.headers.insert(name.clone(), "DELETE".to_owned())));
     }
+    for message in messages::sorts() {
+        step(&|case| case.mcp = Some(message.clone()));
+        // By a token that lists the tool.
+        step(&|case| {
+            case.mcp = Some(message.clone());
+            for token in case.token.iter_mut().filter(|token| token.kind == "mcp") {
+                token.tools = Some(vec![messages::TOOL.to_owned()]);
+            }
+        });
+    }
     callers(case, project, &mut step);
     if data_too {
         step(&|case| case.world.users.values_mut().for_each(|user| user.disabled = true));
@@ -121,6 +132,7 @@ fn callers(case: &Case, project: Option<&String>, step: &mut impl FnMut(&dyn Fn(
                 if let Some(token) = &mut case.token {
                     token.kind = (*kind).to_owned();
                     token.projects = token.projects.take().filter(|_| *kind != "session");
+                    token.tools = token.tools.take().filter(|_| *kind == "mcp");
                 }
             });
         }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{
     case::{Case, CaseRole},
     generate::Generator,
+    messages::{TOOL, sorts},
     neighbours::filled,
     vocabulary::Vocabulary,
 };
@@ -59,7 +60,35 @@ pub(super) fn opening(
     anonymous.extend(others);
     anonymous.truncate(tries / SHARE);
     let asked = anonymous.into_iter().rev();
-    asked.map(|(route, kind, method, tail)| question(generator, route, kind, method, tail, random)).collect()
+    let mut asked: Vec<Case> = asked
+        .map(|(route, kind, method, tail)| question(generator, route, kind, method, tail, random))
+        .collect();
+    asked.extend(messages(vocabulary, generator, tries / SHARE / SHARE, random));
+    asked
+}
+
+/// At most so many questions with a message, of tokens that are limited to a tool.
+fn messages(
+    vocabulary: &Vocabulary,
+    generator: &Generator<'_>,
+    most: usize,
+    random: &mut StdRng,
+) -> Vec<Case> {
+    let mut routes: Vec<_> = vocabulary.routes.iter().collect();
+    routes.shuffle(random);
+    // Messages are sent to short paths.
+    routes.sort_by_key(|route| route.len());
+    let mut asked = Vec::new();
+    for route in routes {
+        for message in sorts() {
+            let mut case = question(generator, route, Some("mcp"), "POST", Tail::Nothing, random);
+            case.mcp = Some(message);
+            case.token.iter_mut().for_each(|token| token.tools = Some(vec![TOOL.to_owned()]));
+            asked.push(case);
+        }
+    }
+    asked.truncate(most);
+    asked
 }
 
 fn question(

@@ -16,14 +16,17 @@ pub(super) struct Samples {
     allowed: BTreeMap<Sort, Vec<Case>>,
 }
 
-/// The reason of the answer, the kind of token, whether a list confines it, and the method.
-type Sort = (String, Option<String>, bool, String);
+/// The reason of the answer, the kind of token, whether a list of projects and one of tools confine it, and the method.
+type Sort = (String, Option<String>, [bool; 2], String);
 
 impl Samples {
     /// Keeps the question if there are few of its sort.
     pub(super) fn keep(&mut self, allow: bool, reason: &str, case: &Case) {
         let kind = case.token.as_ref().map(|token| token.kind.clone());
-        let confined = case.token.as_ref().is_some_and(|token| token.projects.is_some());
+        let token = case.token.as_ref();
+        // Without a message, a list of tools makes no difference to most rules.
+        let to_tools = case.mcp.is_some() && token.is_some_and(|token| token.tools.is_some());
+        let confined = [token.is_some_and(|token| token.projects.is_some()), to_tools];
         let sorts = if allow { &mut self.allowed } else { &mut self.denied };
         let kept = sorts.entry((reason.to_owned(), kind, confined, case.method.clone())).or_default();
         if kept.len() < KEPT {

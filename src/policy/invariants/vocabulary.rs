@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::comparisons::Comparisons;
+use super::{comparisons::Comparisons, messages::is_method};
 use crate::decision::Document;
 
 /// A longer text is prose, not a word of a route.
@@ -38,9 +38,9 @@ impl Vocabulary {
         if let Ok(files) = serde_json::to_value(files) {
             found.data(&files);
         }
-        let is_method =
+        let is_http_method =
             |text: &String| text.len() >= 3 && text.chars().all(|character| character.is_ascii_uppercase());
-        let (methods, rest): (Vec<String>, Vec<String>) = found.texts.into_iter().partition(is_method);
+        let (methods, rest): (Vec<String>, Vec<String>) = found.texts.into_iter().partition(is_http_method);
         // Names of headers are words with hyphens; so are some segments. Both places may have them.
         let headers = rest
             .iter()
@@ -52,7 +52,7 @@ impl Vocabulary {
         let mut routes: Vec<Vec<Option<String>>> = found.routes.into_iter().collect();
         routes.extend(comparisons.routes);
         let mut words: BTreeSet<String> = BTreeSet::new();
-        for text in rest {
+        for text in rest.into_iter().filter(|text| !is_method(text)) {
             if text.contains('/') {
                 // The anchors of a regular expression are no part of a segment.
                 let path = text.trim_start_matches('^').trim_end_matches('$');
