@@ -57,7 +57,7 @@ pub fn serve(rows: usize) {
     let faces = Faces {
         authzen: AuthzenOptions::default(),
         forward_auth: ForwardAuthOptions::default(),
-        opa: OpaOptions::default(),
+        opa: OpaOptions::new(Vec::new(), vec!["authorization".into()]),
         ..Faces::default()
     };
     let shared = Shared {
