@@ -97,7 +97,7 @@ impl Frames {
             }
             if frame.stream == stream && matches!(frame.kind, DATA | HEADERS) && frame.flags & END_STREAM != 0
             {
-                return Outcome::Answered(String::from_utf8(body).unwrap());
+                return Outcome::Answered(String::from_utf8_lossy(&body).into_owned());
             }
         }
         Outcome::Ended
