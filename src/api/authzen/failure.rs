@@ -2,12 +2,11 @@
 //! taken for one.
 
 use axum::{
-    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::super::problem::Problem;
+use super::super::problem::{Problem, retold};
 use crate::decision::NoCandidates;
 
 /// Why a call was not answered with a decision.
@@ -47,8 +46,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (mut response, message) = match self {
-            // Its headers stay: who has to authenticate, when to try again.
+        let (response, message) = match self {
             Self::Problem(problem) => {
                 let message = problem.to_string();
                 (problem.into_response(), message)
@@ -63,10 +61,6 @@ impl IntoResponse for Failure {
                 (response, "the policy could not say what the search has to look at".to_owned())
             }
         };
-        *response.body_mut() = Body::from(message);
-        let headers = response.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        response
+        retold(response, "text/plain; charset=utf-8", message)
     }
 }

@@ -7,7 +7,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::problem::Problem;
+use super::super::problem::{Problem, retold};
 use crate::decision::NotKnown;
 
 /// Why a call was not answered. None says that a token is good.
@@ -76,21 +76,17 @@ impl IntoResponse for OauthError {
         // Two texts always serialise; an empty body says of no token that it is good.
         let message = OauthErrorMessage { error, error_description: text };
         let body = serde_json::to_vec(&message).unwrap_or_default();
-        // What the problem says in headers (when to try again, that the connection ends) is as true here.
-        let mut response = match self {
+        let response = match self {
             Self::Call(problem) => problem.into_response(),
-            _ => Response::default(),
+            _ => status.into_response(),
         };
+        let mut response = retold(response, "application/json", body);
         let headers = response.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
             // Beside the challenge for a bearer: either way to say who asks is taken.
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"regate\""));
         }
-        *response.status_mut() = status;
-        *response.body_mut() = body.into();
         response
     }
 }

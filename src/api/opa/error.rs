@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::super::problem::Problem;
+use super::super::problem::{Problem, retold};
 
 /// Why there is no answer, with one of OPA's own codes.
 #[derive(Debug)]
@@ -78,19 +78,14 @@ impl IntoResponse for OpaError {
         // Two texts always serialise.
         let mut body = serde_json::to_vec_pretty(&Message { code, message: &text }).unwrap_or_default();
         body.push(b'\n');
-        // What the problem says in headers (a challenge, when to try again, that the connection ends) is as true here.
-        let mut response = match self {
+        let response = match self {
             Self::Call(problem) => problem.into_response(),
-            _ => Response::default(),
+            _ => status.into_response(),
         };
-        let headers = response.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut response = retold(response, "application/json", body);
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
         }
-        *response.status_mut() = status;
-        *response.body_mut() = body.into();
         response
     }
 }

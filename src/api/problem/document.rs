@@ -1,6 +1,7 @@
 //! Problems on the wire.
 
 use axum::{
+    body::Body,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -88,6 +89,20 @@ impl Problem {
         // A structure of texts always serialises; if it ever did not, this still denies.
         serde_json::to_string(&document).unwrap_or_else(|_| "{\"allow\":false}".to_owned())
     }
+}
+
+/// The same answer with another body, for a protocol that has its own words for errors. What a problem says in headers (a
+/// challenge, when to try again, that the connection ends) is as true there.
+pub(in crate::api) fn retold(
+    mut response: Response,
+    content_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    *response.body_mut() = body.into();
+    response
 }
 
 impl IntoResponse for Problem {

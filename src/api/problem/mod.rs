@@ -4,6 +4,8 @@
 mod document;
 mod from_errors;
 
+pub(super) use document::retold;
+
 use std::borrow::Cow;
 
 use axum::http::StatusCode;
