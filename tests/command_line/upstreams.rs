@@ -319,12 +319,10 @@ fn a_service_goes_on_with_its_keys_while_their_file_is_broken() {
     let settings = "[credentials]\nkey_file = \"keys\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n";
     fs::write(scene.path().join("regate.toml"), settings).unwrap();
     let serving = Serving::start(scene.path(), &configured(&["--database-url", &scene.url]));
-    let log = serving.log();
-    let (_, rest) = log.split_once("metrics at /metrics address=").unwrap();
-    let metrics = rest.split_whitespace().next().unwrap();
+    let metrics = serving.metrics_address();
     let shows = |line: &str| {
         for _ in 0..1_000 {
-            let text = String::from_utf8(send(metrics, "GET", "/metrics", &[], b"").body).unwrap();
+            let text = String::from_utf8(send(&metrics, "GET", "/metrics", &[], b"").body).unwrap();
             if text.contains(line) {
                 return;
             }

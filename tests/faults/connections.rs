@@ -28,10 +28,11 @@ fn connections_that_an_operator_ends_are_made_again() {
         // Or there is nothing to end in the next round.
         until("a connection", || (scene.sql(&format!("select count(*) {REGATES}")) != "0").then_some(()));
     }
-    let log = scene.serving.log();
     // Whichever came first: the end of the connection, or the time to ask.
     let lines = ["the listening connection ended: connecting again", "changes cannot be read: trying again"];
-    assert!(lines.iter().any(|line| log.contains(line)), "{log}");
+    let log = until("the end of the connection", || {
+        Some(scene.serving.log()).filter(|log| lines.iter().any(|line| log.contains(line)))
+    });
     assert_eq!(log.matches("decision data loaded").count(), 1, "nothing was lost: {log}");
 }
 
@@ -46,7 +47,7 @@ fn a_connection_that_falls_silent_is_replaced() {
     scene.until_told("reader", REVOKED);
     watch.end().assert_no_allow_beyond_the_bound(revoked);
     let words = "error=the database has not answered for 500ms";
-    assert!(scene.serving.log().contains(words), "{}", scene.serving.log());
+    scene.serving.wait_for_log(words);
     scene.until_logged("changes can be read again: the data is current");
     // The new one gets on without the old.
     scene.sql(UNREVOKE);

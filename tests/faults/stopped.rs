@@ -68,7 +68,7 @@ fn a_postgres_that_hangs_for_longer_than_the_bound_denies_until_it_goes_on() {
     let mut postgres = Postgres::start();
     let scene = Scene::over(&postgres.url("postgres"));
     decisions_end_with_the_bound(&mut postgres, &scene, Postgres::freeze, Postgres::thaw);
-    assert!(scene.serving.log().contains("the database has not answered for"), "{}", scene.serving.log());
+    scene.serving.wait_for_log("the database has not answered for");
     // Nor does the end wait for it.
     postgres.freeze();
     scene.until_told("guest", STALE);

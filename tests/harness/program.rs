@@ -174,6 +174,34 @@ impl Serving {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until it has logged these words, and gives all that it has logged by then: a line is read here
+    /// a moment after it was written there.
+    pub fn wait_for_log(&self, words: &str) -> String {
+        let begun = std::time::Instant::now();
+        loop {
+            let log = self.log();
+            if log.contains(words) {
+                return log;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{words} is not in: {log}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Where `/metrics` is, where `[metrics] listen` names no port.
+    pub fn metrics_address(&self) -> String {
+        const WORDS: &str = "metrics at /metrics address=";
+        loop {
+            let log = self.wait_for_log(WORDS);
+            let (_, rest) = log.split_once(WORDS).unwrap();
+            // The end of the line may have been read later.
+            if let Some((address, _)) = rest.split_once('\n') {
+                return address.trim().to_owned();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// The id of the process that serves.
     pub fn process(&self) -> u32 {
         let supervisor = self.supervisor.id();

@@ -159,9 +159,9 @@ async fn a_query_that_fails_keeps_its_last_rows_and_grows_stale(database: TestDa
     );
     let (status, body) = ready(&serving.address);
     assert_eq!((status, body["state"].clone()), (503, json!("stale")));
-    let log = serving.log();
-    let failed =
-        log.lines().find(|line| line.contains("the document's query ([[documents]]) failed")).unwrap();
+    let words = "the document's query ([[documents]]) failed";
+    let log = serving.wait_for_log(words);
+    let failed = log.lines().find(|line| line.contains(words)).unwrap();
     // It is the table's name that helps; regate's own tables are all there.
     assert!(failed.contains("team") && !failed.contains("regate migrate"), "{failed}");
     // A row that does not fit is a failure as well: it may be the one that matters.

@@ -145,11 +145,7 @@ const CASES: &[Case] = &[
 fn each_is_refused_with_one_clear_line_and_mended_by_mending_the_files() {
     let toml = "[policy]\ncheck_interval = \"50ms\"\nmax_bundle_bytes = 1000000\nmax_test_time = \"500ms\"\n";
     let scene = Scene::start(&format!("{toml}[metrics]\nlisten = \"127.0.0.1:0\"\n"));
-    let metrics = {
-        let log = scene.serving.log();
-        let (_, rest) = log.split_once("metrics at /metrics address=").unwrap();
-        rest.split_whitespace().next().unwrap().to_owned()
-    };
+    let metrics = scene.serving.metrics_address();
     let folder = scene.path("policies");
     let failures = || {
         let state = scene.policies();

@@ -141,7 +141,7 @@ fn a_reload_is_done_when_it_is_answered() {
     assert_eq!(active["files"][0]["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(active["entrypoints"]["decision"], json!({"path": "data.regate.decision", "present": true}));
     assert_eq!(active["entrypoints"]["management"]["present"], false);
-    assert!(scene.serving.log().contains("no folder of tests is configured"), "{}", scene.serving.log());
+    scene.serving.wait_for_log("no folder of tests is configured");
 
     write_bundle(&scene.path("policies"), "B");
     let answer = scene.call("POST", "/v1/policies/reload", "operator");

@@ -167,7 +167,8 @@ fn a_watch_that_cannot_be_set_up_is_said_once() {
     }
     assert_eq!(scene.policies()["watching"], false);
     assert_eq!(ready(&scene.serving.address).1["policy"]["watching"], false);
-    assert_eq!(scene.serving.log().matches("cannot be watched").count(), 1, "{}", scene.serving.log());
+    let log = scene.serving.wait_for_log("cannot be watched");
+    assert_eq!(log.matches("cannot be watched").count(), 1, "{log}");
 }
 
 #[test]
@@ -199,7 +200,7 @@ fn tests_within_the_policy_folder_are_run_and_loaded() {
     // Whether or not the folder is named as that of the tests as well.
     let named = ["--policies", "policies", "--policy-tests", "policies"];
     let again = Serving::start(folder.path(), &[&["--demo"], &named[..]].concat());
-    assert!(again.log().contains("tests_passed=2"), "{}", again.log());
+    again.wait_for_log("tests_passed=2");
     let scene = Scene::over(folder, TOLD_ALONE, &["--policies", "policies"]);
     assert_eq!(scene.policies()["active"]["tests"]["passed"], 2);
     save(&scene.path("policies/release/data.json"), &data("failing"));

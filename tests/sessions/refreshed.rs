@@ -75,7 +75,7 @@ fn what_an_issuer_answers_that_is_no_key_set_leaves_the_last_keys_in_force() {
     let (issuer, scene) =
         with_issuer(&[&EC], "refresh_interval = \"20ms\"\n[metrics]\nlisten = \"127.0.0.1:0\"", &[]);
     let good = session(&EC, "ES256");
-    let metrics = metrics_address(&scene);
+    let metrics = scene.serving.metrics_address();
     for answer in [
         Answer::Status(500),
         Answer::Status(404),
@@ -147,12 +147,6 @@ fn a_file_of_keys_is_read_anew_and_a_broken_one_changes_nothing() {
     write(json!({"keys": [ED.jwk("EdDSA")]}));
     scene.until_reason(&new, "session.project_read");
     assert_eq!(scene.reason(&old), "session.key_unknown");
-}
-
-fn metrics_address(scene: &Scene) -> String {
-    let log = scene.serving.log();
-    let (_, rest) = log.split_once("metrics at /metrics address=").unwrap();
-    rest.split_whitespace().next().unwrap().to_owned()
 }
 
 fn metric(address: &str, name: &str) -> f64 {

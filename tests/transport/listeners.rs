@@ -135,7 +135,7 @@ fn without_a_named_port_for_grpc_a_second_process_goes_on_without() {
     let _taken = TcpListener::bind("127.0.0.1:9191");
     let serving = Serving::start_as_is(folder.path(), &["--demo", "--listen", "127.0.0.1:0"]);
     assert_eq!(serving.grpc, "");
-    assert!(serving.log().contains("going on without gRPC"), "{}", serving.log());
+    serving.wait_for_log("going on without gRPC");
     assert_eq!(crate::harness::http::send(&serving.address, "GET", "/health", &[], b"").status, 200);
 }
 

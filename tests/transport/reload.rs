@@ -51,10 +51,9 @@ fn what_cannot_be_used_changes_nothing_and_is_said_once() {
     fs::remove_file(folder.path().join("certificate.pem")).unwrap();
     until("the third complaint", || said() == 3);
     assert!(ask(&serving.address, &old.client(None)).is_ok());
-    let log = serving.log();
-    let metrics = log.split_once("metrics at /metrics address=").unwrap().1.lines().next().unwrap();
+    let metrics = serving.metrics_address();
     let shown = || {
-        let answer = crate::harness::http::send(metrics, "GET", "/metrics", &[], b"");
+        let answer = crate::harness::http::send(&metrics, "GET", "/metrics", &[], b"");
         String::from_utf8(answer.body).unwrap()
     };
     assert!(shown().contains("regate_tls_reload_failures_total 3"), "{}", shown());

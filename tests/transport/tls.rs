@@ -80,9 +80,8 @@ fn a_client_that_speaks_no_tls_is_told_nothing() {
         }
     }
     assert!(ask(&serving.address, &authority.client(None)).is_ok());
-    let log = serving.log();
-    let metrics = log.split_once("metrics at /metrics address=").unwrap().1.lines().next().unwrap();
-    let shown = crate::harness::http::send(metrics, "GET", "/metrics", &[], b"");
+    let metrics = serving.metrics_address();
+    let shown = crate::harness::http::send(&metrics, "GET", "/metrics", &[], b"");
     let shown = String::from_utf8(shown.body).unwrap();
     assert!(shown.contains("regate_tls_handshake_failures_total 6"), "{shown}");
 }
@@ -169,6 +168,6 @@ fn files_that_do_not_do_are_named_at_the_start() {
 fn an_expired_certificate_is_shown_and_warned_of() {
     let authority = Authority::new("ours");
     let (_folder, serving) = start(&authority.expired(), "");
-    assert!(serving.log().contains("has expired"), "{}", serving.log());
+    serving.wait_for_log("has expired");
     assert!(ask(&serving.address, &authority.client(None)).is_err());
 }
