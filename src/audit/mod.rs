@@ -3,5 +3,10 @@
 //! **For:** the record of each decision: its spool on disk, its hash chain, its way to the database.
 //!
 //! **Must never know:** a credential; how a decision was made.
-//!
-//! **State:** empty. Decisions are not recorded yet; the documentation says so.
+
+mod record;
+
+pub use record::{
+    COMPACT_FORM, DecisionRecord, RecordedCredential, RecordedGateway, RecordedLimit, RecordedMcp,
+    RecordedQuestion, RecordedRequest, RecordedSubject, Text, Unreadable,
+};
