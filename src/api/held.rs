@@ -18,32 +18,33 @@ pub const GATEWAY_HEADER: HeaderName = HeaderName::from_static("x-regate-gateway
 /// Who asks, and what the answer may carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
+    face: &'static str,
     gateway: Option<&'a AskingGateway>,
     delivery: Delivery,
     abilities: Option<&'a dyn GatewayAbilities>,
 }
 
 impl<'a> Asker<'a> {
-    /// A gateway, or somebody who need not say who they are.
+    /// A gateway, or somebody who need not say who they are, who asks at `face`.
     ///
     /// INVARIANT: an upstream credential is told to a gateway that authenticated, where nobody else can read it.
-    pub fn at_the_gate(gateway: Option<&'a AskingGateway>, channel: Channel) -> Self {
+    pub fn at_the_gate(face: &'static str, gateway: Option<&'a AskingGateway>, channel: Channel) -> Self {
         let private = match channel {
             Channel::Loopback | Channel::Tls | Channel::Unix => true,
             Channel::Plain => false,
         };
         let delivery = if gateway.is_some() && private { Delivery::Given } else { Delivery::Refused };
-        Self { gateway, delivery, abilities: None }
+        Self { face, gateway, delivery, abilities: None }
     }
 
     /// Somebody who only wants to know what would be.
     pub const fn wondering(gateway: Option<&'a AskingGateway>) -> Self {
-        Self { gateway, delivery: Delivery::Withheld, abilities: None }
+        Self { face: "/v1/explain", gateway, delivery: Delivery::Withheld, abilities: None }
     }
 
     /// The same where there are no keys that open credentials.
     pub const fn offline(gateway: Option<&'a AskingGateway>) -> Self {
-        Self { gateway, delivery: Delivery::Assumed, abilities: None }
+        Self { face: "offline", gateway, delivery: Delivery::Assumed, abilities: None }
     }
 
     /// The same, who cannot make every change of headers.
@@ -150,7 +151,13 @@ impl<'a> HeldRequest<'a> {
         let mut kept = headers;
         kept.retain(|(name, _)| !Headers::is_credential(name));
         let context = asked.context.unwrap_or_else(Document::new_object);
+        let trace_id = kept
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("traceparent"))
+            .and_then(|(_, value)| trace_id(value));
         Ok(Question {
+            face: asker.face,
+            trace_id,
             credential,
             request: Request { method, target, host, headers: Headers::new(kept), source_ip },
             upstream: asked.upstream,
@@ -163,6 +170,16 @@ impl<'a> HeldRequest<'a> {
             abilities: asker.abilities,
         })
     }
+}
+
+/// The trace id in a `traceparent` (W3C Trace Context section 3.2).
+fn trace_id<'a>(value: &str) -> Option<Cow<'a, str>> {
+    let mut parts = value.trim().split('-');
+    let (_version, trace_id) = (parts.next()?, parts.next()?);
+    let is_one = trace_id.len() == 32
+        && trace_id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        && trace_id.bytes().any(|b| b != b'0');
+    is_one.then(|| Cow::Owned(trace_id.to_owned()))
 }
 
 /// Whether this names one host (RFC 9110 section 7.2). Some gateways join two `Host` headers with a comma, and go on.

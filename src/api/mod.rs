@@ -30,6 +30,7 @@ mod point;
 mod policies;
 mod problem;
 mod question;
+mod rate_headers;
 mod refusals;
 mod server;
 mod sub_request;

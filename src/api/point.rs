@@ -1,6 +1,7 @@
 //! The policy decision point: where the questions of every face come together.
 
 mod asks;
+mod settle;
 
 use std::{
     cell::RefCell,
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use tokio::{
@@ -17,8 +19,10 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
 };
 
+use self::settle::Settling;
 use super::{problem::Problem, refusals::Refusals, uses::TokenUses};
 use crate::{
+    audit::Asked,
     decision::{
         AskingGateway, CredentialUse, Decision, DecisionRules, Delivery, Evaluation, Evaluator, Fault,
         GatewayRefusal, ManagementCall, Moment, NoCandidates, OwnReason, Question, Reason, Searched, Subject,
@@ -58,6 +62,7 @@ pub struct DecisionPoint {
     renewals: Option<Renewals>,
     ending: AtomicBool,
     refusals: Refusals,
+    settling: Settling,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
@@ -154,6 +159,7 @@ impl DecisionPoint {
             renewals: None,
             ending: AtomicBool::new(false),
             refusals,
+            settling: Settling::default(),
         }
     }
 
@@ -239,16 +245,50 @@ impl DecisionPoint {
         }
     }
 
-    /// Decides one question from the policy and data of this moment.
-    pub fn decide(&self, question: &Question<'_>) -> Decision {
+    /// Decides one question from the policy and data of this moment. What is given to a gateway is counted and recorded
+    /// before.
+    pub async fn decide(&self, question: &Question<'_>) -> Decision {
         let taken = self.take();
-        self.decide_at(&taken, question, taken.when)
+        let decision = self.judge_at(&taken, question, taken.when);
+        self.give(question, decision, taken.when).await
     }
 
-    /// Decides one question from a policy and data that the caller took: for several questions that
-    /// must be answered from the same.
-    pub fn decide_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
-        self.decide_at(taken, question, self.clock.reading())
+    /// What the policy and data of this moment say to a question. Nothing is counted, nothing recorded: no request may go on
+    /// by this.
+    pub fn judge(&self, question: &Question<'_>) -> Decision {
+        let taken = self.take();
+        self.judge_at(&taken, question, taken.when)
+    }
+
+    /// The same from a policy and data that the caller took.
+    pub fn judge_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
+        self.judge_at(taken, question, self.clock.reading())
+    }
+
+    /// Decides several questions from one policy and data, which the caller took. Those that ask why need the turn.
+    pub async fn decide_all(
+        &self,
+        taken: &Taken,
+        questions: &[Question<'_>],
+        turn: Option<&ExplainingTurn<'_>>,
+    ) -> Vec<Decision> {
+        let mut recorded = Vec::with_capacity(questions.len());
+        for question in questions {
+            let began = self.clock.reading();
+            let judged = match turn {
+                Some(_) if question.explain => apart(|| self.judge_at(taken, question, began)),
+                _ => self.judge_at(taken, question, began),
+            };
+            let decision = self.count_given(question, judged).await;
+            recorded.push((self.record_given(question, &decision, began), decision));
+            // A batch of questions that each use up their budget must not keep others from being heard.
+            tokio::task::yield_now().await;
+        }
+        // All at once: a log that is flushed to the disk takes as long for all as for one.
+        let (recordings, decisions): (Vec<_>, Vec<_>) = recorded.into_iter().unzip();
+        let recorded = join_all(recordings).await;
+        let given = questions.iter().zip(decisions).zip(recorded);
+        given.map(|((question, decision), recorded)| self.given(question, decision, recorded)).collect()
     }
 
     /// Waits for a turn to work out explanations.
@@ -262,50 +302,87 @@ impl DecisionPoint {
 
     /// Decides one question that asks why, from the policy and data of this moment, without holding up its thread's
     /// other questions.
-    pub fn explain(&self, _turn: &ExplainingTurn<'_>, question: &Question<'_>) -> Decision {
-        apart(|| self.decide(question))
+    pub async fn explain(&self, _turn: &ExplainingTurn<'_>, question: &Question<'_>) -> Decision {
+        let taken = self.take();
+        let decision = apart(|| self.judge_at(&taken, question, taken.when));
+        self.give(question, decision, taken.when).await
     }
 
-    /// The same from a policy and data that the caller took, after it had the turn.
-    pub fn explain_from(
-        &self,
-        _turn: &ExplainingTurn<'_>,
-        taken: &Taken,
-        question: &Question<'_>,
-    ) -> Decision {
-        apart(|| self.decide_from(taken, question))
-    }
-
-    fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
+    fn judge_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
         let work = || {
             self.on_worker(taken, reading, |evaluator, id, moment| {
                 decide(evaluator, &taken.basis, &self.rules, question, id, moment)
             })
         };
-        let decision = if question.is_long() { apart(work) } else { work() };
-        if let Some(used) = decision.credential.as_ref().filter(|_| goes_on(question.delivery)) {
-            note_credential(question, &decision, used);
-            if let Some(renewals) = self.renewals.as_ref().filter(|_| used.expired) {
-                let CredentialUse { tenant, upstream, holder, .. } = used.clone();
-                renewals.nudge(CredentialKey { tenant, upstream_id: upstream, holder });
-            }
-        }
-        decision
+        if question.is_long() { apart(work) } else { work() }
     }
 
-    /// Decides whether a call of regate's own management API may be made.
-    pub fn manage(&self, call: &ManagementCall<'_>) -> Decision {
+    /// What an answer that goes out has brought about beside it.
+    fn note_given(&self, question: &Question<'_>, decision: &Decision) {
+        let Some(used) = &decision.credential else { return };
+        note_credential(question, decision, used);
+        if let Some(renewals) = self.renewals.as_ref().filter(|_| used.expired) {
+            let CredentialUse { tenant, upstream, holder, .. } = used.clone();
+            renewals.nudge(CredentialKey { tenant, upstream_id: upstream, holder });
+        }
+    }
+
+    /// Decides whether a call of regate's own management API may be made. The decision is counted and recorded.
+    pub async fn manage(&self, call: &ManagementCall<'_>) -> Decision {
         let taken = self.take();
-        self.on_worker(&taken, taken.when, |evaluator, id, moment| {
+        let decision = self.manage_at(&taken, call);
+        self.settle(Asked::Management(call), decision, taken.when).await
+    }
+
+    /// Whether such a call might be made: nothing is counted, nothing recorded.
+    pub fn may_manage(&self, call: &ManagementCall<'_>) -> Decision {
+        self.manage_at(&self.take(), call)
+    }
+
+    fn manage_at(&self, taken: &Taken, call: &ManagementCall<'_>) -> Decision {
+        self.on_worker(taken, taken.when, |evaluator, id, moment| {
             manage(evaluator, &taken.basis, &self.rules, call, id, moment)
         })
     }
 
-    /// Decides an AuthZEN evaluation from a policy and data that the caller took.
-    pub fn evaluate_from(&self, taken: &Taken, evaluation: &Evaluation<'_>) -> Decision {
-        self.on_worker(taken, self.clock.reading(), |evaluator, id, moment| {
+    /// What an AuthZEN evaluation comes to, from a policy and data that the caller took. Nothing is counted, nothing
+    /// recorded: for what a search looks at.
+    pub fn weigh_from(&self, taken: &Taken, evaluation: &Evaluation<'_>) -> Decision {
+        self.evaluate_at(taken, evaluation, self.clock.reading())
+    }
+
+    fn evaluate_at(&self, taken: &Taken, evaluation: &Evaluation<'_>, began: ClockReading) -> Decision {
+        self.on_worker(taken, began, |evaluator, id, moment| {
             evaluate(evaluator, &taken.basis, &self.rules, evaluation, id, moment)
         })
+    }
+
+    /// Decides an AuthZEN evaluation from a policy and data that the caller took, and counts it: what is left to do before
+    /// it is answered is to record it.
+    pub(super) async fn evaluate_from<'p>(
+        &'p self,
+        taken: &Taken,
+        evaluation: &Evaluation<'_>,
+    ) -> Unrecorded<impl Future<Output = bool> + Send + use<'p>> {
+        let began = self.clock.reading();
+        let decision = self.count(self.evaluate_at(taken, evaluation, began)).await;
+        let recording = self.record(Asked::Evaluation(evaluation), &decision, began);
+        Unrecorded { decision, recording }
+    }
+
+    /// The evaluations, recorded: all at once.
+    pub(super) async fn recorded<R: Future<Output = bool>>(
+        &self,
+        evaluated: Vec<Unrecorded<R>>,
+    ) -> Vec<Decision> {
+        let (decisions, recordings): (Vec<_>, Vec<_>) =
+            evaluated.into_iter().map(|Unrecorded { decision, recording }| (decision, recording)).unzip();
+        let recorded = join_all(recordings).await;
+        decisions
+            .into_iter()
+            .zip(recorded)
+            .map(|(decision, recorded)| self.kept(decision, recorded))
+            .collect()
     }
 
     /// Waits for a turn to search.
@@ -409,6 +486,12 @@ impl DecisionPoint {
             uses.note(worker, id, now);
         }
     }
+}
+
+/// A decision that must not be answered before its recording is done.
+pub(super) struct Unrecorded<R> {
+    pub decision: Decision,
+    recording: R,
 }
 
 /// Whether a request goes on by the answer: others only ask what would be.

@@ -4,9 +4,17 @@
 //!
 //! **Must never know:** a credential; how a decision was made.
 
+mod describe;
+mod masking;
 mod record;
+mod recorder;
+mod settings;
+pub mod spool;
 
+pub use describe::{Asked, Took};
 pub use record::{
     COMPACT_FORM, DecisionRecord, RecordedCredential, RecordedGateway, RecordedLimit, RecordedMcp,
     RecordedQuestion, RecordedRequest, RecordedSubject, Text, Unreadable,
 };
+pub use recorder::{NotRecorded, Recorder};
+pub use settings::{InvalidProjectPath, RecordedParts};

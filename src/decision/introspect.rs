@@ -119,6 +119,8 @@ fn described(caller: Caller<'_>) -> Introspected {
 /// A question that is about nothing but its credential.
 fn about(credential: PresentedCredential, gateway: &AskingGateway) -> Question<'_> {
     Question {
+        face: "/v1/introspect",
+        trace_id: None,
         credential,
         request: Request {
             method: "GET".into(),

@@ -93,6 +93,8 @@ impl World {
 /// `GET path` with this secret.
 pub fn question<'a>(secret: Option<&str>, path: &'a str) -> Question<'a> {
     Question {
+        face: "test",
+        trace_id: None,
         credential: secret.map_or(PresentedCredential::Absent, |s| PresentedCredential::Token(auth::hash(s))),
         request: Request {
             method: Cow::Borrowed("GET"),

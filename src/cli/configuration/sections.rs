@@ -278,7 +278,7 @@ impl DatabaseSection {
     }
 }
 
-fn secret_of_file(path: &PathBuf) -> Result<SecretText, ConfigurationError> {
+pub(super) fn secret_of_file(path: &PathBuf) -> Result<SecretText, ConfigurationError> {
     fs::read_to_string(path)
         .map(|text| SecretText::new(text.trim().to_owned()))
         .map_err(|source| ConfigurationError::Read { path: path.clone(), source })
