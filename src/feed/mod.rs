@@ -19,6 +19,7 @@
 
 mod documents;
 mod follower;
+mod live_decisions;
 mod live_store;
 mod live_upstreams;
 mod status;

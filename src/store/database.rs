@@ -14,6 +14,9 @@ pub(super) enum Purpose {
     Read,
     /// Reads and writes.
     Write,
+    /// The same, for the decision log: it waits for others' locks for a short time, and what it wrote survives the end
+    /// of the machine, since nobody else has it any more.
+    Append,
 }
 
 /// A database with a pool of connections.

@@ -28,7 +28,9 @@ impl Dialect {
                     list.push(match kind {
                         // The JSON itself, where `->>` would give an array's text and a null's too.
                         Kind::Json => format!("nullif(value -> '{name}', 'null') as {name}"),
-                        Kind::Text | Kind::Boolean | Kind::Time => format!("value ->> '{name}' as {name}"),
+                        Kind::Text | Kind::Boolean | Kind::Time | Kind::Number => {
+                            format!("value ->> '{name}' as {name}")
+                        }
                     });
                 }
                 format!("(select key as i, {} from json_each($1)) as r", list.join(", "))
@@ -41,6 +43,7 @@ impl Dialect {
                         Kind::Boolean => "boolean",
                         Kind::Json => "jsonb",
                         Kind::Time => "timestamptz",
+                        Kind::Number => "bigint",
                     };
                     list.push(format!("{name} {sql_type}"));
                     names.push(*name);

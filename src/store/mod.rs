@@ -1,5 +1,5 @@
 //! Durable state: tenants, users, projects, collaborators, tokens, upstreams, grants, sealed credentials
-//! for upstreams, and the number of the last change to them. The only room that knows SQL.
+//! for upstreams, and the number of the last change to them; and the log of decisions. The only room that knows SQL.
 //!
 //! **For:** everything that outlives the process. [`connect`] gives a [`Store`]; the rest of the
 //! house sees that trait and never which database is behind it. A decision does not come here: it
@@ -33,6 +33,7 @@ use async_trait::async_trait;
 mod collaborators;
 mod conflicts;
 mod database;
+pub mod decisions;
 mod dialect;
 mod error;
 mod feed;
@@ -44,6 +45,7 @@ mod projects;
 mod revision;
 mod row;
 mod schema;
+mod sql_decisions;
 mod sql_store;
 mod sql_upstreams;
 mod sqlite;
@@ -64,6 +66,7 @@ pub use tokens::{
 };
 pub use users::{UserChange, UserFilter};
 
+use self::decisions::DecisionStore;
 use self::import::{CheckedDocument, ImportError, ImportProgress, ImportReport};
 use self::upstreams::UpstreamStore;
 use crate::{
@@ -137,7 +140,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
 /// as [`ConnectOptions::acquire_timeout`], and with [`StoreError::Conflict`] when other writes came in between
 /// again and again. Reads that give [`AsOf`] see their revision and their rows at one moment.
 #[async_trait]
-pub trait Store: UpstreamStore {
+pub trait Store: UpstreamStore + DecisionStore {
     /// Brings the tables up to date and gives the names of the migrations applied by this call, in
     /// order: none when there was nothing to do. Any number of processes may call it at once.
     ///

@@ -27,6 +27,9 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 /// What `take_data_revision` announces on.
 const CHANNEL: &str = "regate_data";
 
+/// How long somebody else that appends to the decision log is waited for: a batch takes milliseconds.
+const APPENDING_WAITS: Duration = Duration::from_millis(500);
+
 /// A Postgres database.
 pub(super) struct PostgresDatabase {
     pool: PgPool,
@@ -34,6 +37,7 @@ pub(super) struct PostgresDatabase {
     direct: PgConnectOptions,
     acquire_timeout: Duration,
     begin_writing: String,
+    begin_appending: String,
 }
 
 impl PostgresDatabase {
@@ -60,11 +64,16 @@ impl PostgresDatabase {
             .connect_lazy_with(connection);
         // Whatever isolation the database has by default: two writers meet at the row of the revision. Who holds
         // a lock and does nothing is not waited for, so that whoever revokes a token learns that it is not revoked.
-        let begin_writing = format!(
-            "begin isolation level read committed; set local lock_timeout = {}",
-            options.acquire_timeout.as_millis()
-        );
-        Ok(Self { pool, direct, acquire_timeout: options.acquire_timeout, begin_writing })
+        let begin_waiting = |longest: Duration| {
+            format!(
+                "begin isolation level read committed; set local lock_timeout = {}",
+                longest.as_millis().max(1)
+            )
+        };
+        let acquire_timeout = options.acquire_timeout;
+        let begin_writing = begin_waiting(acquire_timeout);
+        let begin_appending = begin_waiting(APPENDING_WAITS.min(acquire_timeout));
+        Ok(Self { pool, direct, acquire_timeout, begin_writing, begin_appending })
     }
 }
 
@@ -90,6 +99,7 @@ impl Database for PostgresDatabase {
             // All queries of the transaction see the database as of the first one.
             Purpose::Read => self.pool.begin_with(BEGIN_READING).await?,
             Purpose::Write => self.pool.begin_with(AssertSqlSafe(self.begin_writing.clone())).await?,
+            Purpose::Append => self.pool.begin_with(AssertSqlSafe(self.begin_appending.clone())).await?,
         };
         Ok(Box::new(PostgresTransaction(transaction)))
     }

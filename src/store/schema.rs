@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Json,
     /// A time.
     Time,
+    /// A whole number of 64 bits, with its sign.
+    Number,
 }
 
 /// What an upsert does to a column of a row that exists.
@@ -69,7 +71,13 @@ pub(super) const fn json(name: &'static str) -> Column {
     column(name, Kind::Json, Update::Replace)
 }
 
-const fn boolean(name: &'static str) -> Column {
+/// A column of numbers.
+pub(super) const fn number(name: &'static str) -> Column {
+    column(name, Kind::Number, Update::Replace)
+}
+
+/// A column of booleans.
+pub(super) const fn boolean(name: &'static str) -> Column {
     column(name, Kind::Boolean, Update::Replace)
 }
 
@@ -129,6 +137,29 @@ pub(super) const TOKENS: Table<'static> = Table {
         // INVARIANT: nothing revives a revoked token.
         column("revoked_at", Kind::Time, Update::Keep),
         column("created_at", Kind::Time, Update::MadeAt),
+    ],
+};
+
+/// The decision log, whose rows are written once.
+pub(super) const DECISIONS: Table<'static> = Table {
+    name: "decisions",
+    columns: &[
+        number("sequence"),
+        text("decision_id"),
+        text("tenant"),
+        number("time_millis"),
+        text("face"),
+        boolean("allow"),
+        number("status"),
+        text("reason"),
+        text("token_id"),
+        text("user_id"),
+        text("project_id"),
+        text("upstream_id"),
+        text("method"),
+        text("path"),
+        text("record"),
+        text("hash"),
     ],
 };
 

@@ -152,6 +152,11 @@ impl DatabaseFile {
     }
 }
 
+/// As a connection is opened: see `connect`. It says so again, because it may have appended last.
+const BEGIN_WRITING: &str = "pragma synchronous = normal; begin immediate";
+/// The commit waits until the disk has it.
+const BEGIN_APPENDING: &str = "pragma synchronous = full; begin immediate";
+
 /// Whether another process holds a lock (SQLITE_BUSY, in any of its extended codes).
 fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
@@ -169,7 +174,8 @@ impl Database for SqliteDatabase {
             Purpose::Read => self.pool.begin().await?,
             // A transaction that reads first and asks for the write lock later is refused when
             // another one wrote in between, without waiting. So the lock comes first.
-            Purpose::Write => self.pool.begin_with("begin immediate").await?,
+            Purpose::Write => self.pool.begin_with(BEGIN_WRITING).await?,
+            Purpose::Append => self.pool.begin_with(BEGIN_APPENDING).await?,
         };
         Ok(Box::new(SqliteTransaction(transaction)))
     }

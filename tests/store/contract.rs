@@ -66,7 +66,7 @@ async fn migrating_again_does_nothing(database: TestDatabase) {
     let store = regate::store::connect(&fresh, ConnectOptions::default()).await.unwrap();
     assert_eq!(
         store.migrate().await.unwrap(),
-        ["0001_decision_data", "0002_live_data", "0003_upstream_credentials"]
+        ["0001_decision_data", "0002_live_data", "0003_upstream_credentials", "0004_decision_log"]
     );
     assert_eq!(store.migrate().await.unwrap(), [""; 0]);
     store.ping().await.unwrap();
@@ -89,7 +89,7 @@ async fn migrating_from_many_processes_at_once_happens_once(database: TestDataba
     for task in tasks {
         applied += task.await.unwrap();
     }
-    assert_eq!(applied, 3);
+    assert_eq!(applied, 4);
 }
 
 async fn a_database_without_tables_says_what_to_do(database: TestDatabase) {
