@@ -46,7 +46,7 @@ use utoipa_axum::{
 };
 
 use self::management::{
-    collaborators, credentials, flows, grants, import, projects, tokens, upstreams, users,
+    collaborators, credentials, decisions, flows, grants, import, projects, tokens, upstreams, users,
 };
 use crate::{auth::CredentialReader, feed::Reach, policy::Reloader, telemetry::Metrics};
 
@@ -149,6 +149,8 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(credentials::read, credentials::put, credentials::remove))
         .routes(routes!(flows::list, flows::begin))
         .routes(routes!(flows::complete, flows::cancel))
+        .routes(routes!(decisions::list))
+        .routes(routes!(decisions::read))
         .routes(routes!(import::import))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
