@@ -9,7 +9,7 @@ mod masking;
 mod record;
 mod recorder;
 mod settings;
-pub mod spool;
+mod spool;
 
 pub use describe::{Asked, Took};
 pub use record::{
@@ -18,3 +18,7 @@ pub use record::{
 };
 pub use recorder::{NotRecorded, Recorder};
 pub use settings::{InvalidProjectPath, RecordedParts};
+pub use spool::{
+    Batch, Damage, MOST_RECORD_BYTES, NoPosition, NotAppended, Position, Promise, Sought, Spool, SpoolError,
+    SpoolOptions, SpoolReader, SpoolStatus,
+};

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigurationError;
-use crate::audit::{
-    RecordedParts,
-    spool::{Promise, SpoolOptions},
-};
+use crate::audit::{Promise, RecordedParts, SpoolOptions};
 
 /// A hundred years: what is meant to be longer is meant to be forever.
 const MAX_DAYS: u32 = 36_500;
