@@ -4,9 +4,16 @@
 //!
 //! **Must never know:** a credential; how a decision was made.
 
+pub mod chain;
+mod columns;
 mod record;
+pub mod retention;
+pub mod shipping;
+mod stub;
+pub mod verify;
 
 pub use record::{
     COMPACT_FORM, DecisionRecord, RecordedCredential, RecordedGateway, RecordedLimit, RecordedMcp,
     RecordedQuestion, RecordedRequest, RecordedSubject, Text, Unreadable,
 };
+pub use stub::UNREADABLE;
