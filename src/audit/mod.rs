@@ -4,12 +4,18 @@
 //!
 //! **Must never know:** a credential; how a decision was made.
 
+pub mod chain;
+mod columns;
 mod describe;
 mod masking;
 mod record;
 mod recorder;
+pub mod retention;
 mod settings;
+pub mod shipping;
 mod spool;
+mod stub;
+pub mod verify;
 
 pub use describe::{Asked, Took};
 pub use record::{
@@ -22,3 +28,4 @@ pub use spool::{
     Batch, Damage, MOST_RECORD_BYTES, NoPosition, NotAppended, Position, Promise, Sought, Spool, SpoolError,
     SpoolOptions, SpoolReader, SpoolStatus,
 };
+pub use stub::UNREADABLE;

@@ -50,8 +50,8 @@ pub(in crate::store) async fn append(
     // First: whoever else appends waits here, and sees what this one wrote when it is let go on.
     let mut head = read::place(transaction, "decision_log_head", dialect.hold()).await?;
     let known = position(transaction, dialect, batch.spool).await?;
-    if let Some(known) = known.filter(|known| *known > batch.from) {
-        return Ok(Appended::Before(known));
+    if known != batch.after {
+        return Ok(Appended::Elsewhere(known));
     }
     let present = present(transaction, dialect, batch.records).await?;
     let mut seen: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -105,13 +105,7 @@ pub(in crate::store) async fn append(
         transaction.execute(&sql, Some(&row::one(place))).await?;
     }
     move_spool(transaction, dialect, batch).await?;
-    Ok(Appended::Now(Appending {
-        records: rows.len() as u64,
-        head,
-        doubles,
-        clashes,
-        gap_since: known.filter(|known| *known < batch.from),
-    }))
+    Ok(Appended::Now(Appending { records: rows.len() as u64, head, doubles, clashes }))
 }
 
 /// The records that are here already under the ids of these.

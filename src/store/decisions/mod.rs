@@ -79,11 +79,11 @@ pub struct DecisionColumns {
 pub struct DecisionBatch<'a> {
     /// Whose records on disk they are of.
     pub spool: Uuid,
-    /// Where they begin.
-    pub from: SpoolPosition,
+    /// What the database is to have of it: all up to here, which is where these begin. `None`: nothing yet.
+    pub after: Option<SpoolPosition>,
     /// Where they end.
     pub to: SpoolPosition,
-    /// The records, with ids that are one another's only if the records are.
+    /// The records.
     pub records: &'a [NewDecision],
 }
 
@@ -114,8 +114,9 @@ impl<F: Fn(&str, u64, &str) -> String + Sync> Link for F {
 pub enum Appended {
     /// It was appended just now.
     Now(Appending),
-    /// All of it, or its beginning, was here already, and nothing was written: go on from this position.
-    Before(SpoolPosition),
+    /// The database has the spool up to another position, and nothing was written: go on from there. A later one: the
+    /// batch is here already. An earlier one, or none: an older state of the database was put back.
+    Elsewhere(Option<SpoolPosition>),
 }
 
 /// What was appended.
@@ -129,9 +130,6 @@ pub struct Appending {
     pub doubles: u64,
     /// The ids of new records that another record has as well. Both are kept.
     pub clashes: Vec<String>,
-    /// The spool was known here up to this position, before the batch begins: what lay between the two was lost, or is
-    /// lost here (an older state of the database was put back).
-    pub gap_since: Option<SpoolPosition>,
 }
 
 /// A record as it is kept.
