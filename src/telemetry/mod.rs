@@ -7,11 +7,13 @@
 //!
 //! **To add one more** exporter: a module here, a section in the configuration.
 
+mod decisions;
 mod metrics;
 
 use std::io::{self, IsTerminal};
 
-pub use metrics::Metrics;
+pub use decisions::{DecisionMetrics, FaultKind};
+pub use metrics::{HistogramReading, Labels, Metrics};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
