@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
+use super::lane::{LANES, Lane};
 use crate::telemetry::metrics::HistogramReading;
-
-/// Threads beyond so many share the counters of others.
-pub(super) const SHARDS: usize = 16;
 
 /// The bounds of the buckets, in nanoseconds: from what a decision takes when nothing is in its way to what nobody waits for.
 const LATENCY_BOUNDS: [u64; 15] = [
@@ -51,7 +49,7 @@ const EVALUATION_BOUNDS: [u64; 13] = [
 /// What one face was asked, by thread.
 #[derive(Debug, Default)]
 pub(super) struct FaceCounts {
-    shards: [OnceLock<Box<Shard>>; SHARDS],
+    shards: [OnceLock<Box<Shard>>; LANES],
 }
 
 /// Aligned, so that no two threads write to one cache line.
@@ -66,8 +64,8 @@ pub(super) struct Shard {
 
 impl FaceCounts {
     /// The counters of a thread, with places for so many reasons.
-    pub fn shard(&self, number: usize, places: usize) -> &Shard {
-        self.shards[number % SHARDS].get_or_init(|| {
+    pub fn shard(&self, lane: Lane, places: usize) -> &Shard {
+        self.shards[lane.number()].get_or_init(|| {
             Box::new(Shard {
                 decisions: (0..places).map(|_| Default::default()).collect(),
                 latency: Histogram::new(&LATENCY_BOUNDS),
@@ -107,9 +105,10 @@ impl FaceCounts {
 }
 
 impl Shard {
-    pub fn count(&self, allow: bool, place: usize) {
+    /// `lane`: the one that it is the shard of.
+    pub fn count(&self, lane: Lane, allow: bool, place: usize) {
         if let Some(counts) = self.decisions.get(place) {
-            counts[usize::from(allow)].fetch_add(1, Ordering::Relaxed);
+            lane.add(&counts[usize::from(allow)], 1);
         }
     }
 }
@@ -132,13 +131,13 @@ impl<const N: usize> Histogram<N> {
         Self { bounds, buckets, beyond: AtomicU64::new(0), sum: AtomicU64::new(0) }
     }
 
-    pub fn note(&self, time: Duration) {
+    pub fn note(&self, lane: Lane, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         // Most are in the first few.
-        let bucket = self.bounds.iter().position(|bound| nanos <= *bound);
-        let bucket = bucket.and_then(|place| self.buckets.get(place)).unwrap_or(&self.beyond);
-        bucket.fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(nanos, Ordering::Relaxed);
+        let bucket = self.bounds.iter().take_while(|bound| nanos > **bound).count();
+        let bucket = self.buckets.get(bucket).unwrap_or(&self.beyond);
+        lane.add(bucket, 1);
+        lane.add(&self.sum, nanos);
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a sum of times needs no last digit")]

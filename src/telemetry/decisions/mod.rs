@@ -7,21 +7,18 @@
 //! so there is a bound on how many there are, and on how long one is.
 
 mod counts;
+mod lane;
 mod words;
 
 use std::{
-    cell::Cell,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use self::{
-    counts::{FaceCounts, SHARDS},
-    words::Words,
-};
+use self::{counts::FaceCounts, lane::Lane, words::Words};
 use super::{Metrics, metrics::Labels};
 
 /// Reasons that are counted by name, beside those that were [expected](DecisionMetrics::expecting). A policy that puts a
@@ -113,11 +110,12 @@ impl DecisionMetrics {
         let reason = if reason.len() <= REASON_BYTES { self.reasons.place(reason) } else { None };
         let face = self.faces.place(face).unwrap_or(FACES);
         let Some(counts) = self.counts.get(face) else { return };
-        let shard = counts.shard(shard(), PLACES + 1);
-        shard.count(allow, reason.unwrap_or(PLACES));
-        shard.latency.note(latency);
+        let lane = Lane::of_thread();
+        let shard = counts.shard(lane, PLACES + 1);
+        shard.count(lane, allow, reason.unwrap_or(PLACES));
+        shard.latency.note(lane, latency);
         if let Some(evaluation) = evaluation {
-            shard.evaluation.note(evaluation);
+            shard.evaluation.note(lane, evaluation);
         }
     }
 
@@ -184,20 +182,6 @@ impl DecisionMetrics {
         let used = self.counts.iter().enumerate().filter(|(_, counts)| counts.is_used());
         used.map(move |(place, counts)| (named(place), counts))
     }
-}
-
-/// The shard of this thread: its own, as long as there are no more threads than shards.
-fn shard() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    SHARD.with(|shard| {
-        if shard.get() == usize::MAX {
-            shard.set(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        }
-        shard.get()
-    })
 }
 
 #[cfg(test)]
@@ -282,6 +266,7 @@ mod tests {
         let counted = Arc::new(DecisionMetrics::new());
         thread::scope(|scope| {
             for _ in 0..20 {
+                // More than have counters of their own.
                 scope.spawn(|| {
                     for number in 0..1_000 {
                         let reason = ["a", "b", "c", "d"][number % 4];
