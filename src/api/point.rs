@@ -19,7 +19,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
 };
 
-use self::settle::Settling;
+use self::settle::{Settling, Tallied};
 use super::{problem::Problem, refusals::Refusals, uses::TokenUses};
 use crate::{
     audit::Asked,
@@ -279,16 +279,16 @@ impl DecisionPoint {
                 Some(_) if question.explain => apart(|| self.judge_at(taken, question, began)),
                 _ => self.judge_at(taken, question, began),
             };
-            let decision = self.count_given(question, judged).await;
-            recorded.push((self.record_given(question, &decision, began), decision));
+            let tallied = self.count_given(question, judged).await;
+            recorded.push((self.record_given(question, &tallied, began), tallied));
             // A batch of questions that each use up their budget must not keep others from being heard.
             tokio::task::yield_now().await;
         }
         // All at once: a log that is flushed to the disk takes as long for all as for one.
-        let (recordings, decisions): (Vec<_>, Vec<_>) = recorded.into_iter().unzip();
+        let (recordings, tallied): (Vec<_>, Vec<_>) = recorded.into_iter().unzip();
         let recorded = join_all(recordings).await;
-        let given = questions.iter().zip(decisions).zip(recorded);
-        given.map(|((question, decision), recorded)| self.given(question, decision, recorded)).collect()
+        let given = questions.iter().zip(tallied).zip(recorded);
+        given.map(|((question, tallied), recorded)| self.given(question, tallied, recorded)).collect()
     }
 
     /// Waits for a turn to work out explanations.
@@ -365,9 +365,9 @@ impl DecisionPoint {
         evaluation: &Evaluation<'_>,
     ) -> Unrecorded<impl Future<Output = bool> + Send + use<'p>> {
         let began = self.clock.reading();
-        let decision = self.count(self.evaluate_at(taken, evaluation, began)).await;
-        let recording = self.record(Asked::Evaluation(evaluation), &decision, began);
-        Unrecorded { decision, recording }
+        let tallied = self.count(self.evaluate_at(taken, evaluation, began)).await;
+        let recording = self.record(Asked::Evaluation(evaluation), &tallied, began);
+        Unrecorded { tallied, recording }
     }
 
     /// The evaluations, recorded: all at once.
@@ -375,14 +375,10 @@ impl DecisionPoint {
         &self,
         evaluated: Vec<Unrecorded<R>>,
     ) -> Vec<Decision> {
-        let (decisions, recordings): (Vec<_>, Vec<_>) =
-            evaluated.into_iter().map(|Unrecorded { decision, recording }| (decision, recording)).unzip();
+        let (tallied, recordings): (Vec<_>, Vec<_>) =
+            evaluated.into_iter().map(|Unrecorded { tallied, recording }| (tallied, recording)).unzip();
         let recorded = join_all(recordings).await;
-        decisions
-            .into_iter()
-            .zip(recorded)
-            .map(|(decision, recorded)| self.kept(decision, recorded))
-            .collect()
+        tallied.into_iter().zip(recorded).map(|(tallied, recorded)| self.kept(tallied, recorded)).collect()
     }
 
     /// Waits for a turn to search.
@@ -490,8 +486,15 @@ impl DecisionPoint {
 
 /// A decision that must not be answered before its recording is done.
 pub(super) struct Unrecorded<R> {
-    pub decision: Decision,
+    tallied: Tallied,
     recording: R,
+}
+
+impl<R> Unrecorded<R> {
+    /// Whether it is allowed, if it can be recorded.
+    pub fn allows(&self) -> bool {
+        self.tallied.decision.allow
+    }
 }
 
 /// Whether a request goes on by the answer: others only ask what would be.

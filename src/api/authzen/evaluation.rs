@@ -130,7 +130,7 @@ pub(in crate::api) async fn several(
         let permits = match evaluation {
             Ok(evaluation) => {
                 let unrecorded = shared.point.evaluate_from(&taken, evaluation).await;
-                let permits = unrecorded.decision.allow;
+                let permits = unrecorded.allows();
                 undecided.push(Ok(evaluation.carries_out_headers));
                 evaluated.push(unrecorded);
                 permits

@@ -9,7 +9,7 @@ use super::{DecisionPoint, goes_on};
 use crate::{
     audit::{Asked, Recorder, Took},
     decision::{Decision, LimitState, Question, RateLimit},
-    limits::{Limit, Limiter},
+    limits::{Counted, Limit, Limiter},
     types::ClockReading,
 };
 
@@ -18,6 +18,12 @@ use crate::{
 pub(super) struct Settling {
     limiter: Option<Arc<Limiter>>,
     recorder: Option<Arc<Recorder>>,
+}
+
+/// A decision, and where it was counted.
+pub(super) struct Tallied {
+    pub decision: Decision,
+    counted: Vec<Counted>,
 }
 
 impl DecisionPoint {
@@ -35,9 +41,9 @@ impl DecisionPoint {
 
     /// Counts and records a decision that was made at `began`.
     pub(super) async fn settle(&self, asked: Asked<'_>, decision: Decision, began: ClockReading) -> Decision {
-        let decision = self.count(decision).await;
-        let recorded = self.record(asked, &decision, began).await;
-        self.kept(decision, recorded)
+        let tallied = self.count(decision).await;
+        let recorded = self.record(asked, &tallied, began).await;
+        self.kept(tallied, recorded)
     }
 
     /// The same of an answer to a question, unless it only asks what would be.
@@ -47,23 +53,27 @@ impl DecisionPoint {
         decision: Decision,
         began: ClockReading,
     ) -> Decision {
-        let decision = self.count_given(question, decision).await;
-        let recorded = self.record_given(question, &decision, began).await;
-        self.given(question, decision, recorded)
+        let tallied = self.count_given(question, decision).await;
+        let recorded = self.record_given(question, &tallied, began).await;
+        self.given(question, tallied, recorded)
     }
 
-    pub(super) async fn count_given(&self, question: &Question<'_>, decision: Decision) -> Decision {
-        if goes_on(question.delivery) { self.count(decision).await } else { decision }
+    pub(super) async fn count_given(&self, question: &Question<'_>, decision: Decision) -> Tallied {
+        if goes_on(question.delivery) {
+            self.count(decision).await
+        } else {
+            Tallied { decision, counted: Vec::new() }
+        }
     }
 
     pub(super) fn record_given<'p>(
         &'p self,
         question: &Question<'_>,
-        decision: &Decision,
+        tallied: &Tallied,
         began: ClockReading,
     ) -> impl Future<Output = bool> + Send + use<'p> {
         let recording =
-            goes_on(question.delivery).then(|| self.record(Asked::Request(question), decision, began));
+            goes_on(question.delivery).then(|| self.record(Asked::Request(question), tallied, began));
         async move {
             match recording {
                 Some(recording) => recording.await,
@@ -72,8 +82,8 @@ impl DecisionPoint {
         }
     }
 
-    pub(super) fn given(&self, question: &Question<'_>, decision: Decision, recorded: bool) -> Decision {
-        let decision = self.kept(decision, recorded);
+    pub(super) fn given(&self, question: &Question<'_>, tallied: Tallied, recorded: bool) -> Decision {
+        let decision = self.kept(tallied, recorded);
         if goes_on(question.delivery) {
             self.note_given(question, &decision);
         }
@@ -81,33 +91,33 @@ impl DecisionPoint {
     }
 
     /// Counts it against its limits.
-    pub(super) async fn count(&self, decision: Decision) -> Decision {
+    pub(super) async fn count(&self, decision: Decision) -> Tallied {
         if decision.limits.is_empty() {
-            return decision;
+            return Tallied { decision, counted: Vec::new() };
         }
-        let states = match &self.settling.limiter {
+        let counted = match &self.settling.limiter {
             Some(limiter) => limiter.count(&limits(&decision)).await,
             None => Vec::new(),
         };
-        let states = states.into_iter().map(|counted| LimitState {
+        let states = counted.iter().map(|counted| LimitState {
             allowed: counted.allowed,
             remaining: counted.remaining,
             reset: counted.reset,
         });
-        decision.counted(states)
+        Tallied { decision: decision.counted(states), counted }
     }
 
     /// Begins to record it: done when it is.
     pub(super) fn record<'p>(
         &'p self,
         asked: Asked<'_>,
-        decision: &Decision,
+        tallied: &Tallied,
         began: ClockReading,
     ) -> impl Future<Output = bool> + Send + use<'p> {
         let recording = self.settling.recorder.as_deref().map(|recorder| {
             let took = self.clock.reading().since(began);
             let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-            recorder.record(asked, decision, Took { at: began.now, micros })
+            recorder.record(asked, &tallied.decision, Took { at: began.now, micros })
         });
         async move {
             match recording {
@@ -118,22 +128,18 @@ impl DecisionPoint {
     }
 
     /// The answer, now that it is known whether it is recorded.
-    pub(super) fn kept(&self, decision: Decision, recorded: bool) -> Decision {
+    pub(super) fn kept(&self, tallied: Tallied, recorded: bool) -> Decision {
+        let Tallied { decision, counted } = tallied;
         if recorded {
             return decision;
         }
-        self.take_back(&decision);
-        decision.not_recorded()
-    }
-
-    fn take_back(&self, decision: &Decision) {
-        let was_counted = |limit: &RateLimit| limit.state.is_some_and(|state| state.allowed);
+        // A call that was refused was counted nowhere.
         if let Some(limiter) = &self.settling.limiter
-            && !decision.limits.is_empty()
-            && decision.limits.iter().all(was_counted)
+            && counted.iter().all(|counted| counted.allowed)
         {
-            limiter.take_back(&limits(decision));
+            limiter.take_back(&limits(&decision), &counted);
         }
+        decision.not_recorded()
     }
 }
 

@@ -169,7 +169,8 @@ mod tests {
         let held = Held { begun: Mutex::new(begun), result: Mutex::new(results) };
         let config = BatchConfigBuilder::default().with_max_queue_size(64).with_max_export_batch_size(4);
         let batches = BatchSpanProcessor::builder(Counting::new(held, Arc::clone(&counts)));
-        let processor = Bounded::new(batches.with_batch_config(config.build()).build(), 8, Arc::clone(&counts));
+        let processor =
+            Bounded::new(batches.with_batch_config(config.build()).build(), 8, Arc::clone(&counts));
         let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
         let tracer = provider.tracer("t");
         let hand_in = |count: usize| (0..count).for_each(|_| tracer.start("s").end());
