@@ -22,6 +22,7 @@ mod migrate;
 mod policies;
 mod printable;
 mod project;
+mod recording;
 mod replay;
 mod rows;
 mod secret_input;

@@ -12,6 +12,7 @@ use super::{
     doors::Doors,
     exit::{CommandError, Exit},
     metrics,
+    recording::Recording,
     signals::Signals,
     store::{self, StoreArguments},
 };
@@ -19,6 +20,7 @@ use crate::{
     api::{self, DecisionPoint, Management, Server, Shared, TokenUses},
     decision::SnapshotBuilder,
     feed::{Feed, LiveStore},
+    limits::{Limiter, LimiterOptions, SharedOptions},
     policy::{FirstBundle, Live},
     store::upstreams::UpstreamStore,
     telemetry,
@@ -121,6 +123,7 @@ impl Serve {
         let documents = configuration.own_documents()?;
         let sessions = configuration.sessions(Arc::clone(&clock))?;
         let keys = configuration.key_ring()?;
+        let limiter = Arc::new(limiter(configuration, &clock)?);
         // Sessions of an issuer are answered 503 until its keys are here: nothing else waits for them.
         let key_refresh = sessions.as_ref().map(|sessions| sessions.keep_keys());
         // Before anything takes long: whoever is told to end while loading ends at once.
@@ -138,6 +141,7 @@ impl Serve {
             opened = opening => opened?,
             () = signals.next() => return Ok(()),
         };
+        let recording = Recording::begin(configuration, &store, &clock, &mut RandomIds::new())?;
         let mounts = documents.iter().map(|document| document.mount.clone()).collect();
         let nothing = SnapshotBuilder::new(mounts).finish(DataRevision::default());
         let live = Arc::new(Live::new(Arc::clone(first.bundle()), nothing));
@@ -167,7 +171,9 @@ impl Serve {
             authentication,
             staleness,
         );
-        let point = Arc::new(point.noting(Arc::clone(&uses)).renewing(credential_work.renewals()));
+        let recorder = recording.as_ref().map(Recording::recorder);
+        let point = point.noting(Arc::clone(&uses)).renewing(credential_work.renewals());
+        let point = Arc::new(point.limiting(Arc::clone(&limiter)).recording(recorder));
 
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
@@ -180,6 +186,10 @@ impl Serve {
                 metrics::registry(&point, feed.reach(), policies.reloader(), sessions.as_ref(), &uses);
             credential_work.show(&mut registry);
             doors.show(&mut registry);
+            metrics::limits(&mut registry, &limiter);
+            if let Some(recording) = &recording {
+                recording.show(&mut registry);
+            }
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
         let feed_reach = Some(feed.reach().clone());
@@ -236,6 +246,9 @@ impl Serve {
             if tokio::time::timeout(LAST_WRITE_TIME, &mut writing).await.is_err() {
                 writing.abort();
             }
+            if let Some(recording) = recording {
+                recording.finish().await;
+            }
             feed.stop();
             // Nor does the end wait for a database that does not answer.
             let _ = tokio::time::timeout(LAST_WRITE_TIME, store.close()).await;
@@ -249,6 +262,18 @@ impl Serve {
         }
         Ok(())
     }
+}
+
+/// What counts calls, as the configuration says.
+fn limiter(configuration: &Configuration, clock: &Arc<dyn Clock>) -> Result<Limiter, CommandError> {
+    let options = LimiterOptions { max_keys: configuration.limits.max_keys };
+    Ok(match configuration.limits.redis_url()? {
+        Some(url) => {
+            let shared = SharedOptions { url, timeout: configuration.limits.redis_timeout };
+            Limiter::shared(shared, options, Arc::clone(clock))?
+        }
+        None => Limiter::local(options, Arc::clone(clock)),
+    })
 }
 
 /// Done when the channel says so.

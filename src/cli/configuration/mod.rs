@@ -37,7 +37,8 @@ use crate::{
 };
 
 pub use self::http::HttpSection;
-pub use audit::{AuditMode, AuditSection, Retention};
+pub(super) use audit::Retention;
+pub use audit::AuditSection;
 pub use authzen::AuthzenSection;
 pub use credentials::CredentialSection;
 use explain::in_our_words;
