@@ -1,6 +1,7 @@
 //! The policy decision point: where the questions of every face come together.
 
 mod asks;
+mod measured;
 
 use std::{
     cell::RefCell,
@@ -26,6 +27,7 @@ use crate::{
     },
     policy::{Live, LiveBasis},
     store::upstreams::CredentialKey,
+    telemetry::DecisionMetrics,
     types::{Clock, ClockReading, IdSource, PresentedCredential, TenantId, Timestamp},
     upstream::Renewals,
 };
@@ -58,6 +60,7 @@ pub struct DecisionPoint {
     renewals: Option<Renewals>,
     ending: AtomicBool,
     refusals: Refusals,
+    measured: Option<Arc<DecisionMetrics>>,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
@@ -154,6 +157,7 @@ impl DecisionPoint {
             renewals: None,
             ending: AtomicBool::new(false),
             refusals,
+            measured: None,
         }
     }
 
@@ -277,8 +281,9 @@ impl DecisionPoint {
     }
 
     fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
+        Self::trace(question);
         let work = || {
-            self.on_worker(taken, reading, |evaluator, id, moment| {
+            self.on_worker("gateway", taken, reading, |evaluator, id, moment| {
                 decide(evaluator, &taken.basis, &self.rules, question, id, moment)
             })
         };
@@ -296,14 +301,14 @@ impl DecisionPoint {
     /// Decides whether a call of regate's own management API may be made.
     pub fn manage(&self, call: &ManagementCall<'_>) -> Decision {
         let taken = self.take();
-        self.on_worker(&taken, taken.when, |evaluator, id, moment| {
+        self.on_worker("management", &taken, taken.when, |evaluator, id, moment| {
             manage(evaluator, &taken.basis, &self.rules, call, id, moment)
         })
     }
 
     /// Decides an AuthZEN evaluation from a policy and data that the caller took.
     pub fn evaluate_from(&self, taken: &Taken, evaluation: &Evaluation<'_>) -> Decision {
-        self.on_worker(taken, self.clock.reading(), |evaluator, id, moment| {
+        self.on_worker("authzen", taken, self.clock.reading(), |evaluator, id, moment| {
             evaluate(evaluator, &taken.basis, &self.rules, evaluation, id, moment)
         })
     }
@@ -373,6 +378,7 @@ impl DecisionPoint {
 
     fn on_worker(
         &self,
+        face: &'static str,
         taken: &Taken,
         reading: ClockReading,
         decide: impl FnOnce(&mut Evaluator, Uuid, Moment) -> Decision,
@@ -382,6 +388,7 @@ impl DecisionPoint {
             self.note_use(worker.number, &decision, moment.now);
             decision
         });
+        self.measure(face, &decision, reading);
         match &decision.fault {
             None => {}
             Some(fault @ Fault::Credential(_)) => {

@@ -10,7 +10,7 @@ use crate::{
     decision::CompileError,
     policy::{ActivationFailure, LoadError, StartError, TestError},
     store::{StoreError, import::ImportError},
-    telemetry::LogError,
+    telemetry::{LogError, TraceError},
     types::causes,
     upstream::WrongKeys,
 };
@@ -76,6 +76,9 @@ pub enum CommandError {
     /// The log cannot be set up.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Traces cannot be set up.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// A file cannot be read.
     #[error("{path} cannot be read")]
     Read {
@@ -134,6 +137,7 @@ impl CommandError {
             | Self::Server(_)
             | Self::Tls(_)
             | Self::Log(_)
+            | Self::Trace(_)
             | Self::Read { .. }
             | Self::System(_)
             | Self::Refused(_) => Exit::CouldNot,

@@ -17,6 +17,7 @@ mod opa;
 mod sections;
 mod tls;
 mod tokens;
+mod traces;
 
 use std::{borrow::Cow, collections::HashMap, fs, path::PathBuf};
 
@@ -52,6 +53,7 @@ pub use sections::{
 };
 pub use tls::TlsSection;
 pub use tokens::TokenSection;
+pub use traces::TraceSection;
 
 /// All sections.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -95,6 +97,8 @@ pub struct Configuration {
     pub log: LogSection,
     /// The metrics.
     pub metrics: MetricsSection,
+    /// The traces.
+    pub traces: TraceSection,
 }
 
 /// The configuration cannot be used.
@@ -205,6 +209,7 @@ impl Configuration {
         configuration.check_listeners()?;
         configuration.tokens.check()?;
         configuration.credentials.check(&in_file_alone)?;
+        configuration.traces.settings()?;
         Ok(configuration)
     }
 

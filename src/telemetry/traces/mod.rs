@@ -16,8 +16,8 @@ use std::{
 use opentelemetry::{
     Context, InstrumentationScope, KeyValue, Value,
     trace::{
-        Event, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
-        Tracer, TracerProvider,
+        Event, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId,
+        TraceState, Tracer, TracerProvider,
     },
 };
 use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
@@ -27,7 +27,7 @@ use opentelemetry_sdk::{
 };
 use thiserror::Error;
 
-use self::bounded::{Bounded, Counting, Counts};
+use self::bounded::{Bounded, Counting, Counts, SpanResult};
 use super::Metrics;
 use crate::types::{Timestamp, TraceParent};
 
@@ -95,7 +95,9 @@ impl Traces {
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(format!("{}{PATH}", settings.endpoint.trim_end_matches('/')))
             .with_timeout(EXPORT_TIME)
-            .with_headers([("user-agent".to_owned(), concat!("regate/", env!("CARGO_PKG_VERSION")).to_owned())].into())
+            .with_headers(
+                [("user-agent".to_owned(), concat!("regate/", env!("CARGO_PKG_VERSION")).to_owned())].into(),
+            )
             .build()?;
         let counts = Arc::new(Counts::default());
         let config = BatchConfigBuilder::default()
@@ -104,7 +106,8 @@ impl Traces {
             .with_scheduled_delay(PAUSE)
             .build();
         let batches = BatchSpanProcessor::builder(Counting::new(exporter, Arc::clone(&counts)));
-        let processor = Bounded::new(batches.with_batch_config(config).build(), MOST_WAITING, Arc::clone(&counts));
+        let processor =
+            Bounded::new(batches.with_batch_config(config).build(), MOST_WAITING, Arc::clone(&counts));
         let resource = Resource::builder()
             .with_service_name(settings.service_name.clone())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
@@ -128,9 +131,9 @@ impl Traces {
         describe: impl FnOnce() -> Span,
     ) -> Option<String> {
         let begun = moment(begun);
-        let context = parent.and_then(remote).map_or_else(Context::new, |parent| {
-            Context::new().with_remote_span_context(parent)
-        });
+        let context = parent
+            .and_then(remote)
+            .map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
         let builder = self.tracer.span_builder("").with_kind(SpanKind::Server).with_start_time(begun);
         let mut span = self.tracer.build_with_context(builder, &context);
         if !span.is_recording() {
@@ -157,15 +160,13 @@ impl Traces {
 
     /// Shows what became of the spans.
     pub fn show(&self, metrics: &mut Metrics) {
-        let results: [(&str, fn(&Counts) -> f64); 3] =
-            [("exported", Counts::exported), ("failed", Counts::failed), ("dropped", Counts::dropped)];
-        for (result, read) in results {
+        for result in SpanResult::ALL {
             let counts = Arc::clone(&self.counts);
             metrics.labelled_counter(
                 "trace_spans",
                 "Spans that the collector took, that it did not take, and for which there was no room",
-                [("result", result.to_owned())],
-                move || read(&counts),
+                [("result", result.as_str().to_owned())],
+                move || counts.of(result),
             );
         }
     }
