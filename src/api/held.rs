@@ -151,13 +151,8 @@ impl<'a> HeldRequest<'a> {
         let mut kept = headers;
         kept.retain(|(name, _)| !Headers::is_credential(name));
         let context = asked.context.unwrap_or_else(Document::new_object);
-        let trace_id = kept
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("traceparent"))
-            .and_then(|(_, value)| trace_id(value));
         Ok(Question {
             face: asker.face,
-            trace_id,
             credential,
             request: Request { method, target, host, headers: Headers::new(kept), source_ip },
             upstream: asked.upstream,
@@ -170,16 +165,6 @@ impl<'a> HeldRequest<'a> {
             abilities: asker.abilities,
         })
     }
-}
-
-/// The trace id in a `traceparent` (W3C Trace Context section 3.2).
-fn trace_id<'a>(value: &str) -> Option<Cow<'a, str>> {
-    let mut parts = value.trim().split('-');
-    let (_version, trace_id) = (parts.next()?, parts.next()?);
-    let is_one = trace_id.len() == 32
-        && trace_id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        && trace_id.bytes().any(|b| b != b'0');
-    is_one.then(|| Cow::Owned(trace_id.to_owned()))
 }
 
 /// Whether this names one host (RFC 9110 section 7.2). Some gateways join two `Host` headers with a comma, and go on.

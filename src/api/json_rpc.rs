@@ -182,6 +182,7 @@ mod tests {
             policy_revision: PolicyRevision::from_digest(&[0; 4]),
             data_revision: DataRevision(1),
             fault: None,
+            evaluated: false,
             explanation: None,
         }
     }

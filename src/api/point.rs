@@ -1,6 +1,7 @@
 //! The policy decision point: where the questions of every face come together.
 
 mod asks;
+mod measured;
 mod settle;
 
 use std::{
@@ -30,6 +31,7 @@ use crate::{
     },
     policy::{Live, LiveBasis},
     store::upstreams::CredentialKey,
+    telemetry::DecisionMetrics,
     types::{Clock, ClockReading, IdSource, PresentedCredential, TenantId, Timestamp},
     upstream::Renewals,
 };
@@ -63,6 +65,7 @@ pub struct DecisionPoint {
     ending: AtomicBool,
     refusals: Refusals,
     settling: Settling,
+    measured: Option<Arc<DecisionMetrics>>,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
@@ -160,6 +163,7 @@ impl DecisionPoint {
             ending: AtomicBool::new(false),
             refusals,
             settling: Settling::default(),
+            measured: None,
         }
     }
 
@@ -279,8 +283,8 @@ impl DecisionPoint {
                 Some(_) if question.explain => apart(|| self.judge_at(taken, question, began)),
                 _ => self.judge_at(taken, question, began),
             };
-            let tallied = self.count_given(question, judged).await;
-            recorded.push((self.record_given(question, &tallied, began), tallied));
+            let tallied = self.count_given(question, judged, began).await;
+            recorded.push((self.record_given(question, &tallied), tallied));
             // A batch of questions that each use up their budget must not keep others from being heard.
             tokio::task::yield_now().await;
         }
@@ -365,8 +369,10 @@ impl DecisionPoint {
         evaluation: &Evaluation<'_>,
     ) -> Unrecorded<impl Future<Output = bool> + Send + use<'p>> {
         let began = self.clock.reading();
-        let tallied = self.count(self.evaluate_at(taken, evaluation, began)).await;
-        let recording = self.record(Asked::Evaluation(evaluation), &tallied, began);
+        let asked = Asked::Evaluation(evaluation);
+        let decision = self.evaluate_at(taken, evaluation, began);
+        let tallied = self.count(asked, decision, began).await;
+        let recording = self.record(asked, &tallied);
         Unrecorded { tallied, recording }
     }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     decision::{Body, Decision, Document, Evaluation, ManagementCall, Message, Question},
-    types::Timestamp,
+    types::{Timestamp, TraceParent},
 };
 
 /// What was decided about.
@@ -33,6 +33,19 @@ pub struct Took {
     pub at: Timestamp,
     /// From the question to the decision, in microseconds.
     pub micros: u64,
+    /// The trace that the question belongs to.
+    pub trace: Option<TraceParent>,
+}
+
+impl Asked<'_> {
+    /// By which way it came.
+    pub const fn face(&self) -> &'static str {
+        match self {
+            Self::Request(question) => question.face,
+            Self::Management(call) => call.question.face,
+            Self::Evaluation(_) => "/access/v1/evaluation",
+        }
+    }
 }
 
 /// The record of a decision.
@@ -44,10 +57,10 @@ pub(super) fn describe<'a>(
 ) -> DecisionRecord<'a> {
     let mut masking = Masking::default();
     let mut left_out = Vec::new();
-    let (face, gateway, trace_id) = match asked {
-        Asked::Request(question) => (question.face, question.gateway, question.trace_id.as_deref()),
-        Asked::Management(call) => (call.question.face, None, call.question.trace_id.as_deref()),
-        Asked::Evaluation(evaluation) => ("/access/v1/evaluation", evaluation.gateway, None),
+    let gateway = match asked {
+        Asked::Request(question) => question.gateway,
+        Asked::Management(_) => None,
+        Asked::Evaluation(evaluation) => evaluation.gateway,
     };
     let mut project = None;
     let recorded = match asked {
@@ -93,7 +106,7 @@ pub(super) fn describe<'a>(
         id: decision.id,
         time_millis: took.at.unix_millis(),
         tenant: Cow::Borrowed(decision.tenant.as_str()),
-        face: Cow::Borrowed(face),
+        face: Cow::Borrowed(asked.face()),
         gateway: gateway.map(|gateway| RecordedGateway {
             id: Cow::Borrowed(&*gateway.id),
             tenant: gateway.tenant.as_ref().map(|tenant| Cow::Borrowed(tenant.as_str())),
@@ -114,7 +127,7 @@ pub(super) fn describe<'a>(
         policy_revision: Cow::Borrowed(decision.policy_revision.as_str()),
         data_revision: decision.data_revision.0,
         latency_micros: took.micros,
-        trace_id: trace_id.map(Cow::Borrowed),
+        trace_id: took.trace.map(|trace| Cow::Owned(trace.trace_id().to_string())),
         masked: masking.masked,
         left_out,
     }

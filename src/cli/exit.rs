@@ -12,7 +12,7 @@ use crate::{
     limits::LimiterError,
     policy::{ActivationFailure, LoadError, StartError, TestError},
     store::{StoreError, import::ImportError},
-    telemetry::LogError,
+    telemetry::{LogError, TraceError},
     types::causes,
     upstream::WrongKeys,
 };
@@ -86,6 +86,9 @@ pub enum CommandError {
     /// The log cannot be set up.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Traces cannot be set up.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// A file cannot be read.
     #[error("{path} cannot be read")]
     Read {
@@ -146,6 +149,7 @@ impl CommandError {
             | Self::Server(_)
             | Self::Tls(_)
             | Self::Log(_)
+            | Self::Trace(_)
             | Self::Read { .. }
             | Self::System(_)
             | Self::Refused(_) => Exit::CouldNot,

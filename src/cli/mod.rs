@@ -17,6 +17,7 @@ mod demo;
 mod doors;
 mod exit;
 mod import;
+mod log_level;
 mod metrics;
 mod migrate;
 mod policies;

@@ -11,19 +11,20 @@ use super::{
     demo::Demo,
     doors::Doors,
     exit::{CommandError, Exit},
+    log_level::LevelChanges,
     metrics,
     recording::Recording,
     signals::Signals,
     store::{self, StoreArguments},
 };
 use crate::{
-    api::{self, DecisionPoint, Management, Server, Shared, TokenUses},
-    decision::SnapshotBuilder,
+    api::{self, DecisionPoint, Management, RequestObserver, Server, Shared, TokenUses},
+    decision::{OwnReason, SnapshotBuilder},
     feed::{Feed, LiveStore},
     limits::{Limiter, LimiterOptions, SharedOptions},
     policy::{FirstBundle, Live},
     store::upstreams::UpstreamStore,
-    telemetry,
+    telemetry::{self, DecisionMetrics, Traces},
     types::{Clock, DataRevision, OpenSealed, RandomIds, SystemClock},
     upstream,
 };
@@ -36,7 +37,8 @@ const STACK_BYTES: usize = 16 * 1024 * 1024;
 /// Without any configuration: on 127.0.0.1:8181, from the shipped policies and the SQLite file
 /// regate.sqlite in this folder. A change of the policy folder decides as soon as it has been compiled and
 /// has passed its tests; until then, and if it does not, the last good bundle decides. Prints one line with the bound addresses once it can decide. SIGTERM
-/// and SIGINT finish what is in flight and exit 0; a second one ends at once, and exits 1.
+/// and SIGINT finish what is in flight and exit 0; a second one ends at once, and exits 1. SIGHUP reads the level of the log
+/// anew.
 ///
 /// TLS ([tls] in the configuration), Unix sockets and each gateway's settings: docs/gateways/.
 #[derive(Debug, Args)]
@@ -103,16 +105,33 @@ impl Serve {
     /// Serves until a signal comes.
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
         let configuration = self.configuration()?;
-        telemetry::start_log(configuration.log.format, &configuration.log.level)?;
+        let level = telemetry::start_log(configuration.log.format, &configuration.log.level)?;
+        // Made and ended outside of the runtime: their client has one of its own.
+        let traces = configuration.traces.settings()?.map(|settings| Traces::start(&settings)).transpose()?;
+        let traces = traces.map(Arc::new);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
-        runtime.block_on(self.serve(&configuration))?;
-        Ok(Exit::Done)
+        let served = runtime.block_on(async {
+            let changes = LevelChanges::catch(level, &configuration.log.level)?;
+            tokio::select! {
+                served = self.serve(&configuration, traces.as_ref()) => served,
+                () = changes.follow(|| self.configuration()) => Ok(()),
+            }
+        });
+        drop(runtime);
+        if let Some(traces) = &traces {
+            traces.stop();
+        }
+        served.map(|()| Exit::Done)
     }
 
-    async fn serve(&self, configuration: &Configuration) -> Result<(), CommandError> {
+    async fn serve(
+        &self,
+        configuration: &Configuration,
+        traces: Option<&Arc<Traces>>,
+    ) -> Result<(), CommandError> {
         // What can be refused without touching anything is refused first.
         let authentication = configuration.authentication()?;
         let rules = configuration.decision_rules()?;
@@ -154,7 +173,9 @@ impl Serve {
         let credential_work = CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
         let bounds = Arc::new(configuration.bounds());
-        let doors = Doors::open(configuration, &bounds).await?;
+        let observer =
+            RequestObserver::new(Arc::clone(&clock), configuration.log.requests, traces.map(Arc::clone));
+        let doors = Doors::open(configuration, &bounds, Arc::new(observer)).await?;
         let mut rules = rules;
         rules.connect_url = Some(configuration.connect_url(&doors.own_url()));
         if let Some(keys) = &keys {
@@ -171,9 +192,12 @@ impl Serve {
             authentication,
             staleness,
         );
+        let own_reasons = OwnReason::ALL.iter().map(|reason| reason.code());
+        let measured = Arc::new(DecisionMetrics::new().expecting(own_reasons));
         let recorder = recording.as_ref().map(Recording::recorder);
         let point = point.noting(Arc::clone(&uses)).renewing(credential_work.renewals());
-        let point = Arc::new(point.limiting(Arc::clone(&limiter)).recording(recorder));
+        let point = point.limiting(Arc::clone(&limiter)).recording(recorder);
+        let point = Arc::new(point.measuring(Arc::clone(&measured)));
 
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
@@ -189,6 +213,10 @@ impl Serve {
             metrics::limits(&mut registry, &limiter);
             if let Some(recording) = &recording {
                 recording.show(&mut registry);
+            }
+            measured.show(&mut registry);
+            if let Some(traces) = traces {
+                traces.show(&mut registry);
             }
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }

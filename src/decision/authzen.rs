@@ -164,20 +164,25 @@ pub fn evaluate(
     let tenant = basis.tenant(tenant);
     let input = evaluation.input(evaluator, tenant, moment);
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Authzen, tenant.document(), input);
-    match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
+    let decision = match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
         Ok(mut verdict) if verdict.allow => {
             let (set, remove) = (std::mem::take(&mut verdict.set), std::mem::take(&mut verdict.remove));
             // No request is held here: nothing has to be removed from it but what the policy says.
             let headers = HeaderChanges::removing(&[]).and(set, remove);
             if !headers.remove.is_empty() && !evaluation.carries_out_headers {
                 let limits = verdict.limits;
-                return Decision { limits, ..draft.refuse(OwnReason::ObligationUnsupported) };
+                return Decision {
+                    limits,
+                    evaluated: true,
+                    ..draft.refuse(OwnReason::ObligationUnsupported)
+                };
             }
             draft.allow(verdict, headers)
         }
         Ok(verdict) => draft.deny(verdict, false),
         Err(fault) => draft.fail(fault),
-    }
+    };
+    Decision { evaluated: true, ..decision }
 }
 
 /// What a search has to look at: at most `most` ids or names, in their order, that come behind `after`. Each is then

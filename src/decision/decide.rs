@@ -192,7 +192,8 @@ fn before_the_gateway(
         Judged::ToolNotListed { scope, limits } => Decision { limits, ..draft.refuse_tool(scope) },
         Judged::Failed(fault) => draft.fail(fault),
     };
-    Decision { explanation, messages: asked_about.iter().map(AskedMessage::from).collect(), ..decision }
+    let messages = asked_about.iter().map(AskedMessage::from).collect();
+    Decision { explanation, messages, evaluated: true, ..decision }
 }
 
 /// What the rules say.

@@ -68,6 +68,7 @@ impl<'a> Draft<'a> {
             policy_revision: self.basis.bundle().revision().clone(),
             data_revision: self.basis.snapshot().revision(),
             fault: None,
+            evaluated: false,
             explanation: None,
         }
     }

@@ -120,7 +120,6 @@ fn described(caller: Caller<'_>) -> Introspected {
 fn about(credential: PresentedCredential, gateway: &AskingGateway) -> Question<'_> {
     Question {
         face: "/v1/introspect",
-        trace_id: None,
         credential,
         request: Request {
             method: "GET".into(),

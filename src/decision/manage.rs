@@ -150,14 +150,15 @@ pub fn manage(
     };
     let input = evaluator.input.build(&parts);
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Management, tenant.document(), input);
-    match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
+    let decision = match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
         Ok(verdict) if verdict.allow => {
             // Nobody forwards a call of regate's own: there are no headers to change.
             draft.allow(verdict, HeaderChanges::removing(&rules.credential_headers))
         }
         Ok(verdict) => draft.deny(verdict, false),
         Err(fault) => draft.fail(fault),
-    }
+    };
+    Decision { evaluated: true, ..decision }
 }
 
 /// Somebody who may manage, if the bundle says so.

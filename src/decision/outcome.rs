@@ -57,6 +57,8 @@ pub struct Decision {
     /// Why there was no usable result, when `reasons` says `policy.error` or `policy.timeout`, or why a credential
     /// that is there is not used. For the log, not for the caller.
     pub fault: Option<Fault>,
+    /// Whether the policy was asked: else regate itself had refused, or allowed a public path.
+    pub evaluated: bool,
     /// What the policy saw and gave, when the question asked for it.
     pub explanation: Option<Box<Explanation>>,
 }

@@ -10,8 +10,6 @@ use crate::types::{PresentedCredential, TenantId};
 pub struct Question<'a> {
     /// By which way it came, such as `/v1/decide`. For the record: rules do not see it.
     pub face: &'static str,
-    /// The trace that it belongs to, 32 hexadecimal digits. For the record: whoever sent the request chose it.
-    pub trace_id: Option<Cow<'a, str>>,
     /// What the caller presented.
     pub credential: PresentedCredential,
     /// The request that the gateway holds.

@@ -94,7 +94,6 @@ impl World {
 pub fn question<'a>(secret: Option<&str>, path: &'a str) -> Question<'a> {
     Question {
         face: "test",
-        trace_id: None,
         credential: secret.map_or(PresentedCredential::Absent, |s| PresentedCredential::Token(auth::hash(s))),
         request: Request {
             method: Cow::Borrowed("GET"),

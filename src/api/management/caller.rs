@@ -292,7 +292,6 @@ fn question<'a>(
     let host = fields.get(header::HOST).and_then(|host| host.to_str().ok());
     Question {
         face: FACE,
-        trace_id: None,
         credential: credential.clone(),
         request: Request {
             method: Cow::Borrowed(method.as_str()),

@@ -3,9 +3,9 @@
 //! INVARIANT: nothing is answered by which a request goes on, or is turned away, before it is recorded; what cannot be
 //! recorded is denied. A call that is denied for that is not counted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{DecisionPoint, goes_on};
+use super::{super::observed, DecisionPoint, goes_on};
 use crate::{
     audit::{Asked, Recorder, Took},
     decision::{Decision, LimitState, Question, RateLimit},
@@ -24,6 +24,10 @@ pub(super) struct Settling {
 pub(super) struct Tallied {
     pub decision: Decision,
     counted: Vec<Counted>,
+    face: &'static str,
+    began: ClockReading,
+    /// Until it was worked out.
+    took: Duration,
 }
 
 impl DecisionPoint {
@@ -39,10 +43,10 @@ impl DecisionPoint {
         self
     }
 
-    /// Counts and records a decision that was made at `began`.
+    /// Counts and records a decision that was begun at this moment.
     pub(super) async fn settle(&self, asked: Asked<'_>, decision: Decision, began: ClockReading) -> Decision {
-        let tallied = self.count(decision).await;
-        let recorded = self.record(asked, &tallied, began).await;
+        let tallied = self.count(asked, decision, began).await;
+        let recorded = self.record(asked, &tallied).await;
         self.kept(tallied, recorded)
     }
 
@@ -53,16 +57,22 @@ impl DecisionPoint {
         decision: Decision,
         began: ClockReading,
     ) -> Decision {
-        let tallied = self.count_given(question, decision).await;
-        let recorded = self.record_given(question, &tallied, began).await;
+        let tallied = self.count_given(question, decision, began).await;
+        let recorded = self.record_given(question, &tallied).await;
         self.given(question, tallied, recorded)
     }
 
-    pub(super) async fn count_given(&self, question: &Question<'_>, decision: Decision) -> Tallied {
+    pub(super) async fn count_given(
+        &self,
+        question: &Question<'_>,
+        decision: Decision,
+        began: ClockReading,
+    ) -> Tallied {
+        let asked = Asked::Request(question);
         if goes_on(question.delivery) {
-            self.count(decision).await
+            self.count(asked, decision, began).await
         } else {
-            Tallied { decision, counted: Vec::new() }
+            self.uncounted(asked, decision, began)
         }
     }
 
@@ -70,10 +80,8 @@ impl DecisionPoint {
         &'p self,
         question: &Question<'_>,
         tallied: &Tallied,
-        began: ClockReading,
     ) -> impl Future<Output = bool> + Send + use<'p> {
-        let recording =
-            goes_on(question.delivery).then(|| self.record(Asked::Request(question), tallied, began));
+        let recording = goes_on(question.delivery).then(|| self.record(Asked::Request(question), tallied));
         async move {
             match recording {
                 Some(recording) => recording.await,
@@ -83,20 +91,28 @@ impl DecisionPoint {
     }
 
     pub(super) fn given(&self, question: &Question<'_>, tallied: Tallied, recorded: bool) -> Decision {
-        let decision = self.kept(tallied, recorded);
-        if goes_on(question.delivery) {
-            self.note_given(question, &decision);
+        if !goes_on(question.delivery) {
+            observed::decided(&tallied.decision);
+            return tallied.decision;
         }
+        let decision = self.kept(tallied, recorded);
+        self.note_given(question, &decision);
         decision
     }
 
+    fn uncounted(&self, asked: Asked<'_>, decision: Decision, began: ClockReading) -> Tallied {
+        let took = self.clock.uptime().saturating_sub(began.uptime);
+        Tallied { decision, counted: Vec::new(), face: asked.face(), began, took }
+    }
+
     /// Counts it against its limits.
-    pub(super) async fn count(&self, decision: Decision) -> Tallied {
-        if decision.limits.is_empty() {
-            return Tallied { decision, counted: Vec::new() };
+    pub(super) async fn count(&self, asked: Asked<'_>, decision: Decision, began: ClockReading) -> Tallied {
+        let tallied = self.uncounted(asked, decision, began);
+        if tallied.decision.limits.is_empty() {
+            return tallied;
         }
         let counted = match &self.settling.limiter {
-            Some(limiter) => limiter.count(&limits(&decision)).await,
+            Some(limiter) => limiter.count(&limits(&tallied.decision)).await,
             None => Vec::new(),
         };
         let states = counted.iter().map(|counted| LimitState {
@@ -104,7 +120,7 @@ impl DecisionPoint {
             remaining: counted.remaining,
             reset: counted.reset,
         });
-        Tallied { decision: decision.counted(states), counted }
+        Tallied { decision: tallied.decision.counted(states), counted, ..tallied }
     }
 
     /// Begins to record it: done when it is.
@@ -112,12 +128,15 @@ impl DecisionPoint {
         &'p self,
         asked: Asked<'_>,
         tallied: &Tallied,
-        began: ClockReading,
     ) -> impl Future<Output = bool> + Send + use<'p> {
+        let trace = match asked {
+            Asked::Request(question) => observed::trace(question),
+            Asked::Management(call) => observed::trace(&call.question),
+            Asked::Evaluation(_) => observed::trace_of_call(),
+        };
         let recording = self.settling.recorder.as_deref().map(|recorder| {
-            let took = self.clock.reading().since(began);
-            let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-            recorder.record(asked, &tallied.decision, Took { at: began.now, micros })
+            let micros = u64::try_from(tallied.took.as_micros()).unwrap_or(u64::MAX);
+            recorder.record(asked, &tallied.decision, Took { at: tallied.began.now, micros, trace })
         });
         async move {
             match recording {
@@ -129,17 +148,20 @@ impl DecisionPoint {
 
     /// The answer, now that it is known whether it is recorded.
     pub(super) fn kept(&self, tallied: Tallied, recorded: bool) -> Decision {
-        let Tallied { decision, counted } = tallied;
-        if recorded {
-            return decision;
+        let Tallied { mut decision, counted, face, began, took } = tallied;
+        if !recorded {
+            // A call that was refused was counted nowhere.
+            if let Some(limiter) = &self.settling.limiter
+                && !counted.is_empty()
+                && counted.iter().all(|counted| counted.allowed)
+            {
+                limiter.take_back(&limits(&decision), &counted);
+            }
+            decision = decision.not_recorded();
         }
-        // A call that was refused was counted nowhere.
-        if let Some(limiter) = &self.settling.limiter
-            && counted.iter().all(|counted| counted.allowed)
-        {
-            limiter.take_back(&limits(&decision), &counted);
-        }
-        decision.not_recorded()
+        let evaluation = decision.evaluated.then_some(took);
+        self.measure(face, &decision, began, evaluation);
+        decision
     }
 }
 

@@ -19,6 +19,7 @@ mod opa;
 mod sections;
 mod tls;
 mod tokens;
+mod traces;
 
 use std::{borrow::Cow, collections::HashMap, fs, path::PathBuf};
 
@@ -37,8 +38,8 @@ use crate::{
 };
 
 pub use self::http::HttpSection;
-pub(super) use audit::Retention;
 pub use audit::AuditSection;
+pub(super) use audit::Retention;
 pub use authzen::AuthzenSection;
 pub use credentials::CredentialSection;
 use explain::in_our_words;
@@ -57,6 +58,7 @@ pub use sections::{
 };
 pub use tls::TlsSection;
 pub use tokens::TokenSection;
+pub use traces::TraceSection;
 
 /// All sections.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -104,6 +106,8 @@ pub struct Configuration {
     pub log: LogSection,
     /// The metrics.
     pub metrics: MetricsSection,
+    /// The traces.
+    pub traces: TraceSection,
 }
 
 /// The configuration cannot be used.
@@ -218,6 +222,7 @@ impl Configuration {
         configuration.audit.check()?;
         configuration.limits.check()?;
         configuration.credentials.check(&in_file_alone)?;
+        configuration.traces.settings()?;
         Ok(configuration)
     }
 

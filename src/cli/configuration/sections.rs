@@ -10,7 +10,7 @@ use crate::{
     decision::{EngineChoice, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
     policy::{BundleLimits, PolicySettings, WatchOptions},
-    telemetry::LogFormat,
+    telemetry::{LogFormat, RequestLines},
     types::{SecretText, TenantId},
 };
 
@@ -238,11 +238,13 @@ pub struct LogSection {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter.
     pub level: String,
+    /// Which requests have a line of their own: `none`, `refused` or `all`.
+    pub requests: RequestLines,
 }
 
 impl Default for LogSection {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into() }
+        Self { format: LogFormat::Text, level: "info".into(), requests: RequestLines::default() }
     }
 }
 

@@ -25,23 +25,38 @@ pub(super) struct Counts {
     failing: AtomicBool,
 }
 
-impl Counts {
-    pub fn exported(&self) -> f64 {
-        number(&self.exported)
-    }
+/// What became of a span.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SpanResult {
+    Exported,
+    Failed,
+    Dropped,
+}
 
-    pub fn failed(&self) -> f64 {
-        number(&self.failed)
-    }
+impl SpanResult {
+    pub const ALL: [Self; 3] = [Self::Exported, Self::Failed, Self::Dropped];
 
-    pub fn dropped(&self) -> f64 {
-        number(&self.dropped)
+    /// The value of the label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exported => "exported",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
-fn number(counter: &AtomicU64) -> f64 {
-    counter.load(Ordering::Relaxed) as f64
+impl Counts {
+    /// How many this became of.
+    #[allow(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+    pub fn of(&self, result: SpanResult) -> f64 {
+        let counter = match result {
+            SpanResult::Exported => &self.exported,
+            SpanResult::Failed => &self.failed,
+            SpanResult::Dropped => &self.dropped,
+        };
+        counter.load(Ordering::Relaxed) as f64
+    }
 }
 
 /// Hands spans on while there is room.
@@ -143,7 +158,7 @@ mod tests {
         trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter},
     };
 
-    use super::{Bounded, Counting, Counts};
+    use super::{Bounded, Counting, Counts, SpanResult};
 
     /// Says that it has begun, and ends when it is told how.
     #[derive(Debug)]
@@ -174,21 +189,21 @@ mod tests {
         let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
         let tracer = provider.tracer("t");
         let hand_in = |count: usize| (0..count).for_each(|_| tracer.start("s").end());
-        let numbers = || (counts.exported(), counts.failed(), counts.dropped());
+        let numbers = || SpanResult::ALL.map(|result| counts.of(result));
 
         // A batch is full, and the collector takes its time.
         hand_in(4);
         assert_eq!(has_begun.recv().unwrap(), 4);
         hand_in(6);
-        assert_eq!(numbers(), (0.0, 0.0, 2.0), "there is room for 8, of which 4 are on their way");
+        assert_eq!(numbers(), [0.0, 0.0, 2.0], "there is room for 8, of which 4 are on their way");
         result.send(true).unwrap();
         assert_eq!(has_begun.recv().unwrap(), 4);
         result.send(false).unwrap();
         provider.force_flush().unwrap();
-        assert_eq!(numbers(), (4.0, 4.0, 2.0));
+        assert_eq!(numbers(), [4.0, 4.0, 2.0]);
         hand_in(1);
         result.send(true).unwrap();
         provider.shutdown().unwrap();
-        assert_eq!(numbers(), (5.0, 4.0, 2.0));
+        assert_eq!(numbers(), [5.0, 4.0, 2.0]);
     }
 }

@@ -27,7 +27,7 @@ use opentelemetry_sdk::{
 };
 use thiserror::Error;
 
-use self::bounded::{Bounded, Counting, Counts};
+use self::bounded::{Bounded, Counting, Counts, SpanResult};
 use super::Metrics;
 use crate::types::{Timestamp, TraceParent};
 
@@ -160,15 +160,13 @@ impl Traces {
 
     /// Shows what became of the spans.
     pub fn show(&self, metrics: &mut Metrics) {
-        let results: [(&str, fn(&Counts) -> f64); 3] =
-            [("exported", Counts::exported), ("failed", Counts::failed), ("dropped", Counts::dropped)];
-        for (result, read) in results {
+        for result in SpanResult::ALL {
             let counts = Arc::clone(&self.counts);
             metrics.labelled_counter(
                 "trace_spans",
                 "Spans that the collector took, that it did not take, and for which there was no room",
-                [("result", result.to_owned())],
-                move || read(&counts),
+                [("result", result.as_str().to_owned())],
+                move || counts.of(result),
             );
         }
     }
