@@ -21,6 +21,7 @@ mod harness;
 mod http;
 mod introspection;
 mod invariants;
+mod limits;
 mod live;
 mod management;
 mod management_page;

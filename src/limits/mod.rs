@@ -63,7 +63,7 @@ pub struct Counted {
     /// Calls that are left in the window, after this one.
     pub remaining: u32,
     /// How long until there is more room than now; of a refused call, until it would be let through if nobody
-    /// else calls. Zero if all of the window is free. A call of more than the limit never is: the window's length.
+    /// else calls, to the millisecond. Zero if all of the window is free. A call of more than the limit never is: the window's length.
     pub reset: Duration,
     /// Whether the answer holds for all processes that share the limiter. Else this process alone has counted.
     pub shared: bool,
@@ -109,7 +109,10 @@ struct Moment {
 impl Moment {
     fn of(uptime: Duration) -> Self {
         let floor = millis(uptime);
-        Self { floor, ceil: floor.saturating_add(u64::from(uptime.subsec_nanos() % 1_000_000 > 0)) }
+        Self {
+            floor,
+            ceil: floor.saturating_add(u64::from(!uptime.subsec_nanos().is_multiple_of(1_000_000))),
+        }
     }
 }
 

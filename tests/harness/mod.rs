@@ -12,4 +12,5 @@ pub mod postgres;
 pub mod program;
 pub mod python;
 pub mod record;
+pub mod redis;
 pub mod supervised;

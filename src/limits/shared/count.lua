@@ -15,6 +15,14 @@ local function earlier(one, other)
   return one[1] < other[1]
 end
 
+-- A part of a millisecond more than the window is the window.
+local function whole(wait, window, length)
+  if length == 1 then
+    return math.min(wait, window)
+  end
+  return wait
+end
+
 local answer, passed, fits = { 1 }, {}, true
 for index, key in ipairs(KEYS) do
   local limit, window = tonumber(ARGV[index * 4 - 3]), tonumber(ARGV[index * 4 - 2])
@@ -56,7 +64,7 @@ for index, key in ipairs(KEYS) do
     end
   end
   table.insert(answer, used)
-  table.insert(answer, wait)
+  table.insert(answer, whole(wait, window, length))
   table.insert(answer, slot)
 end
 if not fits then
@@ -73,7 +81,7 @@ for index, key in ipairs(KEYS) do
   redis.call('HINCRBY', key, string.format('%.0f', slot), ARGV[index * 4])
   redis.call('PEXPIRE', key, window + length)
   if answer[index * 3 - 1] == 0 then
-    answer[index * 3] = slot * length + window - floor
+    answer[index * 3] = whole(slot * length + window - floor, window, length)
   end
 end
 return answer

@@ -41,6 +41,12 @@ impl Shape {
         moment.ceil.div_ceil(u64::from(self.slot))
     }
 
+    /// A wait that is longer than the window by a part of a millisecond is the window: else whoever calls once in a
+    /// minute would be told to wait for 61 seconds.
+    fn at_most_the_window(self, wait: u64) -> u64 {
+        if self.slot == 1 { wait.min(u64::from(self.window)) } else { wait }
+    }
+
     /// From when on the calls of a slot count no more.
     fn free(self, slot: u64) -> u64 {
         slot.saturating_mul(u64::from(self.slot)).saturating_add(u64::from(self.window))
@@ -116,7 +122,7 @@ impl Window {
             freed >= missing
         });
         let free = enough.map_or(now.floor, |step| self.shape.free(step.slot()));
-        Duration::from_millis(free.saturating_sub(now.floor))
+        Duration::from_millis(self.shape.at_most_the_window(free.saturating_sub(now.floor)))
     }
 
     /// Counts calls, whether or not they fit in, and says in which slot.
