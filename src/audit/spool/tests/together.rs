@@ -219,8 +219,10 @@ async fn a_closed_spool_takes_nothing_and_gives_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut reader) = open(&options(folder.path(), promise));
         append(&spool, &["one"]).await;
+        let role = spool.shared.lock_writer();
         let mut gathered = Box::pin(spool.append(b"two"));
         assert!(gathered.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(role);
         spool.close();
         assert_eq!(gathered.await, Ok(()));
         assert_eq!(spool.append(b"three").await, Err(NotAppended::Failed));
