@@ -144,7 +144,8 @@ impl Shared {
         if made.is_some() || written.is_err() {
             let mut gather = self.lock_gather();
             gather.held += made.map_or(0, |_| HEADER_BYTES);
-            gather.held -= if written.is_err() { buffer.len() as u64 } else { 0 };
+            let taken_back = if written.is_err() { buffer.len() as u64 } else { 0 };
+            gather.held = gather.held.saturating_sub(taken_back);
         }
         taken.decide(&written);
         self.news.notify_one();
