@@ -77,6 +77,30 @@ impl Drop for Taken {
     }
 }
 
+/// Whether records come together: a task that lets others go first when there are none only loses time.
+#[derive(Debug, Default)]
+pub(super) struct Company {
+    groups: u32,
+    /// How many records a group has had of late, in sixteenths.
+    usual: u64,
+}
+
+impl Company {
+    /// Of how many groups without company one waits for it nevertheless: what never waits is always alone.
+    const TRIED_ONE_OF: u32 = 16;
+
+    /// Notes how many records a group had; beyond a few, more say nothing more.
+    pub fn note(&mut self, records: u64) {
+        self.groups = self.groups.wrapping_add(1);
+        self.usual = self.usual - self.usual / 8 + records.min(8) * 2;
+    }
+
+    /// Whether it is worth it to wait for others.
+    pub fn expected(&self) -> bool {
+        self.usual >= 24 || self.groups.is_multiple_of(Self::TRIED_ONE_OF)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -88,7 +112,7 @@ mod tests {
         task::{Wake, Waker},
     };
 
-    use super::{Group, Taken};
+    use super::{Company, Group, Taken};
 
     #[derive(Default)]
     struct Count(AtomicU32);
@@ -116,5 +140,23 @@ mod tests {
             Taken(Arc::clone(&group)).decide(&written);
             assert_eq!(group.outcome(), Some(outcome));
         }
+    }
+
+    #[test]
+    fn who_was_alone_for_long_waits_for_others_now_and_then_only() {
+        let mut company = Company::default();
+        let waited = |records: u64, company: &mut Company| {
+            let groups = (0..64).map(|_| {
+                let expected = company.expected();
+                company.note(if expected { records } else { 1 });
+                usize::from(expected)
+            });
+            groups.sum::<usize>()
+        };
+        assert_eq!(waited(1, &mut company), 4);
+        assert!(waited(32, &mut company) >= 48);
+        assert_eq!(waited(32, &mut company), 64);
+        assert!(waited(1, &mut company) < 32);
+        assert_eq!(waited(1, &mut company), 4);
     }
 }

@@ -183,7 +183,7 @@ impl Spool {
     pub async fn append(&self, record: &[u8]) -> Result<(), NotAppended> {
         let head = frame::head(record).ok_or(NotAppended::TooLong)?;
         let waiting = self.shared.gather(head, record)?;
-        if self.shared.promise == Promise::Spooled {
+        if waiting.is_patient() {
             // The other ready tasks of this worker add theirs meanwhile.
             tokio::task::yield_now().await;
         }

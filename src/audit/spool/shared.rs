@@ -15,7 +15,7 @@ use super::{
     NotAppended, Promise, SpoolError, SpoolOptions, SpoolStatus,
     book::{Book, Turn},
     frame::HEAD_BYTES,
-    group::{Group, Taken},
+    group::{Company, Group, Taken},
     segment::HEADER_BYTES,
     writer::Writer,
 };
@@ -49,6 +49,7 @@ struct Gather {
     buffer: Vec<u8>,
     records: u64,
     group: Arc<Group>,
+    company: Company,
     /// The length of all segments and of the groups that are on their way there, in bytes.
     held: u64,
     refused: u64,
@@ -101,11 +102,12 @@ impl Shared {
         gather.records += 1;
         let group = Arc::clone(&gather.group);
         let first = gather.records == 1;
+        let patient = self.promise == Promise::Spooled && gather.company.expected();
         drop(gather);
         if first && self.promise == Promise::Durable {
             self.work.notify_one();
         }
-        Ok(Waiting { shared: self, group })
+        Ok(Waiting { shared: self, group, patient })
     }
 
     /// Writes the group that gathers, if it has a record.
@@ -133,6 +135,7 @@ impl Shared {
         }
         let taken = Taken(std::mem::take(&mut gather.group));
         let records = std::mem::take(&mut gather.records);
+        gather.company.note(records);
         let mut buffer = std::mem::replace(&mut gather.buffer, std::mem::take(&mut writer.spare));
         drop(gather);
 
@@ -141,7 +144,8 @@ impl Shared {
         if made.is_some() || written.is_err() {
             let mut gather = self.lock_gather();
             gather.held += made.map_or(0, |_| HEADER_BYTES);
-            gather.held -= if written.is_err() { buffer.len() as u64 } else { 0 };
+            let taken_back = if written.is_err() { buffer.len() as u64 } else { 0 };
+            gather.held = gather.held.saturating_sub(taken_back);
         }
         taken.decide(&written);
         self.news.notify_one();
@@ -246,9 +250,15 @@ impl Shared {
 pub(super) struct Waiting<'a> {
     shared: &'a Shared,
     group: Arc<Group>,
+    patient: bool,
 }
 
 impl Waiting<'_> {
+    /// Whether to let other tasks add their records before writing.
+    pub fn is_patient(&self) -> bool {
+        self.patient
+    }
+
     fn outcome(&self) -> Option<Result<(), NotAppended>> {
         Some(self.group.outcome()?.map_err(|()| NotAppended::Failed))
     }

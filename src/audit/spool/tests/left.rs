@@ -130,6 +130,7 @@ async fn no_position_is_given_twice_even_if_all_is_shipped_or_the_newest_files_a
     // The machine ends: what was shipped is lost here, with the segments that it was in.
     let (spool, mut reader) = open(&options);
     let left = killed(&options, folder.path());
+    assert_eq!(reader.seek(last).await.unwrap(), Sought::There);
     for number in 0..50 {
         append(&spool, &[&"x".repeat(300)]).await;
         let batch = reader.next_batch(10, 10_000).await.unwrap();

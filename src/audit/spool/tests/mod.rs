@@ -3,6 +3,7 @@
 mod damage;
 mod errors;
 mod full;
+mod killed;
 mod left;
 mod model;
 mod together;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, mpsc::channel},
     task::{Context, Waker},
     thread,
 };
@@ -120,12 +120,16 @@ async fn a_task_that_is_dropped_where_it_waits_leaves_its_record_or_nothing() {
 
     let role = spool.shared.lock_writer();
     thread::scope(|scope| {
-        let dropping = scope.spawn(|| {
+        let (tell, told) = channel();
+        let spool = &spool;
+        let dropping = scope.spawn(move || {
             let mut context = Context::from_waker(Waker::noop());
             let mut waiting = Box::pin(spool.append(b"dropped while another one writes"));
             assert!(waiting.as_mut().poll(&mut context).is_pending());
             assert!(waiting.as_mut().poll(&mut context).is_pending());
+            tell.send(()).unwrap();
         });
+        told.recv().unwrap();
         let mut staying = Box::pin(spool.append(b"stays"));
         assert!(staying.as_mut().poll(&mut context).is_pending());
         assert!(staying.as_mut().poll(&mut context).is_pending());
@@ -215,8 +219,10 @@ async fn a_closed_spool_takes_nothing_and_gives_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
         let (spool, mut reader) = open(&options(folder.path(), promise));
         append(&spool, &["one"]).await;
+        let role = spool.shared.lock_writer();
         let mut gathered = Box::pin(spool.append(b"two"));
         assert!(gathered.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(role);
         spool.close();
         assert_eq!(gathered.await, Ok(()));
         assert_eq!(spool.append(b"three").await, Err(NotAppended::Failed));
