@@ -201,7 +201,8 @@ fn tokens() -> Value {
         json!({"id": id, "kind": "global", "name": id, "user_id": "u1", "scope_pull": true,
                "sha256": regate::auth::hash(&id).to_string()})
     };
-    json!({"users": [{"id": "u1"}], "tokens": (0..7).map(|number| token(format!("t{number}"))).collect::<Vec<_>>()})
+    json!({"users": [{"id": "u1"}], "upstreams": [{"id": "github", "url": "https://a.example", "allow_all": true}],
+           "tokens": (0..7).map(|number| token(format!("t{number}"))).collect::<Vec<_>>()})
 }
 
 /// Two questions, of which the second would be denied now, and what was no question.
