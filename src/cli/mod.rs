@@ -7,6 +7,7 @@
 //!
 //! **To add one more** command: a module with its flags and a `run`, a variant of [`Command`].
 
+mod audit;
 mod check;
 mod collaborator;
 mod configuration;
@@ -53,7 +54,7 @@ use printable::printable_lines;
     after_help = "Exit codes: 0 done (decide: allowed), 1 could not be done, 2 failed (test: a test failed; \
                   check: something was found; decide: denied; \
                   token identify: not all are tokens, or --scan found one; replay: more decisions flip than may; \
-                  credentials check: a key is missing; credentials rekey: something is left), 3 the policy folder is broken, 64 wrong usage.\n\
+                  credentials check: a key is missing; credentials rekey: something is left; audit verify: a record does not fit), 3 the policy folder is broken, 64 wrong usage.\n\
                   Try it: regate serve --demo",
     propagate_version = true
 )]
@@ -76,6 +77,7 @@ enum Command {
     Upstream(upstream::Upstreams),
     Credentials(credentials::UpstreamCredentials),
     Import(import::Import),
+    Audit(audit::Audit),
     Migrate(migrate::Migrate),
 }
 
@@ -106,6 +108,7 @@ pub fn run() -> Exit {
         Command::Upstream(command) => command.run(),
         Command::Credentials(command) => command.run(),
         Command::Import(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Migrate(command) => command.run(),
     };
     result.unwrap_or_else(|error| {

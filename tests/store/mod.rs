@@ -2,6 +2,7 @@
 
 mod contract;
 pub mod database;
+mod decisions;
 pub mod feed;
 mod import;
 mod import_within;

@@ -33,6 +33,8 @@ pub struct ShippingSettings {
     pub gather: Duration,
     /// For how many times as long as a batch took to rest after it, unless room comes to its end.
     pub rest: u32,
+    /// How long the database may take for an answer: who waits for one that hangs tells nobody.
+    pub answer_time: Duration,
     /// How long to wait after the first failure; twice as long after each further one.
     pub first_pause: Duration,
     /// And no longer than this.
@@ -40,13 +42,14 @@ pub struct ShippingSettings {
 }
 
 impl Default for ShippingSettings {
-    /// 500 records or 1 MiB; 50 ms; four times, so a fifth of the time at most; 100 ms to 5 s.
+    /// 500 records or 1 MiB; 50 ms; four times, so a fifth of the time at most; 15 s; 100 ms to 5 s.
     fn default() -> Self {
         Self {
             most_records: 500,
             most_bytes: 1024 * 1024,
             gather: Duration::from_millis(50),
             rest: 4,
+            answer_time: Duration::from_secs(15),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
         }

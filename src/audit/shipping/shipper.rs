@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     RecordSource, ShippingSettings, ShippingStatus, Sought, SourceBatch, SourceError,
@@ -52,6 +52,8 @@ struct Pending {
 enum Failure {
     Source(SourceError),
     Store(StoreError),
+    /// The database has not answered, and may yet do what it was asked.
+    Late,
 }
 
 impl<S: RecordSource> Shipper<S> {
@@ -122,6 +124,7 @@ impl<S: RecordSource> Shipper<S> {
             }
             Err(Failure::Source(error)) => causes(&*error).join(": "),
             Err(Failure::Store(error)) => causes(&error).join(": "),
+            Err(Failure::Late) => "the database does not answer in time".to_owned(),
         };
         ShippingStatus::add(&self.status.failures, 1);
         self.status.failing.store(true, Relaxed);
@@ -135,7 +138,9 @@ impl<S: RecordSource> Shipper<S> {
     async fn step(&mut self) -> Result<bool, Failure> {
         match self.seat {
             None => {
-                let known = self.store.shipped_position(self.source.id()).await.map_err(Failure::Store)?;
+                let asking =
+                    timeout(self.settings.answer_time, self.store.shipped_position(self.source.id()));
+                let known = asking.await.map_err(|_| Failure::Late)?.map_err(Failure::Store)?;
                 self.sit(known).await?;
                 Ok(true)
             }
@@ -185,7 +190,8 @@ impl<S: RecordSource> Shipper<S> {
         let Some(pending) = &self.pending else { return Ok(()) };
         let (spool, to) = (self.source.id(), pending.batch.to);
         let batch = DecisionBatch { spool, after, to, records: &pending.converted.records };
-        match self.store.append_decisions(&batch, &chain::link).await {
+        let appending = self.store.append_decisions(&batch, &chain::link);
+        match timeout(self.settings.answer_time, appending).await.map_err(|_| Failure::Late)? {
             Ok(Appended::Now(appending)) => {
                 self.appended(to, &appending);
                 Ok(())

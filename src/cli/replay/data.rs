@@ -39,12 +39,16 @@ impl DataArguments {
         Ok(configuration)
     }
 
-    /// The data.
-    pub(super) fn load(&self, configuration: &Configuration) -> Result<Snapshot, CommandError> {
+    /// The data; the live rows where what is decided again is from the same database.
+    pub(super) fn load(
+        &self,
+        configuration: &Configuration,
+        from_log: bool,
+    ) -> Result<Snapshot, CommandError> {
         if !configuration.documents.is_empty() {
             eprintln!("regate: the rows of [[documents]] are not part of a replay: rules see none of them");
         }
-        let named = self.database_url.is_some() || configuration.database.is_named();
+        let named = from_log || self.database_url.is_some() || configuration.database.is_named();
         if self.data.is_some() || !named {
             return block_on(decide::data(self.data.as_ref()));
         }

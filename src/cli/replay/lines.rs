@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::log::LogLines;
 use crate::cli::exit::CommandError;
 
 /// A longer line is not kept: a question may have a megabyte by default, and a record has its answer beside it.
@@ -19,6 +20,48 @@ pub(super) enum Line<'a> {
     Text(&'a [u8]),
     /// It is longer than [`LONGEST_LINE`], and was passed over.
     TooLong,
+}
+
+/// Where lines come from.
+pub(super) enum Input {
+    /// Files.
+    Files(Lines),
+    /// The decision log.
+    Log(LogLines),
+}
+
+impl Input {
+    /// As [`Lines::place`].
+    pub(super) fn place(&self) -> (&str, u64) {
+        match self {
+            Self::Files(lines) => lines.place(),
+            Self::Log(lines) => lines.place(),
+        }
+    }
+
+    /// As [`Lines::bytes`].
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Files(lines) => lines.bytes(),
+            Self::Log(lines) => lines.bytes(),
+        }
+    }
+
+    /// As [`Lines::advance`].
+    pub(super) fn advance(&mut self) -> Result<bool, CommandError> {
+        match self {
+            Self::Files(lines) => lines.advance(),
+            Self::Log(lines) => lines.advance(),
+        }
+    }
+
+    /// As [`Lines::line`].
+    pub(super) fn line(&self) -> Line<'_> {
+        match self {
+            Self::Files(lines) => lines.line(),
+            Self::Log(lines) => Line::Text(lines.line()),
+        }
+    }
 }
 
 /// The lines of several files, one after the other, blank ones left out.

@@ -5,7 +5,8 @@ mod flip;
 mod json;
 mod limits;
 mod lines;
-mod moment;
+mod log;
+pub(super) mod moment;
 mod pretty;
 mod progress;
 mod record;
@@ -22,7 +23,8 @@ use self::{
     data::DataArguments,
     flip::Flip,
     limits::Limits,
-    lines::{LONGEST_LINE, Line, Lines},
+    lines::{Input, LONGEST_LINE, Line, Lines},
+    log::LogLines,
     moment::{End, Window},
     progress::Progress,
     report::Report,
@@ -54,6 +56,7 @@ use crate::{
 ///
 ///     regate replay --policies ./new --data rows.json decisions.jsonl
 ///     regate replay --policies ./new --against ./old --explain questions.jsonl
+///     regate replay --policies ./new --from-log --since 24h --database-url postgres://…
 ///
 /// Records hold no credential: their callers are found by the id of the token, so give the data
 /// that they were decided over, with --data or --database-url.
@@ -64,9 +67,12 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct Replay {
-    /// Questions or records, one a line; - is standard input
-    #[arg(value_name = "FILE", required = true)]
+    /// Questions or records, one a line, such as regate audit export writes; - is standard input
+    #[arg(value_name = "FILE", required_unless_present = "from_log", conflicts_with = "from_log")]
     files: Vec<PathBuf>,
+    /// Read the decision log of the database (--database-url, or that of the configuration) in place of FILE
+    #[arg(long)]
+    from_log: bool,
     /// The new policy: a folder, or `shipped`, the policies that are built in
     #[arg(long, value_name = "NEW")]
     policies: PathBuf,
@@ -142,7 +148,7 @@ impl Replay {
             Some(against) => Some(Arc::new(old_policy(against, &configuration)?)),
             None => None,
         };
-        let snapshot = self.data.load(&configuration)?;
+        let snapshot = self.data.load(&configuration, self.from_log)?;
         let replay = replay::Replay::new(new, old, configuration.decision_rules()?, snapshot);
         let origin = self.origin(&replay);
         let now = SystemClock.now();
@@ -157,14 +163,23 @@ impl Replay {
             report: Report::new(self.format, self.limit),
             progress: Progress::new(&self.files),
         };
-        let done = run.all();
+        let input = self.input(&configuration, now)?;
+        let done = run.all(input);
         run.progress.end();
         done?;
         if run.tally.lines == 0 {
-            return Err(CommandError::Refused("nothing was replayed: there is no line in FILE".to_owned()));
+            return Err(CommandError::Refused("nothing was replayed: there is no line".to_owned()));
         }
         run.report.end(&run.tally, &origin)?;
         self.exit(&run.tally)
+    }
+
+    fn input(&self, configuration: &Configuration, now: Timestamp) -> Result<Input, CommandError> {
+        if !self.from_log {
+            return Ok(Input::Files(Lines::of(self.files.clone())));
+        }
+        let moment = |end: Option<End>| end.map(|end| end.moment(now));
+        LogLines::open(configuration, moment(self.since), moment(self.until)).map(Input::Log)
     }
 
     fn origin(&self, replay: &replay::Replay) -> Origin {
@@ -200,8 +215,7 @@ impl Replay {
 }
 
 impl Run<'_> {
-    fn all(&mut self) -> Result<(), CommandError> {
-        let mut lines = Lines::of(self.arguments.files.clone());
+    fn all(&mut self, mut lines: Input) -> Result<(), CommandError> {
         while lines.advance()? {
             self.tally.lines += 1;
             let result = match lines.line() {
@@ -222,7 +236,11 @@ impl Run<'_> {
     /// Decides one line again. The inner error is the line's own.
     fn one(&mut self, line: &[u8], place: (&str, u64)) -> Result<Result<(), Problem>, CommandError> {
         let record = match record::read(line, &self.bounds) {
-            Ok(record) => record,
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                self.tally.no_questions += 1;
+                return Ok(Ok(()));
+            }
             Err(problem) => return Ok(Err(problem)),
         };
         // A JWT would have to be read with the keys of its time: here it is a token that nobody knows.

@@ -21,7 +21,7 @@ pub(super) fn argument(text: &str) -> Result<Timestamp, String> {
 
 /// One end of the time that is selected.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum End {
+pub(in crate::cli) enum End {
     /// So many milliseconds before the present.
     Before(i64),
     /// A moment.
@@ -30,7 +30,7 @@ pub(super) enum End {
 
 impl End {
     /// For `--since` and `--until`: `24h`, or a moment.
-    pub(super) fn argument(text: &str) -> Result<Self, String> {
+    pub(in crate::cli) fn argument(text: &str) -> Result<Self, String> {
         if let Some(moment) = parse(text) {
             return Ok(Self::At(moment));
         }
@@ -40,7 +40,8 @@ impl End {
         Ok(Self::Before(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    fn moment(self, now: Timestamp) -> Timestamp {
+    /// The moment that it is.
+    pub(in crate::cli) fn moment(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Before(millis) => Timestamp::from_unix_millis(now.unix_millis().saturating_sub(millis)),
             Self::At(moment) => moment,

@@ -125,6 +125,13 @@ fn write_gaps(output: &mut impl Write, tally: &Tally, limit: usize) -> io::Resul
     if rest > 0 {
         writeln!(output, "cannot_decide: {rest} more lines (--limit)")?;
     }
+    if tally.no_questions > 0 {
+        writeln!(
+            output,
+            "no_questions: {} (calls of the management API and evaluations are not decided again)",
+            tally.no_questions
+        )?;
+    }
     for (name, count) in [("unreadable", tally.unreadable), ("not_selected", tally.not_selected)] {
         if count > 0 {
             writeln!(output, "{name}: {count}")?;

@@ -23,6 +23,8 @@ impl Progress {
         // What comes through a pipe has no length that could be known.
         let lengths = files.iter().map(|file| fs::metadata(file).ok().filter(fs::Metadata::is_file));
         let length: Option<u64> = lengths.map(|file| Some(file?.len())).sum();
+        // Nor has the decision log.
+        let length = length.filter(|_| !files.is_empty());
         let (bar, template) = match length {
             Some(length) => (ProgressBar::new(length), "{wide_bar} {bytes}/{total_bytes} {msg} {eta}"),
             None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),

@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::moment;
 use crate::{
@@ -37,6 +37,13 @@ struct RecordMessage<'a> {
     time: Option<Text<'a>>,
     #[serde(default)]
     gateway: Option<JsonObject<GatewayMessage>>,
+    /// What stands in place of a question, when no gateway asked one.
+    #[serde(default)]
+    call: Option<IgnoredAny>,
+    #[serde(default)]
+    evaluation: Option<IgnoredAny>,
+    #[serde(default)]
+    unreadable: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -74,29 +81,35 @@ struct GatewayMessage {
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Reads a line. A question has no member `question`, so the two shapes cannot be taken for each other.
+/// Reads a line; `None` is the record of a decision that was no gateway's question. A question has no member
+/// `question`, so the two shapes cannot be taken for each other.
 ///
 /// # Errors
 /// [`Problem`], which repeats no value.
-pub(super) fn read<'a>(line: &'a [u8], bounds: &HttpBounds) -> Result<Record<'a>, Problem> {
-    let RecordMessage { question, decision, time, gateway } = read_json(line, bounds)?;
+pub(super) fn read<'a>(line: &'a [u8], bounds: &HttpBounds) -> Result<Option<Record<'a>>, Problem> {
+    let RecordMessage { question, decision, time, gateway, call, evaluation, unreadable } =
+        read_json(line, bounds)?;
     let Some(JsonObject(question)) = question else {
+        let of_another_kind = call.is_some() || evaluation.is_some() || unreadable.is_some();
+        if of_another_kind && decision.is_some() {
+            return Ok(None);
+        }
         if decision.is_some() || time.is_some() {
             return Err(Problem::Malformed("the record has no `question`".to_owned()));
         }
         let question = QuestionMessage::read(line, bounds)?;
-        return Ok(Record { question, recorded: None, time: None, gateway: None });
+        return Ok(Some(Record { question, recorded: None, time: None, gateway: None }));
     };
     let time = time.map(|Text(time)| {
         let not_a_time = || Problem::Malformed(format!("time: {}", moment::NOT_A_TIME));
         moment::parse(&time).ok_or_else(not_a_time)
     });
-    Ok(Record {
+    Ok(Some(Record {
         question,
         recorded: decision.map(|JsonObject(decision)| decision.into()),
         time: time.transpose()?,
         gateway: gateway.map(|JsonObject(GatewayMessage { id, tenant })| AskingGateway { id, tenant }),
-    })
+    }))
 }
 
 impl From<DecisionMessage<'_>> for Recorded {

@@ -18,6 +18,9 @@ pub struct Tally {
     pub lines: u64,
     /// Lines that are no question.
     pub unreadable: u64,
+    /// Records of what no gateway asked: calls of the management API, evaluations (AuthZEN), and those that say that
+    /// another could not be read.
+    pub no_questions: u64,
     /// Lines outside the time that was asked for.
     pub not_selected: u64,
     /// Lines without an old answer.

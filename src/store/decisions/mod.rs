@@ -166,8 +166,12 @@ pub struct DecisionFilter {
     pub from: Option<Timestamp>,
     /// Only those made before this moment.
     pub until: Option<Timestamp>,
-    /// Only those that come later in the list: with a lower sequence than this.
+    /// Only those with a lower sequence than this.
     pub before: Option<u64>,
+    /// Only those with a higher sequence than this.
+    pub after: Option<u64>,
+    /// The oldest first, in the order of the chain; else the newest.
+    pub oldest_first: bool,
     /// The most rows to give.
     pub limit: u32,
 }
@@ -216,7 +220,7 @@ pub trait DecisionStore: Send + Sync {
     /// Up to where the records of a spool are here; `None` for one that is not known.
     async fn shipped_position(&self, spool: Uuid) -> Result<Option<SpoolPosition>, StoreError>;
 
-    /// The records that pass `filter`, newest first, at most `filter.limit`.
+    /// The records that pass `filter`, in the order that it says, at most `filter.limit`.
     async fn list_decisions(&self, filter: &DecisionFilter) -> Result<Vec<DecisionRow>, StoreError>;
 
     /// The record of the decision `id`, the first if there are several. With a `tenant`, only that tenant's own are

@@ -60,10 +60,14 @@ pub(in crate::store) async fn list(
     if let Some(before) = filter.before {
         conditions.push(format!("t.sequence < {}", signed(before)));
     }
+    if let Some(after) = filter.after {
+        conditions.push(format!("t.sequence > {}", signed(after)));
+    }
+    let order = if filter.oldest_first { "asc" } else { "desc" };
     let conditions: String = conditions.iter().map(|condition| format!(" and {condition}")).collect();
     // Both databases want each parameter to be used.
     let sql = format!(
-        "select {COLUMNS} from decisions as t where $1 is not null{conditions} order by t.sequence desc limit {}",
+        "select {COLUMNS} from decisions as t where $1 is not null{conditions} order by t.sequence {order} limit {}",
         filter.limit
     );
     rows_of(transaction, &sql, Some(&row::one(given))).await

@@ -1,0 +1,133 @@
+//! `regate audit export`.
+
+use std::io::{self, BufWriter, Write};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    cli::{
+        exit::{CommandError, Exit},
+        replay::moment::End,
+        store::{Access, StoreArguments},
+        values::{refuse_token, tenant},
+    },
+    store::decisions::{DecisionFilter, DecisionRow},
+    types::{Clock, SystemClock, TenantId},
+};
+
+/// Rows that are read at once.
+const PAGE: u32 = 1_000;
+
+/// Write the decision log as JSON lines, oldest first
+///
+/// Each line is a record with its `sequence` and `hash` before it. regate replay reads these lines, and jq does:
+///
+///     regate audit export --from 24h | jq -r 'select(.decision.allow | not) | .decision.reason' | sort | uniq -c
+///     regate audit export --from 24h | regate replay --policies ./new --database-url postgres://… -
+///
+/// The text that was hashed is the line without `"sequence":…,"hash":"…",`. To fetch what is new since the last time, go
+/// on after the last line: --after SEQUENCE.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Export {
+    /// Only what was decided since then: `24h` before now, or a time as in RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = End::argument)]
+    from: Option<End>,
+    /// Only what was decided before then
+    #[arg(long, value_name = "TIME", value_parser = End::argument)]
+    until: Option<End>,
+    /// Only records after this one
+    #[arg(long, value_name = "SEQUENCE")]
+    after: Option<u64>,
+    /// Only this tenant's
+    #[arg(long, value_parser = tenant)]
+    tenant: Option<TenantId>,
+    /// Only about the token with this id; not the token itself
+    #[arg(long, value_name = "TOKEN_ID")]
+    token: Option<String>,
+    /// Only about this user
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// Only about this project
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// Only with this first reason, such as token.expired
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    store: StoreArguments,
+}
+
+impl Export {
+    pub(super) fn run(&self) -> Result<Exit, CommandError> {
+        self.token.as_deref().map_or(Ok(()), |id| refuse_token("--token", id))?;
+        let now = SystemClock.now();
+        let mut filter = DecisionFilter {
+            tenant: self.tenant.clone(),
+            token_id: self.token.clone(),
+            user_id: self.user.clone(),
+            project_id: self.project.clone(),
+            reason: self.reason.clone(),
+            from: self.from.map(|end| end.moment(now)),
+            until: self.until.map(|end| end.moment(now)),
+            after: self.after,
+            oldest_first: true,
+            limit: PAGE,
+            ..DecisionFilter::default()
+        };
+        self.store.run(Access::Read, async |store| {
+            let mut output = BufWriter::new(io::stdout().lock());
+            loop {
+                let rows = store.list_decisions(&filter).await?;
+                for row in &rows {
+                    write_line(&mut output, row)?;
+                }
+                filter.after = rows.last().map(|row| row.sequence);
+                if rows.len() < PAGE as usize {
+                    break;
+                }
+            }
+            output.flush()?;
+            Ok(())
+        })?;
+        Ok(Exit::Done)
+    }
+}
+
+/// The record's own text, with its place in the chain before it.
+fn write_line(output: &mut impl Write, row: &DecisionRow) -> io::Result<()> {
+    let place = format!("{{\"sequence\":{},\"hash\":{}", row.sequence, json!(row.hash));
+    match row.record.strip_prefix('{').filter(|rest| rest.ends_with('}') && !rest.contains(['\n', '\r'])) {
+        Some("}") => writeln!(output, "{place}}}"),
+        Some(rest) => writeln!(output, "{place},{rest}"),
+        // No record of regate's. What it says is worth a look all the same.
+        None => writeln!(output, "{place},\"text\":{}}}", json!(row.record)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::write_line;
+    use crate::store::decisions::{DecisionColumns, DecisionRow};
+
+    #[test]
+    fn every_line_is_an_object() {
+        for (record, expected) in [
+            ("{}", json!({"sequence": 7, "hash": "ab"})),
+            ("{\"a\":1}", json!({"sequence": 7, "hash": "ab", "a": 1})),
+            ("[1]", json!({"sequence": 7, "hash": "ab", "text": "[1]"})),
+            ("{\n}", json!({"sequence": 7, "hash": "ab", "text": "{\n}"})),
+            ("", json!({"sequence": 7, "hash": "ab", "text": ""})),
+        ] {
+            let columns = DecisionColumns::default();
+            let row = DecisionRow { sequence: 7, columns, record: record.into(), hash: "ab".into() };
+            let mut line = Vec::new();
+            write_line(&mut line, &row).unwrap();
+            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            assert_eq!(serde_json::from_slice::<Value>(&line).unwrap(), expected);
+        }
+    }
+}
