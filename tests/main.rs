@@ -35,6 +35,7 @@ mod replay;
 mod rooms;
 mod sessions;
 mod store;
+mod telemetry;
 mod token_page;
 mod transport;
 mod upstream_page;

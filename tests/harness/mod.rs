@@ -3,6 +3,7 @@
 
 pub mod behind;
 pub mod caddy;
+pub mod collector;
 pub mod envoy;
 pub mod http;
 pub mod nginx;
