@@ -114,6 +114,8 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
         from: time("from", query.from.as_deref())?,
         until: time("until", query.until.as_deref())?,
         before,
+        after: None,
+        oldest_first: false,
         limit: length + 1,
     };
     let rows = operator.management()?.store.list_decisions(&filter).await?;
