@@ -16,12 +16,17 @@ use crate::{
 pub struct SpoolSource {
     spool: Arc<Spool>,
     reader: SpoolReader,
+    /// So many had come when it was asked last.
+    appended: u64,
 }
+
+/// A process that records no more than so many while a batch is shipped has time for shipping.
+const FEW: u64 = 50;
 
 impl SpoolSource {
     /// Both ends of one spool.
     pub const fn new(spool: Arc<Spool>, reader: SpoolReader) -> Self {
-        Self { spool, reader }
+        Self { spool, reader, appended: 0 }
     }
 }
 
@@ -63,6 +68,13 @@ impl RecordSource for SpoolSource {
     fn is_filling(&self) -> bool {
         let status = self.spool.status();
         status.bytes > status.max_bytes / 2
+    }
+
+    fn is_busy(&mut self) -> bool {
+        let appended = self.spool.status().appended;
+        let came = appended.saturating_sub(self.appended);
+        self.appended = appended;
+        came > FEW
     }
 }
 

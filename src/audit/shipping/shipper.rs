@@ -92,7 +92,7 @@ impl<S: RecordSource> Shipper<S> {
             if self.step_and_tell().await.is_none() {
                 sleep(self.pause).await;
                 self.pause = self.pause.saturating_mul(2).min(self.settings.longest_pause);
-            } else if !self.source.is_filling() {
+            } else if self.source.is_busy() && !self.source.is_filling() {
                 let took = self.clock.uptime().saturating_sub(begun);
                 sleep(took.saturating_mul(self.settings.rest).min(self.settings.longest_pause)).await;
             }

@@ -63,4 +63,9 @@ pub trait RecordSource: Send {
 
     /// Whether so much waits that room may end: then shipping takes what it can get.
     fn is_filling(&self) -> bool;
+
+    /// Whether records have come since this was asked last, more than a few: then those who make them need the machine.
+    fn is_busy(&mut self) -> bool {
+        true
+    }
 }

@@ -32,10 +32,18 @@ fn assert_recorded(folder: &std::path::Path, url: &str, answered: &[Answered]) {
     let missing = |recorded: &BTreeMap<String, Value>| {
         expected.keys().find(|id| !recorded.contains_key(**id)).map(ToString::to_string)
     };
-    let recorded = until("everything is shipped", || {
-        let recorded = recorded(url);
-        missing(&recorded).is_none().then_some(recorded)
-    });
+    // For as long as there is progress: a slow machine may take its time.
+    let mut shipped = 0;
+    let recorded = loop {
+        let more = until("another record is shipped", || {
+            let recorded = recorded(url);
+            (recorded.len() > shipped || missing(&recorded).is_none()).then_some(recorded)
+        });
+        if missing(&more).is_none() {
+            break more;
+        }
+        shipped = more.len();
+    };
     let rows: usize = sessions::sql(url, &format!("copy ({count}) to stdout")).parse().unwrap();
     assert_eq!(rows, recorded.len(), "a decision is in the log twice");
     for (id, answer) in expected {
