@@ -152,6 +152,7 @@ fn alert_rules_use_what_is_shown() {
     let yaml = regorus::Value::from_yaml_str(&file("examples/prometheus/alerts.yaml")).unwrap();
     let rules: Value = serde_json::from_str(&yaml.to_json_str().unwrap()).unwrap();
     assert_eq!(rules.as_object().unwrap().keys().collect::<Vec<_>>(), ["groups"]);
+    let time = Regex::new(r"^\d+[smh]$").unwrap();
     let mut names = BTreeSet::new();
     for group in rules["groups"].as_array().unwrap() {
         assert!(group["name"].is_string());
@@ -160,7 +161,7 @@ fn alert_rules_use_what_is_shown() {
             assert!(names.insert(name.to_owned()), "{name} is there twice");
             let keys: BTreeSet<&str> = rule.as_object().unwrap().keys().map(String::as_str).collect();
             assert_eq!(keys, BTreeSet::from(["alert", "annotations", "expr", "for", "labels"]), "{name}");
-            assert!(Regex::new(r"^\d+[smh]$").unwrap().is_match(rule["for"].as_str().unwrap()), "{name}");
+            assert!(time.is_match(rule["for"].as_str().unwrap()), "{name}");
             assert!(
                 ["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap()),
                 "{name}"
@@ -183,6 +184,7 @@ fn the_dashboard_uses_what_is_shown() {
     assert!(dashboard["title"].is_string() && dashboard["schemaVersion"].is_u64());
     let mut ids = BTreeSet::new();
     let mut used = BTreeSet::new();
+    let series = Regex::new(r"regate_[a-z_]+").unwrap();
     for panel in dashboard["panels"].as_array().unwrap() {
         let title = panel["title"].as_str().unwrap();
         assert!(ids.insert(panel["id"].as_u64().unwrap()), "{title}");
@@ -193,9 +195,7 @@ fn the_dashboard_uses_what_is_shown() {
         for target in panel["targets"].as_array().unwrap() {
             let query = target["expr"].as_str().unwrap();
             check_query(query, title);
-            used.extend(
-                Regex::new(r"regate_[a-z_]+").unwrap().find_iter(query).map(|m| m.as_str().to_owned()),
-            );
+            used.extend(series.find_iter(query).map(|m| m.as_str().to_owned()));
         }
     }
     assert!(used.len() >= 20, "{used:?}");

@@ -6,15 +6,11 @@
 //! **Must never know:** a header's value but `traceparent`, a path as it was sent: an unknown one may hold anything.
 
 mod observer;
+mod routes;
 
 use std::cell::RefCell;
 
-use axum::{
-    extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderName},
-    middleware::Next,
-    response::Response,
-};
+use axum::http::{HeaderMap, HeaderName};
 use uuid::Uuid;
 
 use crate::{
@@ -23,6 +19,8 @@ use crate::{
 };
 
 pub use observer::RequestObserver;
+pub(super) use observer::WatchedListener;
+pub(super) use routes::Routes;
 
 /// So many decisions of one request are told apart; of a longer batch the rest is a number.
 const MOST_DECISIONS: usize = 100;
@@ -34,9 +32,8 @@ tokio::task_local! {
 /// What is noted of one request.
 #[derive(Debug, Default)]
 struct Notes {
-    /// Whether anybody wants to know what was decided.
-    wanted: bool,
-    route: Option<MatchedPath>,
+    /// Whether anybody wants to know what was decided, and not only that something was.
+    detailed: bool,
     /// Of the call to regate.
     asked_in: Option<TraceParent>,
     /// Of the request that the gateway holds, the first that says one.
@@ -55,7 +52,7 @@ struct Noted {
 }
 
 impl Notes {
-    fn begin(headers: &HeaderMap, wanted: bool) -> Self {
+    fn begin(headers: &HeaderMap, detailed: bool) -> Self {
         const TRACEPARENT: HeaderName = HeaderName::from_static(TraceParent::HEADER);
         let mut values = headers.get_all(TRACEPARENT).iter();
         let asked_in = match (values.next(), values.next()) {
@@ -63,7 +60,7 @@ impl Notes {
             // W3C Trace Context section 3.2: of several none counts.
             _ => None,
         };
-        Self { wanted, asked_in, ..Self::default() }
+        Self { detailed, asked_in, ..Self::default() }
     }
 
     /// The trace that the request belongs to.
@@ -75,16 +72,13 @@ impl Notes {
     }
 }
 
-/// Notes that this was decided for the present request. Where there is none, or nobody wants to know, nothing happens.
+/// Notes that this was decided for the present request, if there is one.
 pub(super) fn decided(decision: &Decision) {
     // Not in a task of a request: a command asked, or a test.
     let _ = NOTES.try_with(|notes| {
         let mut notes = notes.borrow_mut();
-        if !notes.wanted {
-            return;
-        }
         notes.decided += 1;
-        if notes.decisions.len() < MOST_DECISIONS {
+        if notes.detailed && notes.decisions.len() < MOST_DECISIONS {
             let reason = decision.reasons.first.clone();
             notes.decisions.push(Noted { id: decision.id, allow: decision.allow, reason });
         }
@@ -109,11 +103,4 @@ pub(super) fn trace(question: &Question<'_>) -> Option<TraceParent> {
         notes.borrow_mut().held_in.get_or_insert(held_in);
     });
     Some(held_in)
-}
-
-/// Notes which route the present request takes.
-pub(super) async fn note_route(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let _ = NOTES.try_with(|notes| notes.borrow_mut().route = route);
-    next.run(request).await
 }

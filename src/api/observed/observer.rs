@@ -9,11 +9,11 @@ use std::{
 };
 
 use axum::{
-    http::{HeaderMap, Method, StatusCode},
+    http::{Method, Request, StatusCode, Uri},
     response::Response,
 };
 
-use super::{NOTES, Noted, Notes};
+use super::{NOTES, Noted, Notes, Routes};
 use crate::{
     telemetry::{RequestLines, Span, Traces},
     types::{Clock, ClockReading},
@@ -61,7 +61,8 @@ impl Pace {
 
 /// A request as it came.
 struct Begun {
-    method: &'static str,
+    method: Method,
+    uri: Uri,
     peer: Option<SocketAddr>,
     when: ClockReading,
 }
@@ -72,55 +73,77 @@ impl RequestObserver {
         Self { clock, lines, traces, pace: Mutex::default() }
     }
 
-    /// Whether anything is told: then the notes have to say which route a request took.
-    pub(in crate::api) fn tells(&self) -> bool {
-        self.lines != RequestLines::None || self.traces.is_some()
+    /// Whether more is told of a request than that it was refused.
+    const fn tells_all(&self) -> bool {
+        matches!(self.lines, RequestLines::All) || self.traces.is_some()
+    }
+
+    /// Whether a line is due, and how many were left out before it.
+    fn line(&self, outcome: &Outcome, now: ClockReading) -> Option<u64> {
+        match self.lines {
+            RequestLines::None => None,
+            RequestLines::All => Some(0),
+            RequestLines::Refused if outcome.is_refused() => {
+                self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(now.uptime.as_secs())
+            }
+            RequestLines::Refused => None,
+        }
+    }
+
+    async fn tell(&self, routes: &Routes, begun: &Begun, outcome: Outcome) {
+        let now = self.clock.reading();
+        let line = self.line(&outcome, now);
+        let traces = self.traces.as_ref().filter(|_| !begun.is_probe());
+        if line.is_none() && traces.is_none() {
+            return;
+        }
+        let route = routes.find(&begun.method, &begun.uri).await;
+        let time = now.uptime.saturating_sub(begun.when.uptime);
+        let path = route.as_ref().map_or("unmatched", |route| route.as_str());
+        let told = Told { method: known(&begun.method), path, peer: begun.peer, time, outcome: &outcome };
+        let parent = outcome.notes.parent();
+        let trace = traces.and_then(|traces| traces.note(parent, begun.when.now, time, || told.span()));
+        if let Some(left_out) = line {
+            let trace = trace.as_deref().or_else(|| parent.map(|parent| parent.trace_id()));
+            told.write(trace, left_out);
+        }
+    }
+}
+
+impl Begun {
+    /// Whether somebody only looks whether this process is well.
+    fn is_probe(&self) -> bool {
+        matches!(self.uri.path(), "/health" | "/ready")
+    }
+}
+
+/// A listener whose requests are watched.
+pub(in crate::api) struct WatchedListener {
+    observer: Arc<RequestObserver>,
+    routes: Routes,
+}
+
+impl WatchedListener {
+    pub fn new(observer: Arc<RequestObserver>, routes: Routes) -> Self {
+        Self { observer, routes }
     }
 
     /// A request begins. `peer`: who sent it, but for Unix sockets.
-    pub(in crate::api) fn begin(
-        self: &Arc<Self>,
-        method: &Method,
-        headers: &HeaderMap,
-        peer: Option<SocketAddr>,
-    ) -> Watched {
-        let tells = self.tells();
-        Watched {
-            observer: Arc::clone(self),
-            notes: Notes::begin(headers, tells),
-            begun: tells.then(|| Begun { method: known(method), peer, when: self.clock.reading() }),
-        }
-    }
-
-    fn tell(&self, begun: &Begun, answer: &Response, notes: &Notes) {
-        let now = self.clock.reading();
-        let time = now.uptime.saturating_sub(begun.when.uptime);
-        let told = Told { begun, time, notes, status: answer.status(), grpc_status: grpc_status(answer) };
-        let trace = match &self.traces {
-            Some(traces) if !told.is_probe() => {
-                traces.note(notes.parent(), begun.when.now, time, || told.span())
-            }
-            _ => None,
-        };
-        let trace = trace.as_deref().or_else(|| notes.parent().map(|parent| parent.trace_id()));
-        match self.lines {
-            RequestLines::None => {}
-            RequestLines::All => told.write(trace, 0),
-            RequestLines::Refused if told.is_refused() => {
-                let second = now.uptime.as_secs();
-                let turn = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(second);
-                if let Some(left_out) = turn {
-                    told.write(trace, left_out);
-                }
-            }
-            RequestLines::Refused => {}
-        }
+    pub fn begin<B>(self: &Arc<Self>, request: &Request<B>, peer: Option<SocketAddr>) -> Watched {
+        let detailed = self.observer.tells_all();
+        let begun = (detailed || self.observer.lines == RequestLines::Refused).then(|| Begun {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            peer,
+            when: self.observer.clock.reading(),
+        });
+        Watched { listener: Arc::clone(self), notes: Notes::begin(request.headers(), detailed), begun }
     }
 }
 
 /// A request that is being answered.
 pub(in crate::api) struct Watched {
-    observer: Arc<RequestObserver>,
+    listener: Arc<WatchedListener>,
     notes: Notes,
     /// Where anything is told of it.
     begun: Option<Begun>,
@@ -128,61 +151,70 @@ pub(in crate::api) struct Watched {
 
 impl Watched {
     /// Has it answered, and tells of it.
-    pub(in crate::api) async fn answer<E>(
+    pub async fn answer<E>(
         self,
         answering: impl Future<Output = Result<Response, E>>,
     ) -> Result<Response, E> {
-        let Self { observer, notes, begun } = self;
-        let answering = async move {
-            let answer = answering.await;
-            if let (Ok(answer), Some(begun)) = (&answer, begun) {
-                NOTES.with(|notes| observer.tell(&begun, answer, &notes.borrow()));
-            }
-            answer
-        };
-        NOTES.scope(RefCell::new(notes), answering).await
+        let Self { listener, notes, begun } = self;
+        let (answer, notes) = NOTES
+            .scope(RefCell::new(notes), async move {
+                let answer = answering.await;
+                (answer, NOTES.with(RefCell::take))
+            })
+            .await;
+        // Not the answer itself is kept over what follows: its body stays with one thread.
+        let outcome = answer.as_ref().ok().map(|answer| Outcome {
+            notes,
+            status: answer.status(),
+            grpc_status: grpc_status(answer),
+        });
+        if let (Some(outcome), Some(begun)) = (outcome, begun) {
+            listener.observer.tell(&listener.routes, &begun, outcome).await;
+        }
+        answer
     }
 }
 
-/// What is told of a request.
-struct Told<'a> {
-    begun: &'a Begun,
-    time: Duration,
-    notes: &'a Notes,
+/// How a request ended.
+struct Outcome {
+    notes: Notes,
     status: StatusCode,
     /// Of a gRPC call that was answered with an error.
     grpc_status: Option<u16>,
 }
 
-impl Told<'_> {
-    /// The pattern of the route, such as `/v1/tokens/{id}`.
-    fn path(&self) -> &str {
-        self.notes.route.as_ref().map_or("unmatched", |route| route.as_str())
-    }
-
-    /// Whether somebody only looks whether this process is well.
-    fn is_probe(&self) -> bool {
-        matches!(self.path(), "/health" | "/ready")
-    }
-
-    /// Whether the answer is an error, and no decision: those are in the decision log.
+impl Outcome {
+    /// Whether the answer is an error, and no decision: those are in the decision log. That a process is not ready is its
+    /// answer to who asks whether it is.
     fn is_refused(&self) -> bool {
-        let is_error =
-            self.status.is_client_error() || self.status.is_server_error() || self.grpc_status.is_some();
-        is_error && self.notes.decided == 0 && !self.is_probe()
+        let is_error = self.status.is_client_error() || self.status.is_server_error();
+        (is_error || self.grpc_status.is_some()) && self.notes.decided == 0
     }
+}
 
+/// What is told of a request.
+struct Told<'a> {
+    method: &'static str,
+    /// The pattern of the route, such as `/v1/tokens/{id}`.
+    path: &'a str,
+    peer: Option<SocketAddr>,
+    time: Duration,
+    outcome: &'a Outcome,
+}
+
+impl Told<'_> {
     fn write(&self, trace: Option<&str>, left_out: u64) {
-        let Self { begun, notes, .. } = self;
+        let Self { method, path, peer, time, outcome } = self;
+        let Outcome { notes, status, grpc_status } = outcome;
         let first = notes.decisions.first();
         tracing::info!(
             target: "regate::request",
-            method = begun.method,
-            path = self.path(),
-            status = self.status.as_u16(),
-            grpc_status = self.grpc_status,
-            latency_micros = u64::try_from(self.time.as_micros()).unwrap_or(u64::MAX),
-            peer = begun.peer.map(tracing::field::display),
+            method,
+            path,
+            status = status.as_u16(),
+            grpc_status,
+            latency_micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
+            peer = peer.map(tracing::field::display),
             decision_id = first.map(|decision| tracing::field::display(decision.id)),
             allow = first.map(|decision| decision.allow),
             reason = first.map(|decision| decision.reason.as_str()),
@@ -194,14 +226,15 @@ impl Told<'_> {
     }
 
     fn span(&self) -> Span {
-        let Self { begun, notes, .. } = self;
+        let Self { method, path, peer, outcome, .. } = *self;
+        let Outcome { notes, status, grpc_status } = outcome;
         let mut attributes = vec![
-            ("http.request.method", begun.method.into()),
-            ("http.route", self.path().to_owned().into()),
-            ("http.response.status_code", i64::from(self.status.as_u16()).into()),
+            ("http.request.method", method.into()),
+            ("http.route", path.to_owned().into()),
+            ("http.response.status_code", i64::from(status.as_u16()).into()),
         ];
-        attributes.extend(self.grpc_status.map(|status| ("rpc.grpc.status_code", i64::from(status).into())));
-        attributes.extend(begun.peer.map(|peer| ("network.peer.address", peer.ip().to_string().into())));
+        attributes.extend(grpc_status.map(|status| ("rpc.grpc.status_code", i64::from(status).into())));
+        attributes.extend(peer.map(|peer| ("network.peer.address", peer.ip().to_string().into())));
         let mut events = Vec::new();
         match &notes.decisions[..] {
             [one] => attributes.extend(one.attributes()),
@@ -212,8 +245,8 @@ impl Told<'_> {
         if notes.decided > 1 {
             attributes.push(("regate.decisions", i64::try_from(notes.decided).unwrap_or(i64::MAX).into()));
         }
-        let name = format!("{} {}", begun.method, self.path()).into();
-        Span { name, attributes, events, failed: self.status.is_server_error() }
+        let name = format!("{method} {path}").into();
+        Span { name, attributes, events, failed: status.is_server_error() }
     }
 }
 

@@ -19,7 +19,10 @@ use tokio::{
 };
 
 use super::{activity::Activity, form};
-use crate::api::{HttpBounds, observed::RequestObserver};
+use crate::api::{
+    HttpBounds,
+    observed::{RequestObserver, Routes, WatchedListener},
+};
 
 /// Requests at a time on one HTTP/2 connection; a gateway that has more of them waits, or opens another.
 const STREAMS: u32 = 256;
@@ -40,7 +43,7 @@ pub(super) struct Connections {
     builder: auto::Builder<TokioExecutor>,
     service: TowerToHyperService<Router>,
     idle_time: Duration,
-    observer: Option<Arc<RequestObserver>>,
+    watched: Option<Arc<WatchedListener>>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -70,8 +73,10 @@ impl Connections {
             .max_local_error_reset_streams(MISTAKES)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(bounds.receive_time);
+        let routes = Routes::of(&router);
+        let watched = observer.map(|observer| Arc::new(WatchedListener::new(observer, routes)));
         let service = TowerToHyperService::new(router);
-        Self { builder, service, idle_time: bounds.idle_time, observer, stopping }
+        Self { builder, service, idle_time: bounds.idle_time, watched, stopping }
     }
 
     /// Done when the listener is to end.
@@ -89,8 +94,7 @@ impl Connections {
         let activity = Arc::new(Activity::default());
         let service = service_fn(|mut request: Request<Incoming>| {
             let turn = activity.begin();
-            let observer = self.observer.as_ref();
-            let watched = observer.map(|observer| observer.begin(request.method(), request.headers(), peer));
+            let watched = self.watched.as_ref().map(|listener| listener.begin(&request, peer));
             let answering = form::settle(&mut request).map(|()| self.service.call(request));
             async move {
                 let answering = async {

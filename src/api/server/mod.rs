@@ -11,7 +11,7 @@ mod tls;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::from_fn};
+use axum::Router;
 use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::{
@@ -137,10 +137,6 @@ impl Server {
     pub async fn serve(self, router: Router, end: impl Future<Output = ()>) {
         let Self { socket, bounds, tls, observer } = self;
         let (stop, stopping) = watch::channel(false);
-        let router = match &observer {
-            Some(observer) if observer.tells() => router.layer(from_fn(observed::note_route)),
-            _ => router,
-        };
         let connections = Arc::new(Connections::new(router, &bounds, observer, stopping));
         let places = Arc::new(Semaphore::new(bounds.connections));
         let serve = |accepted, place| match accepted {
