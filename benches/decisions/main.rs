@@ -19,6 +19,7 @@ mod figures;
 mod grpc;
 mod http;
 mod in_process;
+mod limits;
 mod live;
 mod live_changes;
 mod live_database;
@@ -69,6 +70,7 @@ fn main() {
         ["sessions"] => sessions::run(),
         ["credentials"] => credentials::run(),
         ["faces"] => faces::run(),
+        ["limits"] => limits::run(),
         ["envoy"] => envoy::run(),
         [] => {
             in_process::run();
@@ -79,7 +81,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | credentials | faces | envoy | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | credentials | faces | limits | envoy | profile]"
             );
             std::process::exit(64);
         }
