@@ -22,23 +22,40 @@ decision := data.regate.global_token.decision if {
 	input.mcp == null
 }
 
-else := data.regate.mcp_token.decision if {
+# An agent's calls are counted: beside the answer stands how often (rate_limits.rego).
+else := counted_agent if {
 	input.token.kind == "mcp"
-	data.regate.overrides.deny == set()
-	not input.user.disabled
-	input.mcp == null
-}
-
-else := data.regate.mcp_token.decision if {
-	input.token.kind == "mcp"
-	data.routes.mcp_requests[input.mcp.method]
-	data.regate.overrides.deny == set()
 	not input.user.disabled
 }
 
 else := any_caller if {
 	data.regate.overrides.deny == set()
 	not input.user.disabled
+	data.regate.message.known
+}
+
+else := forbidden
+
+# Holds: the caller is an agent's token, and its user is not disabled. What is no MCP path is denied and not counted.
+counted_agent := object.union(agent, {"rate_limit": data.regate.rate_limits.mcp}) if data.regate.rate_limits.mcp
+
+else := agent if not data.regate.request.mcp_start
+
+# Without a limit there is no call: the data does not say how often (limits/data.json).
+else := {
+	"allow": false,
+	"reasons": ["policy.no_rule_matched"],
+	"message": "no limit is set for this",
+}
+
+# The answer itself.
+agent := data.regate.mcp_token.decision if {
+	data.regate.overrides.deny == set()
+	input.mcp == null
+}
+
+else := data.regate.mcp_token.decision if {
+	data.regate.overrides.deny == set()
 	data.regate.message.known
 }
 
@@ -86,8 +103,6 @@ else := data.regate.project_token.decision if input.token.kind == "project"
 else := data.regate.anonymous.decision if input.token == null
 
 else := data.regate.admin_token.decision if input.token.kind == "admin"
-
-else := data.regate.mcp_token.decision if input.token.kind == "mcp"
 
 else := data.regate.global_token.decision if input.token.kind == "global"
 

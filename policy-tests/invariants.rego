@@ -210,6 +210,24 @@ deny_overruled if {
 	count(data.regate.overrides.deny) > 0
 }
 
+# By user, or by token where there is none; of the one it is never mistaken for the other.
+invariant_what_an_agent_may_is_counted_for_its_user if not uncounted_call
+
+uncounted_call if {
+	allowed
+	input.token.kind == "mcp"
+	not counted_for == counted_key
+}
+
+counted_key := data.regate.decision.rate_limit.key if {
+	data.regate.decision.rate_limit.limit > 0
+	data.regate.decision.rate_limit.window_seconds > 0
+}
+
+counted_for := sprintf("user:%s", [input.token.user_id]) if {
+	is_string(input.token.user_id)
+} else := sprintf("token:%s", [input.token.id])
+
 invariant_a_gateways_token_is_never_a_callers if not gateway_as_caller
 
 gateway_as_caller if {

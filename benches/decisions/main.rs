@@ -19,6 +19,7 @@ mod figures;
 mod grpc;
 mod http;
 mod in_process;
+mod limits;
 mod live;
 mod live_changes;
 mod live_database;
@@ -71,6 +72,7 @@ fn main() {
         ["spool"] => spool::run(),
         ["credentials"] => credentials::run(),
         ["faces"] => faces::run(),
+        ["limits"] => limits::run(),
         ["envoy"] => envoy::run(),
         [] => {
             in_process::run();
@@ -81,7 +83,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | envoy | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | envoy | profile]"
             );
             std::process::exit(64);
         }
