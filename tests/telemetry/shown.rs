@@ -16,6 +16,8 @@ fn decisions_are_counted_by_how_they_came_out() {
     decide(&serving.address, &question(json!({})));
     let denied = json!({"token": "nobody", "request": {"method": "GET", "path": "/api/v1/x"}});
     let denied = decide(&serving.address, &denied);
+    // An anonymous caller is one for the policy.
+    decide(&serving.address, &json!({"request": {"method": "GET", "path": "/api/v1/projects/p1"}}));
     let shown = metrics(&address);
     let count = |result: &str, reason: &str| {
         let end = format!("result=\"{result}\",reason=\"{reason}\"}} ");
@@ -25,8 +27,8 @@ fn decisions_are_counted_by_how_they_came_out() {
     };
     assert_eq!(count("allow", allowed["reason"].as_str().unwrap()), 2.0);
     assert_eq!(count("deny", denied["reason"].as_str().unwrap()), 1.0);
-    // Of an unknown token no policy is asked.
-    for (histogram, expected) in [("regate_decision_seconds", 3.0), ("regate_evaluation_seconds", 2.0)] {
+    // Of an unknown token, and of a public path, no policy is asked.
+    for (histogram, expected) in [("regate_decision_seconds", 4.0), ("regate_evaluation_seconds", 1.0)] {
         let counts = shown.lines().filter(|line| line.starts_with(&format!("{histogram}_count{{")));
         let sum: f64 = counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum();
         assert_eq!(sum, expected, "{shown}");

@@ -159,6 +159,12 @@ pub enum Lack {
         /// The recorded reason.
         reason: String,
     },
+    /// The answer was not the rules' alone, and what they said is not in the record.
+    #[error("the recorded answer was not the rules' ({reason})")]
+    NotTheRules {
+        /// The recorded reason.
+        reason: String,
+    },
     /// When it was decided is not in the record.
     #[error("the record has no time")]
     Time,

@@ -109,6 +109,9 @@ impl Replay {
                 let before = Before::Decided(Box::new(old.decide(&self.rules, &case.question, now)));
                 Comparison { before, after, decision_id, other_data: false }
             }
+            (None, Some(recorded)) if is_not_the_rules(&recorded.reason) => {
+                return Err(Lack::NotTheRules { reason: recorded.reason }.into());
+            }
             (None, Some(recorded)) => {
                 let other_data = recorded.data_revision.is_some_and(|revision| revision != present);
                 Comparison { before: Before::Recorded(recorded), after, decision_id, other_data }
@@ -169,6 +172,20 @@ impl Replay {
         }
         Ok(true)
     }
+}
+
+/// Whether a reason is that of a process at a moment (its limits, its log, its data, its keys) or of a gateway: another
+/// policy would have been answered the same.
+fn is_not_the_rules(reason: &str) -> bool {
+    const NOT_THE_RULES: [OwnReason; 6] = [
+        OwnReason::RateLimitExceeded,
+        OwnReason::AuditUnavailable,
+        OwnReason::DataStale,
+        OwnReason::SessionKeysUnavailable,
+        OwnReason::CannotCarryOut,
+        OwnReason::ChannelInsecure,
+    ];
+    NOT_THE_RULES.iter().any(|own| own.code() == reason)
 }
 
 /// Whether a decision was made before anybody looked at the credential: it is the same for every caller.
