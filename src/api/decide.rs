@@ -5,8 +5,10 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{
     Shared,
@@ -17,10 +19,12 @@ use super::{
     openapi::{DecisionProblems, ManagementProblems},
     problem::Problem,
     question::{BatchMessage, QuestionMessage, read},
+    recorded::{Record, read as read_record},
 };
 use crate::{
     auth::CredentialReader,
     decision::{AskingGateway, Decision, Subject, SubjectKind},
+    policy::replay::Case,
     types::{DataRevision, PresentedCredential},
 };
 
@@ -52,9 +56,38 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     Ok(answer::response(&[&decision], &Answer::telling(&decision, error_to)))
 }
 
+/// A decision of the log, to be explained.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordedMessage {
+    /// As its answer named it.
+    #[schema(value_type = String)]
+    decision_id: Uuid,
+}
+
+/// What is to be explained.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "the description of what is asked")]
+pub(super) enum ExplainMessage<'a> {
+    Question(QuestionMessage<'a>),
+    Recorded(RecordedMessage),
+}
+
+/// What the rules of now say to a question that was decided before.
+#[derive(Serialize)]
+struct ExplainedAgain<'a> {
+    #[serde(flatten)]
+    answer: Answer<'a>,
+    /// The decision as it was recorded.
+    recorded: &'a RawValue,
+}
+
 /// The decision about a question of the caller's own tenant, and why
+///
+/// Of a decision of the log: what the rules and the data of now say to its question at the moment of then, and the record.
 #[utoipa::path(
-    post, path = "/v1/explain", operation_id = "explain", tag = "decisions", request_body = QuestionMessage,
+    post, path = "/v1/explain", operation_id = "explain", tag = "decisions", request_body = ExplainMessage,
     responses((status = 200, description = "The decision, explained", body = Answer), ManagementProblems),
 )]
 pub(super) async fn explain(
@@ -63,6 +96,9 @@ pub(super) async fn explain(
     request: Request,
 ) -> Result<Response, Problem> {
     let body = call::body(request, &shared.bounds).await?;
+    if let Ok(RecordedMessage { decision_id }) = read(&body, &shared.bounds) {
+        return explain_recorded(&caller, &shared, decision_id).await;
+    }
     let message = QuestionMessage::read(&body, &shared.bounds)?;
     wait(&shared, message.min_revision()).await?;
     let turn = shared.point.explaining_turn().await;
@@ -81,6 +117,23 @@ pub(super) async fn explain(
     question.explain = true;
     let decision = shared.point.explain(&turn, &question).await;
     Ok(call::json(&Answer::telling(&decision, error_to)))
+}
+
+async fn explain_recorded(caller: &Caller, shared: &Shared, id: Uuid) -> Result<Response, Problem> {
+    let turn = shared.point.explaining_turn().await;
+    let operator = caller.may(Operation::Explain).await?;
+    let row = operator.management()?.store.decision(id, Some(operator.tenant())).await?;
+    let no_question = || Problem::Invalid("this decision was about no request of a gateway's".to_owned());
+    let Record { question, recorded, time, gateway } =
+        read_record(row.record.as_bytes(), &shared.bounds)?.ok_or_else(no_question)?;
+    // As a gateway of that tenant would ask: another's tokens are unknown to it.
+    let id = gateway.map(|gateway| gateway.id).unwrap_or_default();
+    let asking = AskingGateway { id, tenant: Some(operator.tenant().clone()) };
+    let reader = CredentialReader::default();
+    let question = question.into_question(Asker::wondering(Some(&asking)), &shared.bounds, &reader)?;
+    let decision = shared.point.explain_again(&turn, &mut Case { question, now: time, recorded })?;
+    let recorded = serde_json::from_str(&row.record).map_err(|_| Problem::StoreFailed)?;
+    Ok(call::json(&ExplainedAgain { answer: Answer::from(&decision), recorded }))
 }
 
 /// Several questions, answered from one policy and one state of the data

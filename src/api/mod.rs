@@ -32,6 +32,7 @@ mod policies;
 mod problem;
 mod question;
 mod rate_headers;
+mod recorded;
 mod refusals;
 mod server;
 mod sub_request;
@@ -64,6 +65,7 @@ pub use opa::{DataPath, OpaOptions};
 pub use point::{DataState, DecisionPoint, ExplainingTurn, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
 pub use question::{QuestionMessage, read as read_json};
+pub use recorded::{NOT_A_TIME, Record, read as read_record};
 pub use server::{
     BoundAddress, KeptContents, ListenAddress, ListenOptions, Server, ServerError, Tls, TlsError, TlsFiles,
 };

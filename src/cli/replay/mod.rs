@@ -9,7 +9,6 @@ mod log;
 pub(super) mod moment;
 mod pretty;
 mod progress;
-mod record;
 mod report;
 
 use std::{
@@ -36,7 +35,7 @@ use super::{
     printable::printable,
 };
 use crate::{
-    api::{Asker, HttpBounds, Problem},
+    api::{Asker, HttpBounds, Problem, read_record},
     auth::CredentialReader,
     decision::Bundle,
     policy::{
@@ -235,7 +234,7 @@ impl Run<'_> {
 
     /// Decides one line again. The inner error is the line's own.
     fn one(&mut self, line: &[u8], place: (&str, u64)) -> Result<Result<(), Problem>, CommandError> {
-        let record = match record::read(line, &self.bounds) {
+        let record = match read_record(line, &self.bounds) {
             Ok(Some(record)) => record,
             Ok(None) => {
                 self.tally.no_questions += 1;

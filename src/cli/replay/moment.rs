@@ -1,22 +1,10 @@
 //! Moments on the command line and in records.
 
-use crate::{cli::configuration::parse_duration, types::Timestamp};
-
-/// What to say of a text that is no moment.
-pub(super) const NOT_A_TIME: &str =
-    "it must be a time as in RFC 3339, with its offset, such as 2030-01-01T00:00:00Z";
-
-/// Reads an RFC 3339 time; `None` when it is anything else.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
-    // jiff alone would also take a time zone in brackets behind it.
-    let is_plain = !text.contains('[') && text.get(10..11).is_some_and(|between| "Tt ".contains(between));
-    let moment: jiff::Timestamp = text.parse().ok().filter(|_| is_plain)?;
-    Some(Timestamp::from_unix_millis(moment.as_millisecond()))
-}
+use crate::{api::NOT_A_TIME, cli::configuration::parse_duration, store::read_time, types::Timestamp};
 
 /// For `--now`.
 pub(super) fn argument(text: &str) -> Result<Timestamp, String> {
-    parse(text).ok_or_else(|| NOT_A_TIME.to_owned())
+    read_time(text).ok_or_else(|| NOT_A_TIME.to_owned())
 }
 
 /// One end of the time that is selected.
@@ -31,7 +19,7 @@ pub(in crate::cli) enum End {
 impl End {
     /// For `--since` and `--until`: `24h`, or a moment.
     pub(in crate::cli) fn argument(text: &str) -> Result<Self, String> {
-        if let Some(moment) = parse(text) {
+        if let Some(moment) = read_time(text) {
             return Ok(Self::At(moment));
         }
         let time = parse_duration(text).map_err(|_| {

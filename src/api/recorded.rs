@@ -1,4 +1,4 @@
-//! A line of input: a question, or a question with the answer that it had.
+//! A recorded decision as JSON: a question with the answer that it had; or a question alone.
 //!
 //! The types here hold the caller's credential: none of them has `Debug`.
 
@@ -6,16 +6,16 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::moment;
+use super::{HttpBounds, Problem, QuestionMessage, read_json};
 use crate::{
-    api::{HttpBounds, Problem, QuestionMessage, read_json},
     decision::{AskingGateway, SubjectKind},
     policy::replay::Recorded,
+    store::read_time,
     types::{DataRevision, JsonObject, TenantId, Timestamp},
 };
 
 /// What a line says.
-pub(super) struct Record<'a> {
+pub struct Record<'a> {
     /// The question, not yet checked against the bounds.
     pub question: QuestionMessage<'a>,
     /// The answer.
@@ -81,12 +81,16 @@ struct GatewayMessage {
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// What to say of a text that is no moment.
+pub const NOT_A_TIME: &str =
+    "it must be a time as in RFC 3339, with its offset, such as 2030-01-01T00:00:00Z";
+
 /// Reads a line; `None` is the record of a decision that was no gateway's question. A question has no member
 /// `question`, so the two shapes cannot be taken for each other.
 ///
 /// # Errors
 /// [`Problem`], which repeats no value.
-pub(super) fn read<'a>(line: &'a [u8], bounds: &HttpBounds) -> Result<Option<Record<'a>>, Problem> {
+pub fn read<'a>(line: &'a [u8], bounds: &HttpBounds) -> Result<Option<Record<'a>>, Problem> {
     let RecordMessage { question, decision, time, gateway, call, evaluation, unreadable } =
         read_json(line, bounds)?;
     let Some(JsonObject(question)) = question else {
@@ -101,8 +105,8 @@ pub(super) fn read<'a>(line: &'a [u8], bounds: &HttpBounds) -> Result<Option<Rec
         return Ok(Some(Record { question, recorded: None, time: None, gateway: None }));
     };
     let time = time.map(|Text(time)| {
-        let not_a_time = || Problem::Malformed(format!("time: {}", moment::NOT_A_TIME));
-        moment::parse(&time).ok_or_else(not_a_time)
+        let not_a_time = || Problem::Malformed(format!("time: {}", NOT_A_TIME));
+        read_time(&time).ok_or_else(not_a_time)
     });
     Ok(Some(Record {
         question,
