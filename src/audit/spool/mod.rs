@@ -62,7 +62,8 @@ pub struct SpoolOptions {
     pub folder: PathBuf,
     /// What holds for a record that is appended.
     pub promise: Promise,
-    /// How long all segments together may grow, in bytes.
+    /// How long all segments together may grow, in bytes; with [`Promise::Durable`] the newest file is half a
+    /// mebibyte longer on disk, made ready for what comes.
     pub max_bytes: u64,
     /// How long a segment may grow, in bytes, but for a group that is longer on its own. At most a quarter of
     /// `max_bytes` is used, so that there is always a whole segment to acknowledge when the spool is full.

@@ -40,6 +40,7 @@ pub(super) fn open(options: &SpoolOptions, new_id: Uuid) -> Result<Shared, Spool
         number: header.number,
         follows: header.follows,
         length: HEADER_BYTES,
+        ready: 0,
         spare: Vec::new(),
     };
     Ok(Shared::new(options.clone(), found.book, writer, lock))

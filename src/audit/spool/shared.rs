@@ -179,7 +179,7 @@ impl Shared {
     /// Writes what is gathered, and makes all of it last.
     pub fn finish(&self) {
         self.lead(self.lock_writer());
-        if let Err(error) = self.lock_writer().sync() {
+        if let Err(error) = self.lock_writer().finish() {
             tracing::warn!(error = %error.kind(), "the decision log was not synced at the end");
         }
     }

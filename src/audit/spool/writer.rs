@@ -9,6 +9,10 @@ use super::{
     segment::{self, HEADER_BYTES, Header},
 };
 
+/// How much of a file is made ready at once for writes that are synced, in bytes. A sync that finds the file as long
+/// as before takes half the time.
+const READY_BYTES: usize = 512 * 1024;
+
 /// The newest segment, and how the next one is made.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -26,6 +30,8 @@ pub(super) struct Writer {
     pub follows: Position,
     /// How long the newest segment is, in bytes, as far as it counts.
     pub length: u64,
+    /// Up to where the file is made ready, in bytes. What lies between is zeros: no record, and no damage.
+    pub ready: u64,
     /// A buffer to gather the next group in.
     pub spare: Vec<u8>,
 }
@@ -46,20 +52,29 @@ impl Writer {
         if room && self.file.is_some() {
             return Ok(None);
         }
+        self.cut_to_length();
         // A number is not tried twice: what is left of a segment that could not be made must not be in the way.
         self.number += 1;
         self.file = None;
         let header = Header { spool: self.spool, number: self.number, follows: self.follows };
         self.file = Some(segment::create(&self.folder, &header, self.durable)?);
         self.length = HEADER_BYTES;
+        self.ready = 0;
         Ok(Some(header))
     }
 
     fn put(&mut self, group: &[u8]) -> io::Result<Position> {
         let Some(file) = &self.file else { return Err(io::ErrorKind::NotFound.into()) };
+        let end = self.length + group.len() as u64;
         let written = file.write_all_at(group, self.length);
+        if self.durable && written.is_ok() && end > self.ready {
+            // It matters for speed alone: if there is no room for it, there may be for the next group.
+            let ready = file.write_all_at(&vec![0; READY_BYTES], end).is_ok();
+            self.ready = if ready { end + READY_BYTES as u64 } else { end };
+        }
         let synced = if self.durable && written.is_ok() { file.sync_data() } else { Ok(()) };
         if written.is_err() || synced.is_err() {
+            self.ready = 0;
             let cut = file.set_len(self.length);
             // After a sync that failed nobody knows what of the file is on disk.
             if cut.is_err() || synced.is_err() {
@@ -67,13 +82,22 @@ impl Writer {
             }
         }
         written.and(synced)?;
-        self.length += group.len() as u64;
+        self.length = end;
         self.follows = Position::new(self.number, self.length);
         Ok(self.follows)
     }
 
-    /// Makes what is written last through an end of the machine.
-    pub fn sync(&self) -> io::Result<()> {
+    /// Takes back what was made ready and not used. If it cannot be, whoever opens the folder next does.
+    fn cut_to_length(&mut self) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.ready > self.length) {
+            let _ = file.set_len(self.length);
+        }
+        self.ready = 0;
+    }
+
+    /// Makes what is written last through an end of the machine, when nothing more comes.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.cut_to_length();
         self.file.as_ref().map_or(Ok(()), File::sync_data)
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{all, append, batches, killed, open, options, refusal, small, texts};
 use crate::audit::spool::{
-    Position, Promise, Sought, Spool, SpoolError, SpoolReader,
+    Position, Promise, Sought, Spool, SpoolError, SpoolOptions, SpoolReader,
     segment::{self, HEADER_BYTES},
 };
 
@@ -198,4 +198,28 @@ async fn what_was_not_read_is_not_acknowledged() {
     assert!(matches!(reader.acknowledge(end), Err(SpoolError::NotRead(_))));
     reader.acknowledge(first.to).unwrap();
     assert_eq!(spool.status().records, 1);
+}
+
+#[tokio::test]
+async fn what_was_made_ready_for_synced_writes_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SpoolOptions { promise: Promise::Durable, ..small(folder.path()) };
+    let (spool, mut reader) = open(&options);
+    let records: Vec<_> = (0..9).map(|number| format!("{number:0300}")).collect();
+    append(&spool, &records.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let left = killed(&options, folder.path());
+    let end = spool.status().end;
+    let length =
+        |options: &SpoolOptions, segment| segment::path(&options.folder, segment).metadata().unwrap().len();
+    assert!(length(&left, end.segment) > end.offset);
+    spool.close();
+    let (again, mut left_reader) = open(&left);
+    assert_eq!(again.status().damaged_places, 0);
+    for (options, reader) in [(&options, &mut reader), (&left, &mut left_reader)] {
+        let found = batches(reader).await;
+        assert_eq!(texts(&found), records);
+        assert!(
+            end.segment > 1 && found.iter().all(|batch| batch.to.offset == length(options, batch.to.segment))
+        );
+    }
 }

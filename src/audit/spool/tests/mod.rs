@@ -67,7 +67,7 @@ fn killed(options: &SpoolOptions, folder: &Path) -> SpoolOptions {
     fs::create_dir_all(&left.folder).unwrap();
     for entry in fs::read_dir(&options.folder).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), left.folder.join(entry.file_name())).unwrap();
+        fs::write(left.folder.join(entry.file_name()), fs::read(entry.path()).unwrap()).unwrap();
     }
     left
 }
