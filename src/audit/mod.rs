@@ -6,12 +6,14 @@
 
 pub mod chain;
 mod columns;
+mod line;
 mod record;
 pub mod retention;
 pub mod shipping;
 mod stub;
 pub mod verify;
 
+pub use line::line;
 pub use record::{
     COMPACT_FORM, DecisionRecord, RecordedCredential, RecordedGateway, RecordedLimit, RecordedMcp,
     RecordedQuestion, RecordedRequest, RecordedSubject, Text, Unreadable,
