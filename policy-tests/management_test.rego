@@ -48,7 +48,7 @@ operations := [
 	"tokens.put_grants", "upstreams.list", "upstreams.read", "upstreams.put", "upstreams.remove",
 	"upstreams.put_client_secret", "upstreams.remove_client_secret", "upstreams.read_grants", "upstreams.put_grants",
 	"credentials.list", "credentials.read", "credentials.put", "credentials.remove", "flows.list", "flows.begin",
-	"flows.complete", "flows.cancel",
+	"flows.complete", "flows.cancel", "decisions.list", "decisions.read",
 ]
 
 test_an_admin_token_manages if {
@@ -289,7 +289,7 @@ test_everybody_may_leave if {
 }
 
 test_what_is_the_operators_is_not_a_persons if {
-	every operation in ["import", "policies.read", "policies.reload", "explain", "users.list", "users.put", "users.remove", "", null] {
+	every operation in ["import", "decisions.list", "decisions.read", "policies.read", "policies.reload", "explain", "users.list", "users.put", "users.remove", "", null] {
 		every user in ["vera", "olga", "audit"] {
 			denied(person(user), operation, "/v1/policies", null, {}, "management.needs_administration")
 		}

@@ -74,7 +74,7 @@ impl Asked {
     pub fn ask(&self, point: &DecisionPoint) -> Decision {
         let bounds = HttpBounds::default();
         let message = QuestionMessage::read(self.0.as_bytes(), &bounds).expect("a question");
-        point.decide(
+        point.judge(
             &message
                 .into_question(Asker::offline(None), &bounds, &CredentialReader::default())
                 .expect("within the bounds"),

@@ -35,6 +35,7 @@ mod harness {
 #[path = "../../tests/harness/postgres.rs"]
 mod postgres;
 mod sessions;
+mod spool;
 mod world;
 
 use std::env;
@@ -67,6 +68,7 @@ fn main() {
         ["publish"] => live_publish::run(),
         ["profile"] => in_process::profile(),
         ["sessions"] => sessions::run(),
+        ["spool"] => spool::run(),
         ["credentials"] => credentials::run(),
         ["faces"] => faces::run(),
         ["envoy"] => envoy::run(),
@@ -79,7 +81,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | credentials | faces | envoy | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | envoy | profile]"
             );
             std::process::exit(64);
         }

@@ -10,7 +10,7 @@ use super::{
     call,
     json_rpc::{Asking, ErrorMessage},
 };
-use crate::decision::{Decision, Document, HeaderChanges, Reasons, Why};
+use crate::decision::{Decision, Document, HeaderChanges, LimitState, RateLimit, Reasons, Why};
 use axum::response::Response;
 
 /// What was decided, and what the gateway must do with the request.
@@ -39,8 +39,8 @@ pub struct Answer<'a> {
     connection_key: Option<&'a str>,
     /// Where the caller gets the upstream credential that is missing, when that can help.
     connect_url: Option<&'a str>,
-    #[schema(value_type = Option<serde_json::Value>)]
-    rate_limit: Option<()>,
+    /// How the limit stands that the policy named, the tightest if there are several; null where nothing was counted.
+    rate_limit: Option<RateLimitMessage<'a>>,
     /// The value of the `WWW-Authenticate` header to send back, on a 401, and on a 403 that names the scopes that would do.
     challenge: Option<&'a str>,
     policy_revision: &'a str,
@@ -60,6 +60,28 @@ struct SubjectMessage<'a> {
     token_id: Option<&'a str>,
     user_id: Option<&'a str>,
     tenant: Option<&'a str>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct RateLimitMessage<'a> {
+    name: &'a str,
+    /// So many calls in a window.
+    limit: u32,
+    /// So many more would be let through at this moment.
+    remaining: u32,
+    /// After so many seconds there is room for more than now.
+    reset_seconds: u64,
+}
+
+impl<'a> From<(&'a RateLimit, LimitState)> for RateLimitMessage<'a> {
+    fn from((limit, state): (&'a RateLimit, LimitState)) -> Self {
+        Self {
+            name: &limit.name,
+            limit: limit.limit,
+            remaining: state.remaining,
+            reset_seconds: state.reset_seconds(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -148,7 +170,7 @@ impl<'a> From<&'a Decision> for Answer<'a> {
             headers: &decision.headers,
             connection_key: decision.connection_key.as_deref(),
             connect_url: decision.connect_url.as_deref(),
-            rate_limit: None,
+            rate_limit: decision.tightest_limit().map(RateLimitMessage::from),
             challenge: decision.challenge.as_deref(),
             policy_revision: decision.policy_revision.as_str(),
             data_revision: decision.data_revision.0,

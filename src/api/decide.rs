@@ -41,13 +41,13 @@ pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Resul
     let gateway = shared.gateway(FACE, &credential)?;
     let error_to = message.asking();
     let question = message.into_question(
-        Asker::at_the_gate(gateway.as_ref(), shared.channel),
+        Asker::at_the_gate(FACE, gateway.as_ref(), shared.channel),
         &shared.bounds,
         &shared.credentials,
     )?;
     let decision = match &turn {
-        Some(turn) => shared.point.explain(turn, &question),
-        None => shared.point.decide(&question),
+        Some(turn) => shared.point.explain(turn, &question).await,
+        None => shared.point.decide(&question).await,
     };
     Ok(answer::response(&[&decision], &Answer::telling(&decision, error_to)))
 }
@@ -79,7 +79,7 @@ pub(super) async fn explain(
     let mut question =
         message.into_question(Asker::wondering(Some(&asking)), &shared.bounds, &shared.credentials)?;
     question.explain = true;
-    let decision = shared.point.explain(&turn, &question);
+    let decision = shared.point.explain(&turn, &question).await;
     Ok(call::json(&Answer::telling(&decision, error_to)))
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         .into_iter()
         .enumerate()
         .map(|(index, message)| {
-            let asker = Asker::at_the_gate(gateway.as_ref(), shared.channel);
+            let asker = Asker::at_the_gate(FACE, gateway.as_ref(), shared.channel);
             message.into_question(asker, &shared.bounds, &shared.credentials).map_err(|problem| match problem
             {
                 Problem::PartTooLong { part, limit } => {
@@ -124,15 +124,7 @@ pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Res
         .collect::<Result<Vec<_>, _>>()?;
     // One policy and one snapshot for all.
     let taken = shared.point.take();
-    let mut decisions: Vec<Decision> = Vec::with_capacity(questions.len());
-    for question in &questions {
-        decisions.push(match &turn {
-            Some(turn) if question.explain => shared.point.explain_from(turn, &taken, question),
-            _ => shared.point.decide_from(&taken, question),
-        });
-        // A batch of questions that each use up their budget must not keep others from being heard.
-        tokio::task::yield_now().await;
-    }
+    let decisions = shared.point.decide_all(&taken, &questions, turn.as_ref()).await;
     let all: Vec<&Decision> = decisions.iter().collect();
     let told = decisions.iter().zip(asking).map(|(decision, asking)| Answer::telling(decision, asking));
     Ok(answer::response(&all, &Answers { decisions: told.collect() }))

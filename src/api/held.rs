@@ -18,32 +18,33 @@ pub const GATEWAY_HEADER: HeaderName = HeaderName::from_static("x-regate-gateway
 /// Who asks, and what the answer may carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
+    face: &'static str,
     gateway: Option<&'a AskingGateway>,
     delivery: Delivery,
     abilities: Option<&'a dyn GatewayAbilities>,
 }
 
 impl<'a> Asker<'a> {
-    /// A gateway, or somebody who need not say who they are.
+    /// A gateway, or somebody who need not say who they are, who asks at `face`.
     ///
     /// INVARIANT: an upstream credential is told to a gateway that authenticated, where nobody else can read it.
-    pub fn at_the_gate(gateway: Option<&'a AskingGateway>, channel: Channel) -> Self {
+    pub fn at_the_gate(face: &'static str, gateway: Option<&'a AskingGateway>, channel: Channel) -> Self {
         let private = match channel {
             Channel::Loopback | Channel::Tls | Channel::Unix => true,
             Channel::Plain => false,
         };
         let delivery = if gateway.is_some() && private { Delivery::Given } else { Delivery::Refused };
-        Self { gateway, delivery, abilities: None }
+        Self { face, gateway, delivery, abilities: None }
     }
 
     /// Somebody who only wants to know what would be.
     pub const fn wondering(gateway: Option<&'a AskingGateway>) -> Self {
-        Self { gateway, delivery: Delivery::Withheld, abilities: None }
+        Self { face: "/v1/explain", gateway, delivery: Delivery::Withheld, abilities: None }
     }
 
     /// The same where there are no keys that open credentials.
     pub const fn offline(gateway: Option<&'a AskingGateway>) -> Self {
-        Self { gateway, delivery: Delivery::Assumed, abilities: None }
+        Self { face: "offline", gateway, delivery: Delivery::Assumed, abilities: None }
     }
 
     /// The same, who cannot make every change of headers.
@@ -151,6 +152,7 @@ impl<'a> HeldRequest<'a> {
         kept.retain(|(name, _)| !Headers::is_credential(name));
         let context = asked.context.unwrap_or_else(Document::new_object);
         Ok(Question {
+            face: asker.face,
             credential,
             request: Request { method, target, host, headers: Headers::new(kept), source_ip },
             upstream: asked.upstream,

@@ -155,7 +155,7 @@ mod tests {
     use super::error_body;
     use crate::{
         decision::{Decision, HeaderChanges, Message, OwnReason, Reasons},
-        types::{DataRevision, PolicyRevision},
+        types::{DataRevision, PolicyRevision, TenantId},
     };
 
     fn denied(reason: OwnReason) -> Decision {
@@ -166,6 +166,9 @@ mod tests {
             reasons: Reasons { first: reason.into(), rest: Vec::new() },
             message: Message::Policy(Arc::from("")),
             subject: None,
+            tenant: TenantId::default_tenant(),
+            limits: Vec::new(),
+            messages: Vec::new(),
             headers: HeaderChanges {
                 set: Default::default(),
                 credential: Default::default(),
@@ -179,6 +182,7 @@ mod tests {
             policy_revision: PolicyRevision::from_digest(&[0; 4]),
             data_revision: DataRevision(1),
             fault: None,
+            evaluated: false,
             explanation: None,
         }
     }

@@ -24,12 +24,14 @@ mod json_rpc;
 mod management;
 mod mcp_message;
 mod nesting;
+mod observed;
 mod opa;
 mod openapi;
 mod point;
 mod policies;
 mod problem;
 mod question;
+mod rate_headers;
 mod refusals;
 mod server;
 mod sub_request;
@@ -45,7 +47,7 @@ use utoipa_axum::{
 };
 
 use self::management::{
-    collaborators, credentials, flows, grants, import, projects, tokens, upstreams, users,
+    collaborators, credentials, decisions, flows, grants, import, projects, tokens, upstreams, users,
 };
 use crate::{auth::CredentialReader, feed::Reach, policy::Reloader, telemetry::Metrics};
 
@@ -57,6 +59,7 @@ pub use forward_auth::ForwardAuthOptions;
 pub use held::{Asker, GATEWAY_HEADER};
 pub use json_rpc::{Asking, RequestId};
 pub use management::Management;
+pub use observed::RequestObserver;
 pub use opa::{DataPath, OpaOptions};
 pub use point::{DataState, DecisionPoint, ExplainingTurn, GatewayAuthentication, NewIds, Taken};
 pub use problem::Problem;
@@ -148,6 +151,8 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(credentials::read, credentials::put, credentials::remove))
         .routes(routes!(flows::list, flows::begin))
         .routes(routes!(flows::complete, flows::cancel))
+        .routes(routes!(decisions::list))
+        .routes(routes!(decisions::read))
         .routes(routes!(import::import))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

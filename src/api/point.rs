@@ -1,6 +1,8 @@
 //! The policy decision point: where the questions of every face come together.
 
 mod asks;
+mod measured;
+mod settle;
 
 use std::{
     cell::RefCell,
@@ -10,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use tokio::{
@@ -17,8 +20,10 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
 };
 
+use self::settle::{Settling, Tallied};
 use super::{problem::Problem, refusals::Refusals, uses::TokenUses};
 use crate::{
+    audit::Asked,
     decision::{
         AskingGateway, CredentialUse, Decision, DecisionRules, Delivery, Evaluation, Evaluator, Fault,
         GatewayRefusal, ManagementCall, Moment, NoCandidates, OwnReason, Question, Reason, Searched, Subject,
@@ -26,6 +31,7 @@ use crate::{
     },
     policy::{Live, LiveBasis},
     store::upstreams::CredentialKey,
+    telemetry::DecisionMetrics,
     types::{Clock, ClockReading, IdSource, PresentedCredential, TenantId, Timestamp},
     upstream::Renewals,
 };
@@ -58,6 +64,8 @@ pub struct DecisionPoint {
     renewals: Option<Renewals>,
     ending: AtomicBool,
     refusals: Refusals,
+    settling: Settling,
+    measured: Option<Arc<DecisionMetrics>>,
 }
 
 /// So many explanations are worked out at a time: each takes a hundred times as long as a decision, and they
@@ -154,6 +162,8 @@ impl DecisionPoint {
             renewals: None,
             ending: AtomicBool::new(false),
             refusals,
+            settling: Settling::default(),
+            measured: None,
         }
     }
 
@@ -239,16 +249,50 @@ impl DecisionPoint {
         }
     }
 
-    /// Decides one question from the policy and data of this moment.
-    pub fn decide(&self, question: &Question<'_>) -> Decision {
+    /// Decides one question from the policy and data of this moment. What is given to a gateway is counted and recorded
+    /// before.
+    pub async fn decide(&self, question: &Question<'_>) -> Decision {
         let taken = self.take();
-        self.decide_at(&taken, question, taken.when)
+        let decision = self.judge_at(&taken, question, taken.when);
+        self.give(question, decision, taken.when).await
     }
 
-    /// Decides one question from a policy and data that the caller took: for several questions that
-    /// must be answered from the same.
-    pub fn decide_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
-        self.decide_at(taken, question, self.clock.reading())
+    /// What the policy and data of this moment say to a question. Nothing is counted, nothing recorded: no request may go on
+    /// by this.
+    pub fn judge(&self, question: &Question<'_>) -> Decision {
+        let taken = self.take();
+        self.judge_at(&taken, question, taken.when)
+    }
+
+    /// The same from a policy and data that the caller took.
+    pub fn judge_from(&self, taken: &Taken, question: &Question<'_>) -> Decision {
+        self.judge_at(taken, question, self.clock.reading())
+    }
+
+    /// Decides several questions from one policy and data, which the caller took. Those that ask why need the turn.
+    pub async fn decide_all(
+        &self,
+        taken: &Taken,
+        questions: &[Question<'_>],
+        turn: Option<&ExplainingTurn<'_>>,
+    ) -> Vec<Decision> {
+        let mut recorded = Vec::with_capacity(questions.len());
+        for question in questions {
+            let began = self.clock.reading();
+            let judged = match turn {
+                Some(_) if question.explain => apart(|| self.judge_at(taken, question, began)),
+                _ => self.judge_at(taken, question, began),
+            };
+            let tallied = self.count_given(question, judged, began).await;
+            recorded.push((self.record_given(question, &tallied), tallied));
+            // A batch of questions that each use up their budget must not keep others from being heard.
+            tokio::task::yield_now().await;
+        }
+        // All at once: a log that is flushed to the disk takes as long for all as for one.
+        let (recordings, tallied): (Vec<_>, Vec<_>) = recorded.into_iter().unzip();
+        let recorded = join_all(recordings).await;
+        let given = questions.iter().zip(tallied).zip(recorded);
+        given.map(|((question, tallied), recorded)| self.given(question, tallied, recorded)).collect()
     }
 
     /// Waits for a turn to work out explanations.
@@ -262,50 +306,85 @@ impl DecisionPoint {
 
     /// Decides one question that asks why, from the policy and data of this moment, without holding up its thread's
     /// other questions.
-    pub fn explain(&self, _turn: &ExplainingTurn<'_>, question: &Question<'_>) -> Decision {
-        apart(|| self.decide(question))
+    pub async fn explain(&self, _turn: &ExplainingTurn<'_>, question: &Question<'_>) -> Decision {
+        let taken = self.take();
+        let decision = apart(|| self.judge_at(&taken, question, taken.when));
+        self.give(question, decision, taken.when).await
     }
 
-    /// The same from a policy and data that the caller took, after it had the turn.
-    pub fn explain_from(
-        &self,
-        _turn: &ExplainingTurn<'_>,
-        taken: &Taken,
-        question: &Question<'_>,
-    ) -> Decision {
-        apart(|| self.decide_from(taken, question))
-    }
-
-    fn decide_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
+    fn judge_at(&self, taken: &Taken, question: &Question<'_>, reading: ClockReading) -> Decision {
         let work = || {
             self.on_worker(taken, reading, |evaluator, id, moment| {
                 decide(evaluator, &taken.basis, &self.rules, question, id, moment)
             })
         };
-        let decision = if question.is_long() { apart(work) } else { work() };
-        if let Some(used) = decision.credential.as_ref().filter(|_| goes_on(question.delivery)) {
-            note_credential(question, &decision, used);
-            if let Some(renewals) = self.renewals.as_ref().filter(|_| used.expired) {
-                let CredentialUse { tenant, upstream, holder, .. } = used.clone();
-                renewals.nudge(CredentialKey { tenant, upstream_id: upstream, holder });
-            }
-        }
-        decision
+        if question.is_long() { apart(work) } else { work() }
     }
 
-    /// Decides whether a call of regate's own management API may be made.
-    pub fn manage(&self, call: &ManagementCall<'_>) -> Decision {
+    /// What an answer that goes out has brought about beside it.
+    fn note_given(&self, question: &Question<'_>, decision: &Decision) {
+        let Some(used) = &decision.credential else { return };
+        note_credential(question, decision, used);
+        if let Some(renewals) = self.renewals.as_ref().filter(|_| used.expired) {
+            let CredentialUse { tenant, upstream, holder, .. } = used.clone();
+            renewals.nudge(CredentialKey { tenant, upstream_id: upstream, holder });
+        }
+    }
+
+    /// Decides whether a call of regate's own management API may be made. The decision is counted and recorded.
+    pub async fn manage(&self, call: &ManagementCall<'_>) -> Decision {
         let taken = self.take();
-        self.on_worker(&taken, taken.when, |evaluator, id, moment| {
+        let decision = self.manage_at(&taken, call);
+        self.settle(Asked::Management(call), decision, taken.when).await
+    }
+
+    /// Whether such a call might be made: nothing is counted, nothing recorded.
+    pub fn may_manage(&self, call: &ManagementCall<'_>) -> Decision {
+        self.manage_at(&self.take(), call)
+    }
+
+    fn manage_at(&self, taken: &Taken, call: &ManagementCall<'_>) -> Decision {
+        self.on_worker(taken, taken.when, |evaluator, id, moment| {
             manage(evaluator, &taken.basis, &self.rules, call, id, moment)
         })
     }
 
-    /// Decides an AuthZEN evaluation from a policy and data that the caller took.
-    pub fn evaluate_from(&self, taken: &Taken, evaluation: &Evaluation<'_>) -> Decision {
-        self.on_worker(taken, self.clock.reading(), |evaluator, id, moment| {
+    /// What an AuthZEN evaluation comes to, from a policy and data that the caller took. Nothing is counted, nothing
+    /// recorded: for what a search looks at.
+    pub fn weigh_from(&self, taken: &Taken, evaluation: &Evaluation<'_>) -> Decision {
+        self.evaluate_at(taken, evaluation, self.clock.reading())
+    }
+
+    fn evaluate_at(&self, taken: &Taken, evaluation: &Evaluation<'_>, began: ClockReading) -> Decision {
+        self.on_worker(taken, began, |evaluator, id, moment| {
             evaluate(evaluator, &taken.basis, &self.rules, evaluation, id, moment)
         })
+    }
+
+    /// Decides an AuthZEN evaluation from a policy and data that the caller took, and counts it: what is left to do before
+    /// it is answered is to record it.
+    pub(super) async fn evaluate_from<'p>(
+        &'p self,
+        taken: &Taken,
+        evaluation: &Evaluation<'_>,
+    ) -> Unrecorded<impl Future<Output = bool> + Send + use<'p>> {
+        let began = self.clock.reading();
+        let asked = Asked::Evaluation(evaluation);
+        let decision = self.evaluate_at(taken, evaluation, began);
+        let tallied = self.count(asked, decision, began).await;
+        let recording = self.record(asked, &tallied);
+        Unrecorded { tallied, recording }
+    }
+
+    /// The evaluations, recorded: all at once.
+    pub(super) async fn recorded<R: Future<Output = bool>>(
+        &self,
+        evaluated: Vec<Unrecorded<R>>,
+    ) -> Vec<Decision> {
+        let (tallied, recordings): (Vec<_>, Vec<_>) =
+            evaluated.into_iter().map(|Unrecorded { tallied, recording }| (tallied, recording)).unzip();
+        let recorded = join_all(recordings).await;
+        tallied.into_iter().zip(recorded).map(|(tallied, recorded)| self.kept(tallied, recorded)).collect()
     }
 
     /// Waits for a turn to search.
@@ -408,6 +487,19 @@ impl DecisionPoint {
         if !dead {
             uses.note(worker, id, now);
         }
+    }
+}
+
+/// A decision that must not be answered before its recording is done.
+pub(super) struct Unrecorded<R> {
+    tallied: Tallied,
+    recording: R,
+}
+
+impl<R> Unrecorded<R> {
+    /// Whether it is allowed, if it can be recorded.
+    pub fn allows(&self) -> bool {
+        self.tallied.decision.allow
     }
 }
 

@@ -18,7 +18,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Shared, call, held::GATEWAY_HEADER, json_rpc, problem::Problem};
+use super::{Shared, call, held::GATEWAY_HEADER, json_rpc, problem::Problem, rate_headers};
 use crate::{
     auth::CredentialReader,
     decision::{AskingGateway, Body, CannotCarryOut, Decision, GatewayAbilities, HeaderChanges, Reasons},
@@ -300,6 +300,9 @@ pub(super) fn answer(decision: &Decision, body: &Body<'_>, manner: &Manner<'_>) 
     }
     if let Some(challenge) = &decision.challenge {
         put(&mut headers, header::WWW_AUTHENTICATE, challenge);
+    }
+    for (name, value) in rate_headers::of(decision) {
+        put(&mut headers, name, &value);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let status = match StatusCode::from_u16(decision.status) {

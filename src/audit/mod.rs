@@ -6,16 +6,28 @@
 
 pub mod chain;
 mod columns;
+mod describe;
 mod line;
+mod masking;
 mod record;
+mod recorder;
 pub mod retention;
+mod settings;
 pub mod shipping;
+mod spool;
 mod stub;
 pub mod verify;
 
+pub use describe::{Asked, Took};
 pub use line::line;
 pub use record::{
     COMPACT_FORM, DecisionRecord, RecordedCredential, RecordedGateway, RecordedLimit, RecordedMcp,
     RecordedQuestion, RecordedRequest, RecordedSubject, Text, Unreadable,
+};
+pub use recorder::{NotRecorded, Recorder};
+pub use settings::{InvalidProjectPath, RecordedParts};
+pub use spool::{
+    Batch, Damage, MOST_RECORD_BYTES, NoPosition, NotAppended, Position, Promise, Sought, Spool, SpoolError,
+    SpoolOptions, SpoolReader, SpoolStatus,
 };
 pub use stub::UNREADABLE;

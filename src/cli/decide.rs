@@ -95,7 +95,7 @@ impl Decide {
         let error_to = message.asking();
         let mut question = message.into_question(Asker::offline(None), &bounds, &reader).map_err(refused)?;
         question.explain |= self.explain;
-        let decision = point.decide(&question);
+        let decision = point.judge(&question);
         let mut output = io::stdout().lock();
         let usual = if output.is_terminal() { Format::Pretty } else { Format::Json };
         match self.format.unwrap_or(usual) {

@@ -10,7 +10,10 @@ use super::{
     metrics::number,
 };
 use crate::{
-    api::{self, BoundAddress, Channel, HttpBounds, KeptContents, ListenAddress, Server, Shared, Tls},
+    api::{
+        self, BoundAddress, Channel, HttpBounds, KeptContents, ListenAddress, ListenOptions, RequestObserver,
+        Server, Shared, Tls,
+    },
     telemetry::Metrics,
 };
 
@@ -40,17 +43,19 @@ impl Door {
 }
 
 impl Doors {
-    /// Opens them: what comes before they are served waits.
+    /// Opens them: what comes before they are served waits. `observer` tells of the requests.
     ///
     /// # Errors
     /// [`CommandError::Server`] when one cannot be opened that somebody named; so the one for HTTP always.
     pub(super) async fn open(
         configuration: &Configuration,
         bounds: &Arc<HttpBounds>,
+        observer: Arc<RequestObserver>,
     ) -> Result<Self, CommandError> {
         let tls = configuration.tls.files()?.map(Tls::load).transpose()?;
         let tls = tls.map(|(tls, contents)| (Arc::new(tls), contents));
         let options = configuration.listen_options(tls.as_ref().map(|(tls, _)| Arc::clone(tls)));
+        let options = ListenOptions { observer: Some(observer), ..options };
         let open = async |address: ListenAddress, said_by| -> Result<Door, CommandError> {
             let server = Server::open(&address, Arc::clone(bounds), &options).await;
             Ok(Door::new(server.map_err(|error| error.said_by(said_by))?)?)

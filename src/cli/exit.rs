@@ -7,10 +7,12 @@ use thiserror::Error;
 use super::configuration::ConfigurationError;
 use crate::{
     api::{ServerError, TlsError},
+    audit::SpoolError,
     decision::CompileError,
+    limits::LimiterError,
     policy::{ActivationFailure, LoadError, StartError, TestError},
     store::{StoreError, import::ImportError},
-    telemetry::LogError,
+    telemetry::{LogError, TraceError},
     types::causes,
     upstream::WrongKeys,
 };
@@ -67,6 +69,14 @@ pub enum CommandError {
     /// The import document is wrong, or the store failed.
     #[error("nothing was imported")]
     Import(#[from] ImportError),
+    /// Decisions cannot be recorded: none could be answered.
+    #[error(
+        "decisions cannot be recorded: look at [audit] in the configuration; each process needs a spool of its own"
+    )]
+    Recording(#[from] SpoolError),
+    /// Calls cannot be counted.
+    #[error("[limits] redis_url cannot be used")]
+    Limits(#[from] LimiterError),
     /// The listener cannot be opened.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -76,6 +86,9 @@ pub enum CommandError {
     /// The log cannot be set up.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Traces cannot be set up.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
     /// A file cannot be read.
     #[error("{path} cannot be read")]
     Read {
@@ -131,9 +144,12 @@ impl CommandError {
             | Self::Store(_)
             | Self::Keys(_)
             | Self::Import(_)
+            | Self::Recording(_)
+            | Self::Limits(_)
             | Self::Server(_)
             | Self::Tls(_)
             | Self::Log(_)
+            | Self::Trace(_)
             | Self::Read { .. }
             | Self::System(_)
             | Self::Refused(_) => Exit::CouldNot,

@@ -6,9 +6,49 @@ use crate::{
     api::{DataState, DecisionPoint, TokenUses},
     auth::sessions::{KeyStatus, Sessions},
     feed::Reach,
+    limits::{Limiter, LimiterStatus},
     policy::{PolicyState, Reloader},
     telemetry::Metrics,
 };
+
+/// Shows how calls are counted.
+pub(super) fn limits(metrics: &mut Metrics, limiter: &Arc<Limiter>) {
+    let of_limiter = |read: fn(LimiterStatus) -> f64| {
+        let limiter = Arc::clone(limiter);
+        move || read(limiter.status())
+    };
+    metrics.gauge(
+        "limiter_keys",
+        "Callers whose calls this process counts apart at this moment",
+        of_limiter(|status| number(status.keys as u64)),
+    );
+    for (result, read) in [
+        ("allowed", (|status| number(status.allowed)) as fn(LimiterStatus) -> f64),
+        ("refused", |status| number(status.refused)),
+    ] {
+        metrics.labelled_counter(
+            "limiter_counted",
+            "Calls that had a limit, by what came of it",
+            [("result", result.to_owned())],
+            of_limiter(read),
+        );
+    }
+    metrics.counter(
+        "limiter_overflowed",
+        "How often a call was counted in a window that callers share because there is no room for more",
+        of_limiter(|status| number(status.crowded)),
+    );
+    metrics.counter(
+        "limiter_shared_failures",
+        "How often Redis did not count a call, and this process alone did",
+        of_limiter(|status| number(status.shared_failures)),
+    );
+    metrics.gauge(
+        "limiter_shared_failing",
+        "1 while Redis does not count, and each process does for itself",
+        of_limiter(|status| if status.shared_failing { 1.0 } else { 0.0 }),
+    );
+}
 
 /// What `serve` shows.
 pub(super) fn registry(

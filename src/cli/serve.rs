@@ -11,17 +11,20 @@ use super::{
     demo::Demo,
     doors::Doors,
     exit::{CommandError, Exit},
+    log_level::LevelChanges,
     metrics,
+    recording::Recording,
     signals::Signals,
     store::{self, StoreArguments},
 };
 use crate::{
-    api::{self, DecisionPoint, Management, Server, Shared, TokenUses},
-    decision::SnapshotBuilder,
+    api::{self, DecisionPoint, Management, RequestObserver, Server, Shared, TokenUses},
+    decision::{OwnReason, SnapshotBuilder},
     feed::{Feed, LiveStore},
+    limits::{Limiter, LimiterOptions, SharedOptions},
     policy::{FirstBundle, Live},
     store::upstreams::UpstreamStore,
-    telemetry,
+    telemetry::{self, DecisionMetrics, Traces},
     types::{Clock, DataRevision, OpenSealed, RandomIds, SystemClock},
     upstream,
 };
@@ -34,7 +37,8 @@ const STACK_BYTES: usize = 16 * 1024 * 1024;
 /// Without any configuration: on 127.0.0.1:8181, from the shipped policies and the SQLite file
 /// regate.sqlite in this folder. A change of the policy folder decides as soon as it has been compiled and
 /// has passed its tests; until then, and if it does not, the last good bundle decides. Prints one line with the bound addresses once it can decide. SIGTERM
-/// and SIGINT finish what is in flight and exit 0; a second one ends at once, and exits 1.
+/// and SIGINT finish what is in flight and exit 0; a second one ends at once, and exits 1. SIGHUP reads the level of the log
+/// anew.
 ///
 /// TLS ([tls] in the configuration), Unix sockets and each gateway's settings: docs/gateways/.
 #[derive(Debug, Args)]
@@ -101,16 +105,33 @@ impl Serve {
     /// Serves until a signal comes.
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
         let configuration = self.configuration()?;
-        telemetry::start_log(configuration.log.format, &configuration.log.level)?;
+        let level = telemetry::start_log(configuration.log.format, &configuration.log.level)?;
+        // Made and ended outside of the runtime: their client has one of its own.
+        let traces = configuration.traces.settings()?.map(|settings| Traces::start(&settings)).transpose()?;
+        let traces = traces.map(Arc::new);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
-        runtime.block_on(self.serve(&configuration))?;
-        Ok(Exit::Done)
+        let served = runtime.block_on(async {
+            let changes = LevelChanges::catch(level, &configuration.log.level)?;
+            tokio::select! {
+                served = self.serve(&configuration, traces.as_ref()) => served,
+                () = changes.follow(|| self.configuration()) => Ok(()),
+            }
+        });
+        drop(runtime);
+        if let Some(traces) = &traces {
+            traces.stop();
+        }
+        served.map(|()| Exit::Done)
     }
 
-    async fn serve(&self, configuration: &Configuration) -> Result<(), CommandError> {
+    async fn serve(
+        &self,
+        configuration: &Configuration,
+        traces: Option<&Arc<Traces>>,
+    ) -> Result<(), CommandError> {
         // What can be refused without touching anything is refused first.
         let authentication = configuration.authentication()?;
         let rules = configuration.decision_rules()?;
@@ -121,6 +142,7 @@ impl Serve {
         let documents = configuration.own_documents()?;
         let sessions = configuration.sessions(Arc::clone(&clock))?;
         let keys = configuration.key_ring()?;
+        let limiter = Arc::new(limiter(configuration, &clock)?);
         // Sessions of an issuer are answered 503 until its keys are here: nothing else waits for them.
         let key_refresh = sessions.as_ref().map(|sessions| sessions.keep_keys());
         // Before anything takes long: whoever is told to end while loading ends at once.
@@ -138,6 +160,7 @@ impl Serve {
             opened = opening => opened?,
             () = signals.next() => return Ok(()),
         };
+        let recording = Recording::begin(configuration, &store, &clock, &mut RandomIds::new())?;
         let mounts = documents.iter().map(|document| document.mount.clone()).collect();
         let nothing = SnapshotBuilder::new(mounts).finish(DataRevision::default());
         let live = Arc::new(Live::new(Arc::clone(first.bundle()), nothing));
@@ -150,7 +173,9 @@ impl Serve {
         let credential_work = CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
         let bounds = Arc::new(configuration.bounds());
-        let doors = Doors::open(configuration, &bounds).await?;
+        let observer =
+            RequestObserver::new(Arc::clone(&clock), configuration.log.requests, traces.map(Arc::clone));
+        let doors = Doors::open(configuration, &bounds, Arc::new(observer)).await?;
         let mut rules = rules;
         rules.connect_url = Some(configuration.connect_url(&doors.own_url()));
         if let Some(keys) = &keys {
@@ -167,7 +192,12 @@ impl Serve {
             authentication,
             staleness,
         );
-        let point = Arc::new(point.noting(Arc::clone(&uses)).renewing(credential_work.renewals()));
+        let own_reasons = OwnReason::ALL.iter().map(|reason| reason.code());
+        let measured = Arc::new(DecisionMetrics::new().expecting(own_reasons));
+        let recorder = recording.as_ref().map(Recording::recorder);
+        let point = point.noting(Arc::clone(&uses)).renewing(credential_work.renewals());
+        let point = point.limiting(Arc::clone(&limiter)).recording(recorder);
+        let point = Arc::new(point.measuring(Arc::clone(&measured)));
 
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
@@ -180,6 +210,14 @@ impl Serve {
                 metrics::registry(&point, feed.reach(), policies.reloader(), sessions.as_ref(), &uses);
             credential_work.show(&mut registry);
             doors.show(&mut registry);
+            metrics::limits(&mut registry, &limiter);
+            if let Some(recording) = &recording {
+                recording.show(&mut registry);
+            }
+            measured.show(&mut registry);
+            if let Some(traces) = traces {
+                traces.show(&mut registry);
+            }
             servers.spawn(metrics.serve(api::metrics_router(Arc::new(registry)), until(stopped.clone())));
         }
         let feed_reach = Some(feed.reach().clone());
@@ -236,6 +274,9 @@ impl Serve {
             if tokio::time::timeout(LAST_WRITE_TIME, &mut writing).await.is_err() {
                 writing.abort();
             }
+            if let Some(recording) = recording {
+                recording.finish().await;
+            }
             feed.stop();
             // Nor does the end wait for a database that does not answer.
             let _ = tokio::time::timeout(LAST_WRITE_TIME, store.close()).await;
@@ -249,6 +290,18 @@ impl Serve {
         }
         Ok(())
     }
+}
+
+/// What counts calls, as the configuration says.
+fn limiter(configuration: &Configuration, clock: &Arc<dyn Clock>) -> Result<Limiter, CommandError> {
+    let options = LimiterOptions { max_keys: configuration.limits.max_keys };
+    Ok(match configuration.limits.redis_url()? {
+        Some(url) => {
+            let shared = SharedOptions { url, timeout: configuration.limits.redis_timeout };
+            Limiter::shared(shared, options, Arc::clone(clock))?
+        }
+        None => Limiter::local(options, Arc::clone(clock)),
+    })
 }
 
 /// Done when the channel says so.

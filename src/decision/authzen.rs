@@ -153,29 +153,36 @@ pub fn evaluate(
     id: Uuid,
     moment: Moment,
 ) -> Decision {
-    let draft = Draft { basis, rules, challenges: &PLAIN, id, subject: None };
+    let tenant = evaluation.tenant(&rules.default_tenant);
+    let draft = Draft { basis, rules, challenges: &PLAIN, id, subject: None, tenant };
     if moment.data_is_stale {
         return draft.refuse(OwnReason::DataStale);
     }
     if !basis.bundle().has(Entrypoint::Authzen) {
         return draft.refuse(OwnReason::NoRuleMatched);
     }
-    let tenant = basis.tenant(evaluation.tenant(&rules.default_tenant));
+    let tenant = basis.tenant(tenant);
     let input = evaluation.input(evaluator, tenant, moment);
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Authzen, tenant.document(), input);
-    match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
+    let decision = match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
         Ok(mut verdict) if verdict.allow => {
             let (set, remove) = (std::mem::take(&mut verdict.set), std::mem::take(&mut verdict.remove));
             // No request is held here: nothing has to be removed from it but what the policy says.
             let headers = HeaderChanges::removing(&[]).and(set, remove);
             if !headers.remove.is_empty() && !evaluation.carries_out_headers {
-                return draft.refuse(OwnReason::ObligationUnsupported);
+                let limits = verdict.limits;
+                return Decision {
+                    limits,
+                    evaluated: true,
+                    ..draft.refuse(OwnReason::ObligationUnsupported)
+                };
             }
             draft.allow(verdict, headers)
         }
         Ok(verdict) => draft.deny(verdict, false),
         Err(fault) => draft.fail(fault),
-    }
+    };
+    Decision { evaluated: true, ..decision }
 }
 
 /// What a search has to look at: at most `most` ids or names, in their order, that come behind `after`. Each is then

@@ -15,9 +15,10 @@ use super::{
     evaluator::{EvaluationError, Evaluator},
     input::InputParts,
     mcp::{self, McpEndpoint},
-    outcome::{Decision, Explanation, Fault, HeaderChanges, Message, Subject},
+    outcome::{AskedMessage, Decision, Explanation, Fault, HeaderChanges, Message},
     path::{AmbiguousPath, PathRules, RequestPath},
     question::{Mcp, Question},
+    rate_limit::RateLimit,
     reason::OwnReason,
     tools,
     upstream::{AskedUpstream, ConnectUrl, NotOn},
@@ -119,7 +120,9 @@ fn before_the_gateway(
     moment: Moment,
 ) -> Decision {
     let now = moment.now;
-    let draft = Draft { basis, rules, challenges: &PLAIN, id, subject: None };
+    let gateways_tenant = question.gateway.and_then(|gateway| gateway.tenant.as_ref());
+    let tenant = gateways_tenant.unwrap_or(&rules.default_tenant);
+    let draft = Draft { basis, rules, challenges: &PLAIN, id, subject: None, tenant };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
         Err(ambiguous) => {
@@ -143,14 +146,10 @@ fn before_the_gateway(
     }
     let caller = match resolve(basis.snapshot(), question, now) {
         Ok(caller) => caller,
-        Err((reason, caller)) => return Draft { subject: caller.map(Subject::from), ..draft }.refuse(reason),
+        Err((reason, caller)) => return draft.about(caller, rules).refuse(reason),
     };
-    let draft = Draft { subject: caller.map(Subject::from), ..draft };
-    let gateways_tenant = question.gateway.and_then(|gateway| gateway.tenant.as_ref());
-    let tenant_id = match caller {
-        Some(caller) => caller.tenant().unwrap_or(&rules.default_tenant),
-        None => gateways_tenant.unwrap_or(&rules.default_tenant),
-    };
+    let draft = draft.about(caller, rules);
+    let tenant_id = draft.tenant;
     let tenant = basis.tenant(tenant_id);
     let user = match caller.map_or(Ok(None), |caller| caller.user(tenant)) {
         Ok(user) => user,
@@ -185,21 +184,29 @@ fn before_the_gateway(
     let decision = match judged {
         Judged::Allowed(verdict) => match messages {
             Ok(_) => after_allow(draft, verdict, question, asked.as_ref()),
-            Err((reason, invalid)) => draft.refuse_body(reason, invalid),
+            Err((reason, invalid)) => {
+                Decision { limits: verdict.limits, ..draft.refuse_body(reason, invalid) }
+            }
         },
         Judged::Denied(verdict) => draft.deny(verdict, caller.is_none()),
-        Judged::ToolNotListed(scope) => draft.refuse_tool(scope),
+        Judged::ToolNotListed { scope, limits } => Decision { limits, ..draft.refuse_tool(scope) },
         Judged::Failed(fault) => draft.fail(fault),
     };
-    Decision { explanation, ..decision }
+    let messages = asked_about.iter().map(AskedMessage::from).collect();
+    Decision { explanation, messages, evaluated: true, ..decision }
 }
 
 /// What the rules say.
 enum Judged {
     Allowed(Verdict),
     Denied(Verdict),
-    /// They allow what the token's own list does not; with this scope it would.
-    ToolNotListed(Option<Arc<str>>),
+    /// They allow what the token's own list does not.
+    ToolNotListed {
+        /// With this scope it would.
+        scope: Option<Arc<str>>,
+        /// The limits that the rules name all the same.
+        limits: Vec<RateLimit>,
+    },
     Failed(Fault),
 }
 
@@ -245,13 +252,21 @@ fn judge_one(
     before: Option<Verdict>,
 ) -> Result<Verdict, Judged> {
     let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
-    let verdict = verdict.map_err(Judged::Failed)?;
+    let mut verdict = verdict.map_err(Judged::Failed)?;
+    // A call counts whatever comes of it: else a caller could try as often as it likes.
+    let gathered = |before: Option<Verdict>, verdict: &mut Verdict| {
+        let mut limits = before.map(|before| before.limits).unwrap_or_default();
+        RateLimit::gather(&mut limits, std::mem::take(&mut verdict.limits));
+        limits
+    };
     if !verdict.allow {
+        verdict.limits = gathered(before, &mut verdict);
         return Err(Judged::Denied(verdict));
     }
     let Question { request, body, .. } = parts.question;
     if !tools::lets_through(parts.caller, parts.method, request, body, parts.mcp) {
-        return Err(Judged::ToolNotListed(tools::scope(parts.mcp)));
+        let scope = tools::scope(parts.mcp);
+        return Err(Judged::ToolNotListed { scope, limits: gathered(before, &mut verdict) });
     }
     match before {
         None => Ok(verdict),
@@ -293,7 +308,8 @@ fn after_allow(
             _ => None,
         };
         let fault = fault.map(Fault::Credential);
-        return Decision { connect_url, credential, fault, ..draft.refuse(reason) };
+        let limits = verdict.limits;
+        return Decision { connect_url, credential, fault, limits, ..draft.refuse(reason) };
     }
     headers.without_look_alikes(question.request.headers.iter());
     Decision {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     basis::Basis,
+    caller::Caller,
     challenge::Challenges,
     decide::DecisionRules,
     mcp::InvalidMcp,
@@ -13,6 +14,7 @@ use super::{
     reason::{OwnReason, Reason},
     verdict::Verdict,
 };
+use crate::types::TenantId;
 
 /// What all answers to one question have in common.
 #[derive(Clone)]
@@ -23,9 +25,23 @@ pub(super) struct Draft<'a> {
     pub challenges: &'a Challenges,
     pub id: Uuid,
     pub subject: Option<Subject>,
+    /// Whose data decides, or would.
+    pub tenant: &'a TenantId,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    /// The same about this caller, in whose tenant it is.
+    pub fn about(self, caller: Option<Caller<'a>>, rules: &'a DecisionRules) -> Self {
+        match caller {
+            Some(caller) => Self {
+                subject: Some(Subject::from(caller)),
+                tenant: caller.tenant().unwrap_or(&rules.default_tenant),
+                ..self
+            },
+            None => Self { subject: None, ..self },
+        }
+    }
+
     /// A refusal by regate itself. (The public paths are the one use with `allow` put over it.)
     pub fn refuse(self, reason: OwnReason) -> Decision {
         let challenge = match reason {
@@ -41,6 +57,9 @@ impl Draft<'_> {
             reasons: Reasons { first: reason.into(), rest: Vec::new() },
             message: Message::Own(Cow::Borrowed(reason.message())),
             subject: self.subject,
+            tenant: self.tenant.clone(),
+            limits: Vec::new(),
+            messages: Vec::new(),
             headers: HeaderChanges::removing(&self.rules.credential_headers),
             connection_key: None,
             connect_url: None,
@@ -49,6 +68,7 @@ impl Draft<'_> {
             policy_revision: self.basis.bundle().revision().clone(),
             data_revision: self.basis.snapshot().revision(),
             fault: None,
+            evaluated: false,
             explanation: None,
         }
     }
@@ -79,13 +99,15 @@ impl Draft<'_> {
     /// An allow by the policy, with these header changes, its own among them.
     pub fn allow(self, verdict: Verdict, headers: HeaderChanges) -> Decision {
         let decision = self.refuse(OwnReason::PolicyAllowed);
-        Decision { allow: true, headers, ..decision.with_policys(verdict.reasons, verdict.message) }
+        let limits = verdict.limits;
+        Decision { allow: true, headers, limits, ..decision.with_policys(verdict.reasons, verdict.message) }
     }
 
     pub fn deny(self, verdict: Verdict, anonymous: bool) -> Decision {
         let challenges = self.challenges;
         let reason = if anonymous { OwnReason::TokenMissing } else { OwnReason::NoRuleMatched };
         let mut decision = self.refuse(reason);
+        decision.limits = verdict.limits;
         decision.status = verdict.status.unwrap_or(decision.status);
         decision.challenge = match decision.status {
             401 => Some(challenges.missing(&verdict.scopes)),

@@ -119,6 +119,7 @@ fn described(caller: Caller<'_>) -> Introspected {
 /// A question that is about nothing but its credential.
 fn about(credential: PresentedCredential, gateway: &AskingGateway) -> Question<'_> {
     Question {
+        face: "/v1/introspect",
         credential,
         request: Request {
             method: "GET".into(),

@@ -107,7 +107,8 @@ pub fn manage(
     moment: Moment,
 ) -> Decision {
     let question = &call.question;
-    let draft = Draft { basis, rules, challenges: &PLAIN, id, subject: None };
+    let tenant = &rules.default_tenant;
+    let draft = Draft { basis, rules, challenges: &PLAIN, id, subject: None, tenant };
     let path = match RequestPath::read(&question.request.target, rules.path) {
         Ok(path) => path,
         Err(ambiguous) => {
@@ -117,9 +118,13 @@ pub fn manage(
     };
     let Operator { caller, tenant, user } = match operator(basis, rules, question, moment) {
         Ok(operator) => operator,
-        Err((reason, subject)) => return Draft { subject, ..draft }.refuse(reason),
+        Err((reason, subject)) => {
+            let own = subject.as_ref().and_then(|subject| subject.tenant.clone());
+            let decision = Draft { subject, ..draft }.refuse(reason);
+            return Decision { tenant: own.unwrap_or(decision.tenant), ..decision };
+        }
     };
-    let draft = Draft { subject: Some(Subject::from(caller)), ..draft };
+    let draft = draft.about(Some(caller), rules);
     if !basis.bundle().has(Entrypoint::Management) {
         // Such a bundle leaves management to admin tokens. Nothing of it says that a disabled operator is none
         // any more, so it is said here.
@@ -145,14 +150,15 @@ pub fn manage(
     };
     let input = evaluator.input.build(&parts);
     let result = evaluator.evaluate(basis.bundle(), Entrypoint::Management, tenant.document(), input);
-    match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
+    let decision = match result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?)) {
         Ok(verdict) if verdict.allow => {
             // Nobody forwards a call of regate's own: there are no headers to change.
             draft.allow(verdict, HeaderChanges::removing(&rules.credential_headers))
         }
         Ok(verdict) => draft.deny(verdict, false),
         Err(fault) => draft.fail(fault),
-    }
+    };
+    Decision { evaluated: true, ..decision }
 }
 
 /// Somebody who may manage, if the bundle says so.

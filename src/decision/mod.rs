@@ -42,6 +42,7 @@ mod outcome;
 mod path;
 mod place;
 mod question;
+mod rate_limit;
 mod reason;
 mod recursion;
 mod refused;
@@ -71,7 +72,7 @@ pub use challenge::Challenges;
 pub use decide::{DecisionRules, Moment, decide};
 pub use document::document;
 pub use evaluator::{EvaluationError, Evaluator};
-pub use explain::{Compared, FailedCondition, IdleCondition, RuleBody, Why};
+pub use explain::{Compared, FailedCondition, IdleCondition, RuleBody, Why, stands_for_a_secret};
 pub use gateway::{GatewayRefusal, recognise_gateway};
 pub use interpreter::{FileCoverage, Interpreter, RuleTest, TestCase, TestOutcome};
 pub use introspect::{Introspected, NotKnown, introspect, is_live_session};
@@ -79,11 +80,13 @@ pub use manage::{About, ManagedHolder, ManagedToken, ManagementCall, manage, rec
 pub use mcp::{InvalidMcp, McpEndpoint, MessageId, MessageMembers};
 pub use mount::{DocumentPath, InvalidDocumentPath, Mount};
 pub use outcome::{
-    CredentialUse, Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject, SubjectKind,
+    AskedMessage, CredentialUse, Decision, Explanation, Fault, HeaderChanges, Message, Reasons, Subject,
+    SubjectKind,
 };
 pub use path::{AmbiguousPath, PathRules, RequestPath};
 pub use place::SourcePlace;
 pub use question::{AskingGateway, Body, Delivery, Headers, Mcp, Question, Request};
+pub use rate_limit::{LimitState, RateLimit};
 pub use reason::{OwnReason, Reason};
 pub use snapshot::{
     CredentialRecord, DATABASE_DOCUMENTS, MountedDocuments, Snapshot, SnapshotBuilder, TenantData,

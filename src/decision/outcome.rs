@@ -10,6 +10,7 @@ use super::{
     abilities::CannotCarryOut,
     evaluator::EvaluationError,
     explain::Why,
+    rate_limit::RateLimit,
     reason::{OwnReason, Reason},
     snapshot::TokenRecord,
     upstream::UnusableCredential,
@@ -32,6 +33,13 @@ pub struct Decision {
     pub message: Message,
     /// Whose request it is; `None` for an anonymous caller and for a credential that is nobody's.
     pub subject: Option<Subject>,
+    /// The tenant whose data decided, or would have: the credential's; an anonymous caller's is the gateway's, or the
+    /// default one.
+    pub tenant: TenantId,
+    /// How often the caller may, as the policy says; counted when the decision is an answer to a gateway.
+    pub limits: Vec<RateLimit>,
+    /// The MCP messages that the rules were asked about, or would have been.
+    pub messages: Vec<AskedMessage>,
     /// What the gateway must change about the request's headers: first remove, then set.
     pub headers: HeaderChanges,
     /// What identifies this caller's connection to the upstream, of an allowed request that names one.
@@ -49,6 +57,8 @@ pub struct Decision {
     /// Why there was no usable result, when `reasons` says `policy.error` or `policy.timeout`, or why a credential
     /// that is there is not used. For the log, not for the caller.
     pub fault: Option<Fault>,
+    /// Whether the policy was asked: else regate itself had refused, or allowed a public path.
+    pub evaluated: bool,
     /// What the policy saw and gave, when the question asked for it.
     pub explanation: Option<Box<Explanation>>,
 }
@@ -58,20 +68,19 @@ impl Decision {
     /// more, and no upstream credential is told.
     #[must_use]
     pub fn not_carried_out(self) -> Self {
-        let reason = OwnReason::CannotCarryOut;
-        let Self { reasons, headers, .. } = self;
-        let rest = std::iter::once(reasons.first).chain(reasons.rest).collect();
-        Self {
-            allow: false,
-            status: reason.status(),
-            reasons: Reasons { first: reason.into(), rest },
-            message: Message::Own(Cow::Borrowed(reason.message())),
-            headers: HeaderChanges { set: BTreeMap::new(), credential: BTreeMap::new(), ..headers },
-            connection_key: None,
-            challenge: None,
-            ..self
-        }
+        self.denied_for(OwnReason::CannotCarryOut)
     }
+}
+
+/// An MCP message, as far as a record needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedMessage {
+    /// The JSON-RPC method; of a response none.
+    pub method: Option<Arc<str>>,
+    /// The tool that it calls.
+    pub tool: Option<Arc<str>>,
+    /// It has parameters beside the tool's name.
+    pub has_more: bool,
 }
 
 /// Reason codes, the first apart because there always is one.

@@ -8,6 +8,8 @@ use crate::types::{PresentedCredential, TenantId};
 /// May this caller do this? Borrowed from the message that asked, where it can be.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
+    /// By which way it came, such as `/v1/decide`. For the record: rules do not see it.
+    pub face: &'static str,
     /// What the caller presented.
     pub credential: PresentedCredential,
     /// The request that the gateway holds.

@@ -130,6 +130,10 @@ own_reasons! {
     ObligationUnsupported = "obligation.unsupported", 403, "this is allowed with obligations that the gateway does not carry out";
     /// This process does not know the present data.
     DataStale = "data.stale", 503, "the data is not current; try again later";
+    /// The caller asks more often than the policy lets it.
+    RateLimitExceeded = "rate_limit.exceeded", 429, "too many calls; try again later";
+    /// The decision log cannot take the decision.
+    AuditUnavailable = "audit.unavailable", 503, "decisions cannot be recorded; try again later";
     /// The question names an upstream that the tenant does not have.
     UpstreamUnknown = "upstream.unknown", 403, "there is no such upstream";
     /// The token has no grant for the upstream.

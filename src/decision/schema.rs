@@ -69,7 +69,7 @@ pub const INPUT: Shape = Shape::Object(&[
 const ENTITY: Shape = Shape::Object(&[("id", Shape::Text), ("type", Shape::Text)]);
 
 /// The calls of the management API.
-pub const OPERATIONS: [&str; 41] = [
+pub const OPERATIONS: [&str; 43] = [
     "collaborators.list",
     "collaborators.put",
     "collaborators.read",
@@ -78,6 +78,8 @@ pub const OPERATIONS: [&str; 41] = [
     "credentials.put",
     "credentials.read",
     "credentials.remove",
+    "decisions.list",
+    "decisions.read",
     "explain",
     "flows.begin",
     "flows.cancel",

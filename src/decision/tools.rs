@@ -6,6 +6,7 @@ use super::{
     Document,
     caller::Caller,
     challenge::is_scope,
+    outcome::AskedMessage,
     question::{Body, Mcp, Request},
 };
 use crate::types::TokenKind;
@@ -68,6 +69,19 @@ pub(super) fn scope(message: Option<&Mcp<'_>>) -> Option<Arc<str>> {
             Some(format!("tools:{name}").into())
         }
         _ => None,
+    }
+}
+
+impl From<&Mcp<'_>> for AskedMessage {
+    fn from(message: &Mcp<'_>) -> Self {
+        let is_call = message.method.as_deref() == Some(CALL);
+        let tool = match name(Some(message)).filter(|_| is_call) {
+            Some(Document::String(tool)) => Some(Arc::clone(tool)),
+            _ => None,
+        };
+        let members = message.params.as_object().map_or(0, |params| params.len());
+        let has_more = members > usize::from(tool.is_some());
+        Self { method: message.method.as_deref().map(Arc::from), tool, has_more }
     }
 }
 

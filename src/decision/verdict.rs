@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use regorus::Value;
 use thiserror::Error;
 
-use super::{Document, challenge::is_scope};
+use super::{Document, challenge::is_scope, rate_limit::RateLimit};
 
 /// The policy's result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) struct Verdict {
     pub remove: Vec<String>,
     /// Of a deny: what the caller's credential would have to have (RFC 6749 section 3.3).
     pub scopes: Vec<Arc<str>>,
+    /// How often the caller may, whether this is an allow or a deny.
+    pub limits: Vec<RateLimit>,
 }
 
 /// Why a result is not one. The text names the field, never its value.
@@ -51,8 +53,11 @@ pub enum InvalidVerdict {
     /// The messages of one batch want the same header to have different values.
     #[error("the messages of one batch want different headers")]
     MessagesDiffer,
-    /// An obligation that this version cannot carry out. To ignore it would be to fail open.
-    #[error("the result names a `rate_limit`, which this version of regate cannot count")]
+    /// `rate_limit` is not one. To ignore it would be to fail open.
+    #[error(
+        "`rate_limit` is not {{\"name\", \"key\", \"limit\", \"window_seconds\"}} with texts, 1 to 1000000 calls and 1 to \
+         86400 seconds"
+    )]
     RateLimit,
 }
 
@@ -92,7 +97,9 @@ impl Verdict {
                     verdict.scopes = scopes;
                 }
                 "headers" => (verdict.set, verdict.remove) = headers(value).ok_or(InvalidVerdict::Headers)?,
-                "rate_limit" => return Err(InvalidVerdict::RateLimit),
+                "rate_limit" => {
+                    verdict.limits = vec![RateLimit::read(value).ok_or(InvalidVerdict::RateLimit)?]
+                }
                 // Other keys are the policy's own: an OPA bundle may well answer more than we read.
                 _ => {}
             }
@@ -114,6 +121,7 @@ impl Verdict {
             return Err(InvalidVerdict::MessagesDiffer);
         }
         self.remove.extend(other.remove);
+        RateLimit::gather(&mut self.limits, other.limits);
         Ok(self)
     }
 }
@@ -208,7 +216,7 @@ mod tests {
             (r#"{"allow": true, "status": 403}"#, E::Status),
             (r#"{"allow": false, "status": "403"}"#, E::Status),
             (
-                r#"{"allow": true, "rate_limit": {"name": "n", "key": "k", "limit": 1, "window_seconds": 60}}"#,
+                r#"{"allow": true, "rate_limit": {"name": "n", "key": "k", "limit": 0, "window_seconds": 60}}"#,
                 E::RateLimit,
             ),
             (r#"{"allow": true, "headers": {"set": {"a b": "c"}}}"#, E::Headers),

@@ -23,6 +23,7 @@ mod session;
 mod tenant;
 mod text;
 mod token;
+mod trace;
 pub mod upstream_rules;
 mod upstream_secret;
 
@@ -40,4 +41,5 @@ pub use session::{Session, SessionRefusal};
 pub use tenant::{InvalidTenantId, TenantId};
 pub use text::{InvalidName, InvalidText, check_id, check_label, check_name, check_text};
 pub use token::{InvalidTokenHash, TokenHash, TokenKind, UnknownTokenKind};
+pub use trace::TraceParent;
 pub use upstream_secret::{NoKeys, OpenSealed, UpstreamSecret};

@@ -107,7 +107,7 @@ impl RecordSource for MemorySource {
         Ok(())
     }
 
-    fn seek(&mut self, to: Option<SpoolPosition>) -> Result<Sought, SourceError> {
+    async fn seek(&mut self, to: Option<SpoolPosition>) -> Result<Sought, SourceError> {
         let gone = *self.shared.gone.lock().unwrap();
         let wanted = to.map_or(gone, |to| to.offset);
         self.at = wanted.max(gone);

@@ -93,6 +93,7 @@ impl World {
 /// `GET path` with this secret.
 pub fn question<'a>(secret: Option<&str>, path: &'a str) -> Question<'a> {
     Question {
+        face: "test",
         credential: secret.map_or(PresentedCredential::Absent, |s| PresentedCredential::Token(auth::hash(s))),
         request: Request {
             method: Cow::Borrowed("GET"),

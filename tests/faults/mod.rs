@@ -8,6 +8,7 @@ mod killed;
 mod loading;
 mod locks;
 mod pgbouncer;
+mod recorded;
 mod restored;
 mod scene;
 mod sessions;

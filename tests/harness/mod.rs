@@ -3,6 +3,7 @@
 
 pub mod behind;
 pub mod caddy;
+pub mod collector;
 pub mod envoy;
 pub mod http;
 pub mod nginx;
@@ -12,4 +13,5 @@ pub mod postgres;
 pub mod program;
 pub mod python;
 pub mod record;
+pub mod redis;
 pub mod supervised;

@@ -215,6 +215,13 @@ impl Serving {
         children.split_whitespace().map(|id| id.parse().unwrap()).find(serves).unwrap()
     }
 
+    /// Ends it with `kill -9`, and waits.
+    pub fn kill(mut self) {
+        let killed = Command::new("kill").args(["-9", &self.process().to_string()]).status().unwrap();
+        assert!(killed.success());
+        self.supervisor.wait().unwrap();
+    }
+
     /// Sends SIGTERM and waits; gives the exit code.
     pub fn stop(mut self) -> Option<i32> {
         self.pipe.take();

@@ -80,7 +80,7 @@ fn a_token_revoked_while_an_explanation_waits_is_revoked() {
         let point = Arc::clone(&point);
         runtime.spawn(async move {
             let turn = point.explaining_turn().await;
-            point.explain(&turn, &why())
+            point.explain(&turn, &why()).await
         })
     };
     // It has its turn, and is in the middle of it.
@@ -88,7 +88,7 @@ fn a_token_revoked_while_an_explanation_waits_is_revoked() {
     let asked = why();
     let mut second = pin!(async {
         let turn = point.explaining_turn().await;
-        point.explain(&turn, &asked)
+        point.explain(&turn, &asked).await
     });
     let waits = second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
     live.publish_snapshot(rows(true, 2));

@@ -76,7 +76,7 @@ async fn a_write_through_this_process_decides_before_it_returns(database: TestDa
     );
     let store = LiveStore::new(store, feed.reach().clone());
     let ask = |id: &str| {
-        let decision = point.decide(&decisions::question(Some(id), "/x"));
+        let decision = point.judge(&decisions::question(Some(id), "/x"));
         (decision.allow, decision.reasons.first.as_str().to_owned(), decision.data_revision)
     };
     for number in 0..60 {

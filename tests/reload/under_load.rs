@@ -97,14 +97,14 @@ impl World {
         let question = question(None, "/a");
         while !self.over.load(Ordering::Relaxed) {
             for _ in 0..100 {
-                self.check(&self.point.decide(&question));
+                self.check(&self.point.judge(&question));
             }
             // A batch is of one bundle, however long it takes.
             let taken = self.point.take();
-            let first = self.check(&self.point.decide_from(&taken, &question));
+            let first = self.check(&self.point.judge_from(&taken, &question));
             for _ in 0..10 {
                 thread::yield_now();
-                assert_eq!(self.check(&self.point.decide_from(&taken, &question)), first);
+                assert_eq!(self.check(&self.point.judge_from(&taken, &question)), first);
             }
         }
     }

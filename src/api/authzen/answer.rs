@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{failure::Failure, message::OBLIGATION, schema::ContextSchema};
+use super::{super::problem::Problem, failure::Failure, message::OBLIGATION, schema::ContextSchema};
 use crate::decision::{Decision, OwnReason, Reason};
 
 /// A decision.
@@ -114,6 +114,9 @@ impl DecisionMessage {
 pub(super) fn obligations(decision: &Decision, obliges: bool) -> Result<Vec<Obligation>, Failure> {
     if decision.reasons.first == Reason::Own(OwnReason::DataStale) {
         return Err(Failure::Stale);
+    }
+    if decision.reasons.first == Reason::Own(OwnReason::AuditUnavailable) {
+        return Err(Failure::Problem(Problem::Unrecorded));
     }
     let duty = if decision.allow {
         let remove: Vec<String> = decision.headers.remove.iter().map(ToString::to_string).collect();

@@ -12,7 +12,6 @@ use super::{
     super::{
         Shared, call,
         decide::{Received, receive},
-        point::Taken,
         problem::Problem,
     },
     answer::DecisionMessage,
@@ -83,7 +82,7 @@ pub(super) async fn read(shared: &Shared, request: Request) -> Result<Call, Fail
 pub(in crate::api) async fn one(State(shared): State<Shared>, request: Request) -> Result<Response, Failure> {
     let Asked { mut message, gateway } = asked(&shared, request).await?;
     let evaluation = single(&shared, &mut message, gateway.as_ref())?;
-    Ok(call::json(&decide(&shared, &shared.point.take(), &evaluation, wants_reasons(&shared, &message))?))
+    Ok(call::json(&decide(&shared, &evaluation, wants_reasons(&shared, &message)).await?))
 }
 
 /// Several evaluations, answered from one policy and one state of the data
@@ -112,7 +111,7 @@ pub(in crate::api) async fn several(
     };
     if items.is_empty() {
         let evaluation = single(&shared, &mut message, gateway.as_ref())?;
-        return Ok(call::json(&decide(&shared, &shared.point.take(), &evaluation, reasons)?));
+        return Ok(call::json(&decide(&shared, &evaluation, reasons).await?));
     }
     let limit = shared.bounds.batch_length;
     if items.len() > limit {
@@ -120,27 +119,47 @@ pub(in crate::api) async fn several(
     }
     let defaults = Parts::take(&mut message, Naming::Named, Naming::Named)?;
     let taken = shared.point.take();
-    let mut evaluations = Vec::with_capacity(items.len());
+    let mut read = Vec::with_capacity(items.len());
     for item in items {
-        let evaluation = Parts::of_item(item, &defaults)
-            .and_then(|parts| parts.evaluation(&shared.faces.authzen, gateway.as_ref()));
-        let answer = match evaluation {
-            Ok(evaluation) => decide(&shared, &taken, &evaluation, reasons)?,
-            Err(text) => DecisionMessage::refusal(text),
+        let parts = Parts::of_item(item, &defaults);
+        read.push(parts.and_then(|parts| parts.evaluation(&shared.faces.authzen, gateway.as_ref())));
+    }
+    let mut undecided = Vec::with_capacity(read.len());
+    let mut evaluated = Vec::with_capacity(read.len());
+    for evaluation in &read {
+        let permits = match evaluation {
+            Ok(evaluation) => {
+                let unrecorded = shared.point.evaluate_from(&taken, evaluation).await;
+                let permits = unrecorded.allows();
+                undecided.push(Ok(evaluation.carries_out_headers));
+                evaluated.push(unrecorded);
+                permits
+            }
+            Err(text) => {
+                undecided.push(Err(text));
+                false
+            }
         };
         let ends = match semantic {
             Semantic::ExecuteAll => false,
-            Semantic::DenyOnFirstDeny => !answer.decision,
-            Semantic::PermitOnFirstPermit => answer.decision,
+            Semantic::DenyOnFirstDeny => !permits,
+            Semantic::PermitOnFirstPermit => permits,
         };
-        evaluations.push(answer);
         if ends {
             break;
         }
         // A list that uses up its budget must not keep others from being heard.
         tokio::task::yield_now().await;
     }
-    Ok(call::json(&DecisionsMessage { evaluations }))
+    let mut decisions = shared.point.recorded(evaluated).await.into_iter();
+    let answers = undecided.into_iter().map(|one| match (one, &mut decisions) {
+        (Err(text), _) => Ok(DecisionMessage::refusal(text.clone())),
+        (Ok(obliges), decisions) => match decisions.next() {
+            Some(decision) => DecisionMessage::of(&decision, obliges, reasons),
+            None => Ok(DecisionMessage::refusal(String::new())),
+        },
+    });
+    Ok(call::json(&DecisionsMessage { evaluations: answers.collect::<Result<_, _>>()? }))
 }
 
 /// What the call with several evaluations answers.
@@ -166,14 +185,15 @@ fn single<'g>(
     Ok(parts.evaluation(&shared.faces.authzen, gateway)?)
 }
 
-fn decide(
+async fn decide(
     shared: &Shared,
-    taken: &Taken,
     evaluation: &Evaluation<'_>,
     reasons: bool,
 ) -> Result<DecisionMessage, Failure> {
-    let decision = shared.point.evaluate_from(taken, evaluation);
-    DecisionMessage::of(&decision, evaluation.carries_out_headers, reasons)
+    let evaluated = shared.point.evaluate_from(&shared.point.take(), evaluation).await;
+    let decisions = shared.point.recorded(vec![evaluated]).await;
+    let decision = decisions.first().ok_or(Problem::Unrecorded)?;
+    DecisionMessage::of(decision, evaluation.carries_out_headers, reasons)
 }
 
 /// An order that is not known is refused: one that stops later or sooner than the asker thinks could permit.

@@ -131,7 +131,7 @@ async fn search(shared: &Shared, request: Request, searched: Searched) -> Result
             break;
         }
         let evaluation = evaluation.with(searched, candidate);
-        let decision = shared.point.evaluate_from(&taken, &evaluation);
+        let decision = shared.point.weigh_from(&taken, &evaluation);
         let obligations = obligations(&decision, evaluation.carries_out_headers)?;
         if decision.allow {
             let entity = |kind: &str| Found {

@@ -109,8 +109,10 @@ impl Authorization for Checks {
         let (_, extensions, message) = request.into_parts();
         // It was good before the message was read, which may be a while ago by now.
         let credential = extensions.get().unwrap_or(&PresentedCredential::Malformed);
-        let answered =
-            self.shared.point.gateway(credential).and_then(|gateway| self.answer(&message, gateway));
+        let answered = match self.shared.point.gateway(credential) {
+            Ok(gateway) => self.answer(&message, gateway).await,
+            Err(problem) => Err(problem),
+        };
         answered.map(tonic::Response::new).map_err(|problem| {
             self.shared.point.refused(CHECK, &problem);
             status(&problem)
@@ -123,7 +125,7 @@ impl Checks {
     ///
     /// # Errors
     /// [`Problem::Gateway`] for one that may not speak for the tenant that it names.
-    fn answer(
+    async fn answer(
         &self,
         message: &CheckRequest,
         gateway: Option<AskingGateway>,
@@ -138,7 +140,7 @@ impl Checks {
                 }
             };
         let gateway = narrowed(gateway, tenant)?;
-        let asker = Asker::at_the_gate(gateway.as_ref(), *channel).able(&grpc_answer::Envoy);
+        let asker = Asker::at_the_gate(CHECK, gateway.as_ref(), *channel).able(&grpc_answer::Envoy);
         Ok(match held.sent_on().and_then(|held| held.into_question(asked, asker, bounds, credentials)) {
             Ok(question) => {
                 let said = match &question.body {
@@ -146,7 +148,7 @@ impl Checks {
                     Body::Cut | Body::Untold | Body::Unseen => &[][..],
                 };
                 let json_rpc_to = json_rpc_errors.then_some(said);
-                grpc_answer::decided(&point.decide(&question), json_rpc_to)
+                grpc_answer::decided(&point.decide(&question).await, json_rpc_to)
             }
             Err(problem) => grpc_answer::unread(&problem),
         })

@@ -16,7 +16,7 @@ use envoy_types::pb::google::{
 use tonic::Code;
 
 use super::{
-    super::{json_rpc, problem::Problem, sub_request},
+    super::{json_rpc, problem::Problem, rate_headers, sub_request},
     grpc_values,
 };
 use crate::decision::{CannotCarryOut, Decision, GatewayAbilities, HeaderChanges};
@@ -48,7 +48,11 @@ pub(super) fn decided(decision: &Decision, json_rpc_to: Option<&[u8]>) -> CheckR
     }
     // Envoy sets first and removes then: what is set must not be removed. Setting takes all the client's copies away.
     let headers = changes.all_set().map(|(name, value)| set(name, value)).collect();
-    let ok = OkHttpResponse { headers, headers_to_remove, ..OkHttpResponse::default() };
+    // These reach the client, whatever the upstream answers.
+    let told = rate_headers::of(decision);
+    let response_headers_to_add = told.iter().map(|(name, value)| set(name.as_str(), value)).collect();
+    let ok =
+        OkHttpResponse { headers, headers_to_remove, response_headers_to_add, ..OkHttpResponse::default() };
     CheckResponse {
         status: Some(rpc::Status { code: Code::Ok as i32, ..rpc::Status::default() }),
         dynamic_metadata: Some(metadata(decision)),
@@ -91,6 +95,7 @@ fn refused(decision: &Decision, json_rpc_to: Option<&[u8]>) -> CheckResponse {
             headers.push(set(name, value));
         }
     }
+    headers.extend(rate_headers::of(decision).iter().map(|(name, value)| set(name.as_str(), value)));
     let body = match json_rpc_to {
         Some(body) => json_rpc::error_body(decision, body),
         None => sub_request::denial(decision),

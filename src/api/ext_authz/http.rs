@@ -104,9 +104,9 @@ async fn decide(shared: &Shared, mut request: Request) -> Result<Response, Probl
     let asked = Asked { upstream: sub_request::upstream(upstream), ..Asked::default() };
     let carried = &shared.faces.ext_authz.headers;
     let manner = Manner { sent: &sent, carried, removal: Removal::Told, json_rpc_errors };
-    let asker = Asker::at_the_gate(gateway.as_ref(), shared.channel).able(&manner);
+    let asker = Asker::at_the_gate(PREFIX, gateway.as_ref(), shared.channel).able(&manner);
     let question = held.sent_on()?.into_question(asked, asker, &shared.bounds, &shared.credentials)?;
-    Ok(sub_request::answer(&shared.point.decide(&question), &question.body, &manner))
+    Ok(sub_request::answer(&shared.point.decide(&question).await, &question.body, &manner))
 }
 
 /// The host that the client named. A message that names two is nobody's.

@@ -12,6 +12,8 @@ use crate::{
 
 /// The names of one set.
 pub(super) struct Names {
+    /// The path that such a gateway asks.
+    pub face: &'static str,
     method: HeaderName,
     target: HeaderName,
     host: HeaderName,
@@ -20,6 +22,7 @@ pub(super) struct Names {
 
 /// As Traefik, Caddy and APISIX send them.
 pub(super) static X_FORWARDED: Names = Names {
+    face: "/v1/forward-auth",
     method: HeaderName::from_static("x-forwarded-method"),
     target: HeaderName::from_static("x-forwarded-uri"),
     host: HeaderName::from_static("x-forwarded-host"),
@@ -28,6 +31,7 @@ pub(super) static X_FORWARDED: Names = Names {
 
 /// As nginx is configured to send them.
 pub(super) static NGINX: Names = Names {
+    face: "/v1/forward-auth/nginx",
     method: HeaderName::from_static("x-original-method"),
     target: HeaderName::from_static("x-original-uri"),
     host: HeaderName::from_static("x-original-host"),

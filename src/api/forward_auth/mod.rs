@@ -70,11 +70,11 @@ async fn decide(shared: &Shared, mut request: Request, names: &Names) -> Result<
     let manner = Manner { sent: &sent, carried, removal: Removal::Configured, json_rpc_errors };
     let question = names.read(&sent, body)?.sent_on()?.into_question(
         asked,
-        Asker::at_the_gate(gateway.as_ref(), shared.channel).able(&manner),
+        Asker::at_the_gate(names.face, gateway.as_ref(), shared.channel).able(&manner),
         &shared.bounds,
         &shared.credentials,
     )?;
-    Ok(sub_request::answer(&shared.point.decide(&question), &question.body, &manner))
+    Ok(sub_request::answer(&shared.point.decide(&question).await, &question.body, &manner))
 }
 
 /// Refuses whoever may not describe a request: else a client would choose by which path it is judged.

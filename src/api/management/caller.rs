@@ -92,7 +92,7 @@ impl Caller {
         if operation.is_about_rows() {
             self.catch_up().await?;
         }
-        let (subject, tenant) = self.ask(operation, about, body)?;
+        let (subject, tenant) = self.ask(operation, about, body).await?;
         Ok(Operator { caller: self, subject, tenant })
     }
 
@@ -106,7 +106,7 @@ impl Caller {
         Ok(feed.wait_for(revision, self.shared.bounds.revision_wait).await?)
     }
 
-    fn ask(
+    async fn ask(
         &self,
         operation: Operation,
         about: About<'_>,
@@ -114,14 +114,14 @@ impl Caller {
     ) -> Result<(Subject, TenantId), Problem> {
         let question = question(&self.headers, &self.credential, &self.method, target(&self.uri));
         let call = ManagementCall { question, operation: operation.as_str(), about, body };
-        permitted(self.shared.point.manage(&call))
+        permitted(self.shared.point.manage(&call).await)
     }
 
     /// Whether the bundle would let the caller read what stands at this path.
     fn may_read(&self, path: &str, operation: Operation, about: About<'_>) -> bool {
         let question = question(&self.headers, &self.credential, &Method::GET, path);
         let call = ManagementCall { question, operation: operation.as_str(), about, body: Document::Null };
-        let decision = self.shared.point.manage(&call);
+        let decision = self.shared.point.may_manage(&call);
         // An id that no path can name without being read in two ways: the path of the list stands for it.
         let unnameable = decision.reasons.first == Reason::Own(OwnReason::AmbiguousPath);
         let list = self.uri.path();
@@ -150,21 +150,21 @@ impl Operator<'_> {
     /// # Errors
     /// That there is no such token, in the same words as for one that is not there, unless the caller may read it:
     /// then why not.
-    pub(in crate::api) fn may_on(
+    pub(in crate::api) async fn may_on(
         &self,
         operation: Operation,
         token: ManagedToken<'_>,
         body: Document,
     ) -> Result<(), Problem> {
         let sees = || self.sees(token);
-        self.may_about(operation, token.into(), body, "token", sees)
+        self.may_about(operation, token.into(), body, "token", sees).await
     }
 
     /// The same of a credential of this holder for this upstream. What the caller may not see is called by `hidden`.
     ///
     /// # Errors
     /// As [`may_on`](Self::may_on).
-    pub(in crate::api) fn may_on_credential(
+    pub(in crate::api) async fn may_on_credential(
         &self,
         operation: Operation,
         upstream: &str,
@@ -173,18 +173,22 @@ impl Operator<'_> {
     ) -> Result<(), Problem> {
         let about = About { upstream: Some(upstream), holder: Some(holder), token: None };
         let sees = || self.sees_credential(upstream, holder);
-        self.may_about(operation, about, Document::Null, hidden, sees)
+        self.may_about(operation, about, Document::Null, hidden, sees).await
     }
 
     /// Asks the bundle again, now that all is known that the call is about, and says why not, whoever may see it.
     ///
     /// # Errors
     /// Why not.
-    pub(in crate::api) fn may_now(&self, operation: Operation, about: About<'_>) -> Result<(), Problem> {
-        self.caller.ask(operation, about, Document::Null).map(drop)
+    pub(in crate::api) async fn may_now(
+        &self,
+        operation: Operation,
+        about: About<'_>,
+    ) -> Result<(), Problem> {
+        self.caller.ask(operation, about, Document::Null).await.map(drop)
     }
 
-    fn may_about(
+    async fn may_about(
         &self,
         operation: Operation,
         about: About<'_>,
@@ -192,7 +196,7 @@ impl Operator<'_> {
         hidden: &'static str,
         sees: impl FnOnce() -> bool,
     ) -> Result<(), Problem> {
-        let refused = match self.caller.ask(operation, about, body) {
+        let refused = match self.caller.ask(operation, about, body).await {
             Ok(_) => return Ok(()),
             Err(refused) => refused,
         };
@@ -287,6 +291,7 @@ fn question<'a>(
 ) -> Question<'a> {
     let host = fields.get(header::HOST).and_then(|host| host.to_str().ok());
     Question {
+        face: FACE,
         credential: credential.clone(),
         request: Request {
             method: Cow::Borrowed(method.as_str()),
@@ -315,17 +320,25 @@ fn headers(headers: &HeaderMap) -> Headers<'_> {
     )
 }
 
+/// How records name the way by which all calls of the management API come.
+const FACE: &str = "management";
+
 fn permitted(decision: Decision) -> Result<(Subject, TenantId), Problem> {
     let tenant = decision.subject.as_ref().and_then(|subject| subject.tenant.clone());
+    let retry_after = decision.retry_after();
     match (decision.allow, decision.subject, tenant) {
         (true, Some(subject), Some(tenant)) => Ok((subject, tenant)),
-        _ => Err(refusal(decision.reasons.first, decision.message.as_str())),
+        _ => Err(match retry_after {
+            Some(seconds) => Problem::TooManyCalls(seconds),
+            None => refusal(decision.reasons.first, decision.message.as_str()),
+        }),
     }
 }
 
 fn refusal(reason: Reason, message: &str) -> Problem {
     match reason {
         Reason::Own(OwnReason::DataStale) => Problem::Stale,
+        Reason::Own(OwnReason::AuditUnavailable) => Problem::Unrecorded,
         Reason::Own(OwnReason::SessionKeysUnavailable) => Problem::KeysUnavailable,
         Reason::Own(OwnReason::AmbiguousPath) => Problem::Invalid(message.to_owned()),
         Reason::Own(OwnReason::TokenMissing) => Problem::Unauthenticated(Unauthenticated::Absent),

@@ -88,7 +88,7 @@ pub(super) struct UpstreamGrantsAnswer<'a> {
 pub(in crate::api) async fn of_token(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
     let operator = caller.may(Operation::ReadTokenGrants).await?;
     let found = find(&operator, &id).await?;
-    operator.may_on(Operation::ReadTokenGrants, managed(&found.value), Document::Null)?;
+    operator.may_on(Operation::ReadTokenGrants, managed(&found.value), Document::Null).await?;
     let store = &operator.management()?.store;
     let AsOf { revision, value } = store.token_grants(operator.tenant(), &id).await?;
     let message = TokenGrants { token_id: &id, upstreams: value, changed: false, revision };
@@ -114,7 +114,7 @@ pub(in crate::api) async fn put_of_token(
     let Sent { message, document } = sent::<TokenGrantsMessage>(request, &shared.bounds).await?;
     let operator = caller.may_with(Operation::PutTokenGrants, About::default(), document.clone()).await?;
     let found = find(&operator, &id).await?;
-    operator.may_on(Operation::PutTokenGrants, managed(&found.value), document)?;
+    operator.may_on(Operation::PutTokenGrants, managed(&found.value), document).await?;
     let upstreams = ids("upstreams", message.upstreams, MOST_UPSTREAMS)?;
     let management = operator.management()?;
     let (store, now) = (&management.store, management.now());

@@ -97,6 +97,6 @@ pub(super) async fn asked<'a>(
         Holder::Token(id) => find(&operator, id).await?.value.user_id,
     };
     let held = managed(holder, user_id.as_deref());
-    operator.may_on_credential(operation, upstream, held, hidden(holder))?;
+    operator.may_on_credential(operation, upstream, held, hidden(holder)).await?;
     Ok(operator)
 }

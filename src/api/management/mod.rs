@@ -14,6 +14,7 @@
 mod caller;
 pub(super) mod collaborators;
 pub(super) mod credentials;
+pub(super) mod decisions;
 pub(super) mod flows;
 pub(super) mod grants;
 mod holder;

@@ -18,7 +18,13 @@ macro_rules! operations {
 
             /// Whether it reads or writes rows of the store. The others are about the process, and answer without it.
             pub(in crate::api) const fn is_about_rows(self) -> bool {
-                !matches!(self, Self::ReadPolicies | Self::ReloadPolicies | Self::Explain)
+                !matches!(self,
+                    Self::ReadPolicies
+                        | Self::ReloadPolicies
+                        | Self::Explain
+                        | Self::ListDecisions
+                        | Self::ReadDecision
+                )
             }
         }
     };
@@ -105,6 +111,10 @@ operations! {
     ReadPolicies = "policies.read";
     /// `POST /v1/policies/reload`
     ReloadPolicies = "policies.reload";
+    /// `GET /v1/decisions`
+    ListDecisions = "decisions.list";
+    /// `GET /v1/decisions/{id}`
+    ReadDecision = "decisions.read";
     /// `POST /v1/explain`
     Explain = "explain";
 }

@@ -126,10 +126,14 @@ impl IntoResponse for Problem {
             | Self::Stale
             | Self::KeysUnavailable
             | Self::Ending
+            | Self::Unrecorded
             | Self::StoreUnavailable
             | Self::StoreBusy
             | Self::ExchangesBusy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::TooManyCalls(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
             // The rest of the message may still be on its way: nothing after it can be understood.
             Self::BodyTooLarge(_) | Self::HeaderTooLarge(_) | Self::BodyNotReceived | Self::Form(_) => {

@@ -89,6 +89,12 @@ pub enum Problem {
         /// The policy's words.
         message: String,
     },
+    /// The caller of a management call makes more of them than the policy lets it.
+    #[error("too many calls; try again in {0} s")]
+    TooManyCalls(u64),
+    /// The decision about a call cannot be recorded.
+    #[error("decisions cannot be recorded; nothing was done")]
+    Unrecorded,
     /// A management call is not as it should be: its path, its query or its body.
     #[error("{0}")]
     Invalid(String),
@@ -227,6 +233,10 @@ impl Problem {
             }
             Self::ManagementDenied { .. } => {
                 ("management.denied", StatusCode::FORBIDDEN, "The caller may not make this call")
+            }
+            Self::TooManyCalls(_) => ("rate_limit.exceeded", StatusCode::TOO_MANY_REQUESTS, "Too many calls"),
+            Self::Unrecorded => {
+                ("audit.unavailable", StatusCode::SERVICE_UNAVAILABLE, "Decisions cannot be recorded")
             }
             Self::Invalid(_) => ("request.invalid", StatusCode::BAD_REQUEST, "Not a valid call"),
             Self::NoSuch(_) => ("resource.not_found", StatusCode::NOT_FOUND, "There is no such thing"),

@@ -1,6 +1,6 @@
 //! One connection: which HTTP it speaks, its requests, its end.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, response::IntoResponse};
 use hyper::{
@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{activity::Activity, form};
-use crate::api::HttpBounds;
+use crate::api::{HttpBounds, observed::RequestObserver};
 
 /// Requests at a time on one HTTP/2 connection; a gateway that has more of them waits, or opens another.
 const STREAMS: u32 = 256;
@@ -40,11 +40,17 @@ pub(super) struct Connections {
     builder: auto::Builder<TokioExecutor>,
     service: TowerToHyperService<Router>,
     idle_time: Duration,
+    observer: Option<Arc<RequestObserver>>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Connections {
-    pub(super) fn new(router: Router, bounds: &HttpBounds, stopping: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        router: Router,
+        bounds: &HttpBounds,
+        observer: Option<Arc<RequestObserver>>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -65,7 +71,7 @@ impl Connections {
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(bounds.receive_time);
         let service = TowerToHyperService::new(router);
-        Self { builder, service, idle_time: bounds.idle_time, stopping }
+        Self { builder, service, idle_time: bounds.idle_time, observer, stopping }
     }
 
     /// Done when the listener is to end.
@@ -74,16 +80,28 @@ impl Connections {
         let _ = self.stopping.clone().wait_for(|stop| *stop).await;
     }
 
-    /// Serves a connection to its end.
-    pub(super) async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    /// Serves a connection to its end. `peer`: the other end, but for Unix sockets.
+    pub(super) async fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Option<SocketAddr>,
+    ) {
         let activity = Arc::new(Activity::default());
         let service = service_fn(|mut request: Request<Incoming>| {
             let turn = activity.begin();
+            let observer = self.observer.as_ref();
+            let watched = observer.map(|observer| observer.begin(request.method(), request.headers(), peer));
             let answering = form::settle(&mut request).map(|()| self.service.call(request));
             async move {
-                let answer = match answering {
-                    Ok(answering) => answering.await,
-                    Err(problem) => Ok(problem.into_response()),
+                let answering = async {
+                    match answering {
+                        Ok(answering) => answering.await,
+                        Err(problem) => Ok(problem.into_response()),
+                    }
+                };
+                let answer = match watched {
+                    Some(watched) => watched.answer(answering).await,
+                    None => answering.await,
                 };
                 drop(turn);
                 answer as Result<_, Infallible>

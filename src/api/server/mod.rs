@@ -9,9 +9,9 @@ mod form;
 mod socket;
 mod tls;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware::from_fn};
 use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::{
@@ -24,7 +24,7 @@ use self::{
     connection::Connections,
     socket::{Accepted, Socket},
 };
-use super::{Channel, bounds::HttpBounds};
+use super::{Channel, bounds::HttpBounds, observed};
 
 pub use address::{BoundAddress, ListenAddress};
 pub use tls::{KeptContents, Tls, TlsError, TlsFiles};
@@ -64,11 +64,13 @@ pub struct ListenOptions {
     pub socket_mode: u32,
     /// How TLS is spoken on ports; Unix sockets do without.
     pub tls: Option<Arc<Tls>>,
+    /// Who tells of the requests, if anybody does.
+    pub observer: Option<Arc<observed::RequestObserver>>,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { socket_mode: 0o660, tls: None }
+        Self { socket_mode: 0o660, tls: None, observer: None }
     }
 }
 
@@ -78,6 +80,7 @@ pub struct Server {
     socket: Socket,
     bounds: Arc<HttpBounds>,
     tls: Option<Arc<Tls>>,
+    observer: Option<Arc<observed::RequestObserver>>,
 }
 
 impl Server {
@@ -105,7 +108,8 @@ impl Server {
             said_by: None,
             source,
         })?;
-        Ok(Self { socket, bounds, tls: options.tls.clone() })
+        let ListenOptions { tls, observer, .. } = options.clone();
+        Ok(Self { socket, bounds, tls, observer })
     }
 
     /// The address that was bound.
@@ -131,13 +135,19 @@ impl Server {
     /// Serves until `end` is done, then takes no more connections and gives those that are there
     /// time to finish.
     pub async fn serve(self, router: Router, end: impl Future<Output = ()>) {
-        let Self { socket, bounds, tls } = self;
+        let Self { socket, bounds, tls, observer } = self;
         let (stop, stopping) = watch::channel(false);
-        let connections = Arc::new(Connections::new(router, &bounds, stopping));
+        let router = match &observer {
+            Some(observer) if observer.tells() => router.layer(from_fn(observed::note_route)),
+            _ => router,
+        };
+        let connections = Arc::new(Connections::new(router, &bounds, observer, stopping));
         let places = Arc::new(Semaphore::new(bounds.connections));
         let serve = |accepted, place| match accepted {
-            Accepted::Tcp(stream) => begin(&connections, stream, tls.as_ref(), &bounds, place),
-            Accepted::Unix(stream) => begin(&connections, stream, None, &bounds, place),
+            Accepted::Tcp(stream, peer) => {
+                begin(&connections, (stream, Some(peer)), tls.as_ref(), &bounds, place)
+            }
+            Accepted::Unix(stream) => begin(&connections, (stream, None), None, &bounds, place),
         };
         let mut end = std::pin::pin!(end);
         loop {
@@ -176,10 +186,10 @@ impl Server {
     }
 }
 
-/// Serves a connection in a task of its own, for which it has a place.
+/// Serves a connection, and who is at its other end, in a task of its own, for which it has a place.
 fn begin(
     connections: &Arc<Connections>,
-    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    (stream, peer): (impl AsyncRead + AsyncWrite + Send + 'static, Option<SocketAddr>),
     tls: Option<&Arc<Tls>>,
     bounds: &HttpBounds,
     place: OwnedSemaphorePermit,
@@ -191,7 +201,7 @@ fn begin(
     let connections = Arc::clone(connections);
     let Some(tls) = tls.map(Arc::clone) else {
         tokio::spawn(async move {
-            connections.serve(stream).await;
+            connections.serve(stream, peer).await;
             drop(place);
         });
         return;
@@ -204,7 +214,7 @@ fn begin(
             () = connections.stopping() => return,
         };
         if let Ok(stream) = accepted {
-            connections.serve(stream).await;
+            connections.serve(stream, peer).await;
         }
         drop(place);
     });

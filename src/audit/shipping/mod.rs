@@ -7,6 +7,7 @@
 //! Shipping is never in a hurry: after each batch it rests for several times as long as the batch took, so that
 //! decisions have the machine; only when the room on disk comes to its end it takes what it can get.
 
+mod from_spool;
 mod reading;
 mod shipper;
 mod source;
@@ -15,6 +16,7 @@ mod status;
 use std::time::Duration;
 
 pub use self::{
+    from_spool::SpoolSource,
     shipper::Shipper,
     source::{RecordSource, Sought, SourceBatch, SourceError},
     status::{ShippingNumbers, ShippingStatus},

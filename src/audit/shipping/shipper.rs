@@ -141,7 +141,7 @@ impl<S: RecordSource> Shipper<S> {
                 let asking =
                     timeout(self.settings.answer_time, self.store.shipped_position(self.source.id()));
                 let known = asking.await.map_err(|_| Failure::Late)?.map_err(Failure::Store)?;
-                self.sit(known)?;
+                self.sit(known).await?;
                 Ok(true)
             }
             Some(Seat(_)) if self.pending.is_none() => self.read().await,
@@ -150,10 +150,10 @@ impl<S: RecordSource> Shipper<S> {
     }
 
     /// Goes on reading where the database stands.
-    fn sit(&mut self, known: Option<SpoolPosition>) -> Result<(), Failure> {
+    async fn sit(&mut self, known: Option<SpoolPosition>) -> Result<(), Failure> {
         self.pending = None;
         self.seat = None;
-        if self.source.seek(known).map_err(Failure::Source)? == Sought::Later {
+        if self.source.seek(known).await.map_err(Failure::Source)? == Sought::Later {
             ShippingStatus::add(&self.status.gaps, 1);
             tracing::error!(
                 position = known.map(|known| known.to_string()),
@@ -177,7 +177,7 @@ impl<S: RecordSource> Shipper<S> {
         }
         if batch.records.is_empty() {
             self.status.waiting_since(None);
-            return Ok(false);
+            return Ok(batch.damaged > 0);
         }
         let converted = reading::convert(self.source.id(), &batch, self.clock.now());
         let oldest = converted.records.iter().map(|record| record.columns.time_millis).min();
@@ -204,9 +204,11 @@ impl<S: RecordSource> Shipper<S> {
                          what is on disk still is written again"
                     );
                 }
-                self.sit(known)
+                self.sit(known).await
             }
-            Err(error @ (StoreError::Rejected { .. } | StoreError::Failed(_))) => self.refused(after, error),
+            Err(error @ (StoreError::Rejected { .. } | StoreError::Failed(_))) => {
+                self.refused(after, error).await
+            }
             Err(error) => Err(Failure::Store(error)),
         }
     }
@@ -243,16 +245,16 @@ impl<S: RecordSource> Shipper<S> {
 
     /// The database answers, and does not take a record: it must not hold up all others. Which one it is shows when
     /// they come one by one; in its place stands one that says so, and has its bytes.
-    fn refused(&mut self, after: Option<SpoolPosition>, error: StoreError) -> Result<(), Failure> {
+    async fn refused(&mut self, after: Option<SpoolPosition>, error: StoreError) -> Result<(), Failure> {
         let Some(pending) = &mut self.pending else { return Ok(()) };
         let number = pending.batch.records.len();
         if number > 1 {
             self.careful = number;
-            return self.sit(after);
+            return self.sit(after).await;
         }
         if pending.in_place {
             // Nor that: it is not the record. The next time it is tried itself.
-            self.sit(after)?;
+            self.sit(after).await?;
             return Err(Failure::Store(error));
         }
         let problem = format!("the database did not take it: {}", causes(&error).join(": "));

@@ -59,7 +59,7 @@ pub trait RecordSource: Send {
     ///
     /// # Errors
     /// It cannot, and stays where it is.
-    fn seek(&mut self, to: Option<SpoolPosition>) -> Result<Sought, SourceError>;
+    async fn seek(&mut self, to: Option<SpoolPosition>) -> Result<Sought, SourceError>;
 
     /// Whether so much waits that room may end: then shipping takes what it can get.
     fn is_filling(&self) -> bool;

@@ -1,6 +1,9 @@
 //! How the way to the database is, in numbers.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use crate::types::Timestamp;
 
@@ -63,6 +66,14 @@ pub struct ShippingNumbers {
     pub last_shipped_at: Option<Timestamp>,
     /// When the oldest record was made that is known to wait. Its age is the lag.
     pub oldest_unshipped: Option<Timestamp>,
+}
+
+impl ShippingNumbers {
+    /// How old the oldest record is that is known to wait.
+    pub fn lag(&self, now: Timestamp) -> Duration {
+        let since = self.oldest_unshipped.map_or(0, |oldest| now.unix_millis() - oldest.unix_millis());
+        Duration::from_millis(u64::try_from(since).unwrap_or_default())
+    }
 }
 
 impl ShippingStatus {

@@ -3,13 +3,14 @@
 use crate::types::without_values;
 
 /// Settings that are one of a few words.
-const CHOICES: [(&str, &str); 6] = [
+const CHOICES: [(&str, &str); 7] = [
     (".role_from`", "\"database\" or \"claim\""),
     ("`gateways.authentication`", "\"required\" or \"optional\""),
     ("`policy.engine`", "\"auto\", \"virtual_machine\" or \"interpreter\""),
     ("`policy.rego_version`", "\"v1\" or \"v0\""),
     ("`requests.encoded_slash`", "\"deny\" or \"keep\""),
     ("`log.format`", "\"text\" or \"json\""),
+    ("`log.requests`", "\"none\", \"refused\" or \"all\""),
 ];
 
 /// The reader's message without the lines of the file that it shows, and without the value that it
@@ -84,6 +85,7 @@ mod tests {
             ("[policy]\n", "rego_version", &["v1", "v0"]),
             ("[requests]\n", "encoded_slash", &["deny", "keep"]),
             ("[log]\n", "format", &["text", "json"]),
+            ("[log]\n", "requests", &["none", "refused", "all"]),
             (issuer, "role_from", &["database", "claim"]),
         ] {
             let said = read(&format!("{section}{key} = \"hunter2\""));

@@ -10,7 +10,7 @@ use crate::api::{GatewayAuthentication, ListenAddress, ListenOptions, Tls};
 impl Configuration {
     /// How listeners are opened.
     pub fn listen_options(&self, tls: Option<Arc<Tls>>) -> ListenOptions {
-        ListenOptions { socket_mode: self.http.socket_mode, tls }
+        ListenOptions { socket_mode: self.http.socket_mode, tls, ..ListenOptions::default() }
     }
 
     /// Whether gateways must authenticate.

@@ -3,6 +3,7 @@
 //! Every key has a default, an unknown key is an error. A variable is named after its section and
 //! key with two underscores between: `REGATE_DATABASE__URL` is `url` in `[database]`.
 
+mod audit;
 mod authzen;
 mod credentials;
 mod explain;
@@ -11,12 +12,14 @@ mod forward_auth;
 mod grpc;
 mod http;
 mod issuers;
+mod limits;
 mod listeners;
 mod mcp;
 mod opa;
 mod sections;
 mod tls;
 mod tokens;
+mod traces;
 
 use std::{borrow::Cow, collections::HashMap, fs, path::PathBuf};
 
@@ -35,6 +38,8 @@ use crate::{
 };
 
 pub use self::http::HttpSection;
+pub use audit::AuditSection;
+pub(super) use audit::Retention;
 pub use authzen::AuthzenSection;
 pub use credentials::CredentialSection;
 use explain::in_our_words;
@@ -43,6 +48,7 @@ pub use forward_auth::ForwardAuthSection;
 pub use grpc::{GrpcListener, GrpcSection};
 pub use issuers::IssuerSection;
 pub(super) use issuers::credential_reader;
+pub use limits::LimitSection;
 pub use mcp::McpSection;
 pub use opa::OpaSection;
 pub(super) use sections::parse_duration;
@@ -52,6 +58,7 @@ pub use sections::{
 };
 pub use tls::TlsSection;
 pub use tokens::TokenSection;
+pub use traces::TraceSection;
 
 /// All sections.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -91,10 +98,16 @@ pub struct Configuration {
     pub mcp: McpSection,
     /// `[opa]`
     pub opa: OpaSection,
+    /// `[audit]`
+    pub audit: AuditSection,
+    /// `[limits]`
+    pub limits: LimitSection,
     /// The log.
     pub log: LogSection,
     /// The metrics.
     pub metrics: MetricsSection,
+    /// The traces.
+    pub traces: TraceSection,
 }
 
 /// The configuration cannot be used.
@@ -168,6 +181,8 @@ impl Configuration {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("requests.public_paths")
+            .with_list_parse_key("audit.headers")
+            .with_list_parse_key("audit.project_paths")
             .with_list_parse_key("authzen.user_types")
             .with_list_parse_key("credentials.redirect_uris")
             .with_list_parse_key("ext_authz.headers")
@@ -204,7 +219,10 @@ impl Configuration {
         }
         configuration.check_listeners()?;
         configuration.tokens.check()?;
+        configuration.audit.check()?;
+        configuration.limits.check()?;
         configuration.credentials.check(&in_file_alone)?;
+        configuration.traces.settings()?;
         Ok(configuration)
     }
 

@@ -10,7 +10,7 @@ use crate::{
     decision::{EngineChoice, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
     policy::{BundleLimits, PolicySettings, WatchOptions},
-    telemetry::LogFormat,
+    telemetry::{LogFormat, RequestLines},
     types::{SecretText, TenantId},
 };
 
@@ -238,11 +238,13 @@ pub struct LogSection {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter.
     pub level: String,
+    /// Which requests have a line of their own: `none`, `refused` or `all`.
+    pub requests: RequestLines,
 }
 
 impl Default for LogSection {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into() }
+        Self { format: LogFormat::Text, level: "info".into(), requests: RequestLines::default() }
     }
 }
 
@@ -278,7 +280,7 @@ impl DatabaseSection {
     }
 }
 
-fn secret_of_file(path: &PathBuf) -> Result<SecretText, ConfigurationError> {
+pub(super) fn secret_of_file(path: &PathBuf) -> Result<SecretText, ConfigurationError> {
     fs::read_to_string(path)
         .map(|text| SecretText::new(text.trim().to_owned()))
         .map_err(|source| ConfigurationError::Read { path: path.clone(), source })

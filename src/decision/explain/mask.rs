@@ -219,7 +219,7 @@ fn text_of(name: &Value) -> Cow<'_, str> {
 }
 
 /// Whether what stands under this name is a secret.
-pub(in crate::decision) fn hides(name: &str) -> bool {
+pub fn hides(name: &str) -> bool {
     // `accessKey` is two words, as `access-key` is.
     let mut spaced = String::new();
     let mut before = ' ';

@@ -17,6 +17,7 @@ use super::{
 
 use self::follow::follow;
 pub use self::idle::IdleCondition;
+pub use self::mask::hides as stands_for_a_secret;
 pub use self::why::{Compared, FailedCondition, RuleBody, Why};
 pub(super) use self::{
     mask::{Mask, hides},

@@ -198,6 +198,6 @@ async fn asked<'a>(
     let row = operator.management()?.store.flow(operator.tenant(), id).await?;
     let held = holder::managed(&row.flow.key.holder, row.user_id.as_deref());
     let about = About { upstream: Some(&row.flow.key.upstream_id), holder: Some(held), token: None };
-    operator.may_now(operation, about)?;
+    operator.may_now(operation, about).await?;
     Ok((operator, row))
 }

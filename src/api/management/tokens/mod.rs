@@ -155,7 +155,7 @@ fn cursor(error: StoreError) -> Problem {
 pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
     let operator = caller.may(Operation::ReadToken).await?;
     let found = find(&operator, &id).await?;
-    operator.may_on(Operation::ReadToken, managed(&found.value), Document::Null)?;
+    operator.may_on(Operation::ReadToken, managed(&found.value), Document::Null).await?;
     show(&operator, &found.value, false, found.revision)
 }
 
@@ -176,7 +176,7 @@ pub(in crate::api) async fn change(
     let Sent { message, document } = sent::<ChangeMessage>(request, &shared.bounds).await?;
     let operator = caller.may_with(Operation::ChangeToken, About::default(), document.clone()).await?;
     let found = find(&operator, &id).await?;
-    operator.may_on(Operation::ChangeToken, managed(&found.value), document)?;
+    operator.may_on(Operation::ChangeToken, managed(&found.value), document).await?;
     let management = operator.management()?;
     let now = management.now();
     let change = message.change(found.value.kind, management.limits, now)?;
@@ -193,7 +193,7 @@ pub(in crate::api) async fn change(
 pub(in crate::api) async fn revoke(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
     let operator = caller.may(Operation::RevokeToken).await?;
     let found = find(&operator, &id).await?;
-    operator.may_on(Operation::RevokeToken, managed(&found.value), Document::Null)?;
+    operator.may_on(Operation::RevokeToken, managed(&found.value), Document::Null).await?;
     let management = operator.management()?;
     let revoked = management.store.revoke_token(&id, Some(operator.tenant()), management.now()).await?;
     show_again(&operator, &id, revoked.changed, revoked.revision).await
@@ -233,7 +233,7 @@ async fn set_trigger(
 ) -> Result<Response, Problem> {
     let operator = caller.may(operation).await?;
     let found = find(&operator, &id).await?;
-    operator.may_on(operation, managed(&found.value), Document::Null)?;
+    operator.may_on(operation, managed(&found.value), Document::Null).await?;
     let management = operator.management()?;
     let written =
         management.store.set_trigger(&id, Some(operator.tenant()), allowed, management.now()).await?;

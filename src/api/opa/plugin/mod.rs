@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde::Serialize;
@@ -25,6 +25,7 @@ use crate::{
         Shared, answer, call,
         held::{Asked, Asker, GATEWAY_HEADER, HeldRequest},
         problem::Problem,
+        rate_headers,
     },
     auth::CredentialReader,
     decision::Decision,
@@ -125,9 +126,9 @@ async fn decided(
     let gateway = shared.point.gateway(&credential)?;
     let asked = Asked { upstream: upstream.map(Into::into), ..Asked::default() };
     let able = plugin.abilities(shared, told);
-    let asker = Asker::at_the_gate(gateway.as_ref(), shared.channel).able(&able);
+    let asker = Asker::at_the_gate(plugin.face(), gateway.as_ref(), shared.channel).able(&able);
     let question = held.into_question(asked, asker, &shared.bounds, &shared.credentials)?;
-    Ok(plugin.answer(shared.point.decide(&question), &able))
+    Ok(plugin.answer(shared.point.decide(&question).await, &able))
 }
 
 /// The gateway's token in the request that it holds.
@@ -148,6 +149,8 @@ struct Denial<'a> {
     message: &'a str,
     challenge: Option<&'a str>,
     decision_id: Option<Uuid>,
+    /// How often the client may.
+    rates: Vec<(HeaderName, String)>,
 }
 
 /// What the client of the gateway gets to read.
@@ -168,7 +171,8 @@ impl Denial<'_> {
     fn headers(&self) -> BTreeMap<&str, &str> {
         let challenge = self.challenge.map(|challenge| ("www-authenticate", challenge));
         let later = (self.status == 503).then_some(("retry-after", "1"));
-        challenge.into_iter().chain(later).collect()
+        let rates = self.rates.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        challenge.into_iter().chain(later).chain(rates).collect()
     }
 }
 
@@ -200,8 +204,14 @@ impl Plugin {
             _ => status,
         };
         let message = problem.to_string();
-        let denial =
-            Denial { status: status.as_u16(), code, message: &message, challenge: None, decision_id: None };
+        let denial = Denial {
+            status: status.as_u16(),
+            code,
+            message: &message,
+            challenge: None,
+            decision_id: None,
+            rates: Vec::new(),
+        };
         let mut response = call::json(&self.denied(&denial));
         // The rest of the message may still be on its way: nothing after it can be understood.
         if matches!(problem, Problem::BodyTooLarge(_) | Problem::HeaderTooLarge(_) | Problem::BodyNotReceived)
@@ -247,6 +257,7 @@ impl Plugin {
             message: decision.message.as_str(),
             challenge: decision.challenge.as_deref(),
             decision_id: Some(decision.id),
+            rates: rate_headers::of(decision),
         };
         call::json(&self.denied(&denial))
     }

@@ -1,0 +1,229 @@
+//! The decision log of `serve`: begun before anybody is answered, and ended after the last answer.
+
+use std::{sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+use tokio::{sync::watch, task::JoinHandle};
+use uuid::Uuid;
+
+use super::{
+    configuration::{Configuration, Retention},
+    exit::CommandError,
+    metrics::number,
+};
+use crate::{
+    audit::{
+        Recorder, Spool, SpoolError, SpoolOptions, SpoolReader,
+        retention::{self, RetentionSettings, RetentionStatus},
+        shipping::{Shipper, ShippingNumbers, ShippingSettings, ShippingStatus, SpoolSource},
+    },
+    store::{Store, decisions::DecisionStore},
+    telemetry::Metrics,
+    types::{Clock, IdSource},
+};
+
+/// How long the end waits for what is left to be shipped. What then is not stays on disk, and the next process ships it.
+const LAST_SHIPPING: Duration = Duration::from_secs(5);
+
+/// What records, and what becomes of the records.
+pub(super) struct Recording {
+    recorder: Arc<Recorder>,
+    clock: Arc<dyn Clock>,
+    shipping: Arc<ShippingStatus>,
+    pruning: Arc<RetentionStatus>,
+    end: watch::Sender<bool>,
+    working: JoinHandle<()>,
+    retaining: Option<JoinHandle<()>>,
+    /// Of a database that is gone with this process: its records are, too.
+    folder: Option<TempDir>,
+}
+
+/// So many processes may share the folder from which they are started, where nobody named a spool.
+const MOST_UNNAMED: u32 = 16;
+
+impl Recording {
+    /// Opens the spool, and begins to ship and to prune; `None` in the mode `off`.
+    ///
+    /// # Errors
+    /// [`CommandError`] when the spool cannot be opened: nothing could be answered.
+    pub(super) fn begin(
+        configuration: &Configuration,
+        store: &Arc<dyn Store>,
+        clock: &Arc<dyn Clock>,
+        ids: &mut dyn IdSource,
+    ) -> Result<Option<Self>, CommandError> {
+        let Some(options) = configuration.audit.spool_options() else {
+            tracing::warn!("decisions are not recorded: [audit] mode is off");
+            return Ok(None);
+        };
+        let parts = configuration.audit.recorded_parts()?;
+        let (folder, options) = match configuration.database.url()?.expose().contains(":memory:")
+            && !configuration.audit.is_named()
+        {
+            true => {
+                let folder = TempDir::with_prefix("regate-spool-")?;
+                let options = SpoolOptions { folder: folder.path().to_owned(), ..options };
+                (Some(folder), options)
+            }
+            false => (None, options),
+        };
+        let is_named = configuration.audit.is_named();
+        let (spool, reader) = open(options, is_named, || ids.next_id(clock.now()))?;
+        let left = spool.status().records;
+        tracing::info!(left, "decisions are recorded; so many of an earlier process are left to be shipped");
+        let spool = Arc::new(spool);
+        let recorder = Arc::new(Recorder::new(Arc::clone(&spool), parts));
+        let (shipping, pruning) = (Arc::new(ShippingStatus::default()), Arc::new(RetentionStatus::default()));
+        let source = SpoolSource::new(spool, reader);
+        let decisions: Arc<dyn DecisionStore> = store.clone();
+        let settings = ShippingSettings::default();
+        let mut shipper = Shipper::new(source, decisions, Arc::clone(clock), settings, Arc::clone(&shipping));
+        let (end, mut ended) = watch::channel(false);
+        let working = tokio::spawn(async move {
+            tokio::select! {
+                () = shipper.run() => {}
+                _ = ended.wait_for(|ended| *ended) => {}
+            }
+            // What is there now is all that there will be.
+            let _ = tokio::time::timeout(LAST_SHIPPING, shipper.drain()).await;
+        });
+        let retaining = match configuration.audit.retention_days {
+            Retention::Forever => None,
+            Retention::Days(days) => {
+                let age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+                let settings = RetentionSettings { age, ..RetentionSettings::default() };
+                let decisions: Arc<dyn DecisionStore> = store.clone();
+                let pruning = Arc::clone(&pruning);
+                Some(tokio::spawn(retention::keep_pruned(decisions, Arc::clone(clock), settings, pruning)))
+            }
+        };
+        let clock = Arc::clone(clock);
+        Ok(Some(Self { recorder, clock, shipping, pruning, end, working, retaining, folder }))
+    }
+
+    /// What decisions are recorded with.
+    pub(super) fn recorder(&self) -> Arc<Recorder> {
+        Arc::clone(&self.recorder)
+    }
+
+    /// Ships what is left, as far as the database takes it, when nobody is answered any more.
+    pub(super) async fn finish(self) {
+        if let Some(retaining) = &self.retaining {
+            retaining.abort();
+        }
+        // What is gathered has to be on disk before the rest is shipped.
+        let spool = Arc::clone(self.recorder.spool());
+        let _ = tokio::task::spawn_blocking(move || spool.close()).await;
+        self.end.send_replace(true);
+        let _ = self.working.await;
+        drop(self.folder);
+    }
+
+    /// Shows how it is.
+    pub(super) fn show(&self, metrics: &mut Metrics) {
+        let of_recorder = |read: fn(&Recorder) -> f64| {
+            let recorder = Arc::clone(&self.recorder);
+            move || read(&recorder)
+        };
+        let of_shipping = |read: fn(&ShippingNumbers) -> f64| {
+            let shipping = Arc::clone(&self.shipping);
+            move || read(&shipping.numbers())
+        };
+        metrics.counter(
+            "audit_recorded",
+            "Decisions that were recorded before they were answered: promises kept",
+            of_recorder(|recorder| number(recorder.kept())),
+        );
+        for (why, read) in [
+            ("full", (|recorder| number(recorder.spool().status().refused_full)) as fn(&Recorder) -> f64),
+            ("failed", |recorder| number(recorder.spool().status().failed)),
+        ] {
+            metrics.labelled_counter(
+                "audit_refused",
+                "Decisions that were denied because they could not be recorded: there was no room, or the disk failed",
+                [("why", why.to_owned())],
+                of_recorder(read),
+            );
+        }
+        metrics.gauge(
+            "audit_spool_bytes",
+            "Bytes of records on disk that are not in the database yet",
+            of_recorder(|recorder| number(recorder.spool().status().bytes)),
+        );
+        metrics.gauge(
+            "audit_spool_records",
+            "Records on disk that are not in the database yet",
+            of_recorder(|recorder| number(recorder.spool().status().records)),
+        );
+        metrics.gauge(
+            "audit_spool_limit_bytes",
+            "What audit_spool_bytes may reach: then decisions are denied",
+            of_recorder(|recorder| number(recorder.spool().status().max_bytes)),
+        );
+        metrics.gauge(
+            "audit_failing",
+            "1 while records cannot be written to the disk: decisions are denied",
+            of_recorder(|recorder| if recorder.spool().status().failing { 1.0 } else { 0.0 }),
+        );
+        metrics.counter(
+            "audit_damaged",
+            "Places on disk where records were damaged, and are lost",
+            of_recorder(|recorder| number(recorder.spool().status().damaged_places)),
+        );
+        metrics.counter(
+            "audit_shipped",
+            "Records that went to the database",
+            of_shipping(|shipping| number(shipping.shipped)),
+        );
+        metrics.counter(
+            "audit_gaps",
+            "How often records were found to be lost, on disk or by an older state of the database",
+            of_shipping(|shipping| number(shipping.gaps)),
+        );
+        metrics.gauge(
+            "audit_shipping_failing",
+            "1 while records cannot be written to the database: they wait on disk",
+            of_shipping(|shipping| if shipping.failing { 1.0 } else { 0.0 }),
+        );
+        let (shipping, clock) = (Arc::clone(&self.shipping), Arc::clone(&self.clock));
+        metrics.gauge(
+            "audit_shipping_lag_seconds",
+            "How long ago the oldest record was made that was read from disk and is not in the database; 0 without one",
+            move || shipping.numbers().lag(clock.now()).as_secs_f64(),
+        );
+        let pruning = Arc::clone(&self.pruning);
+        metrics.counter(
+            "audit_pruned",
+            "Records that were kept for long enough and are gone from the database",
+            move || number(pruning.pruned()),
+        );
+        let pruning = Arc::clone(&self.pruning);
+        metrics.gauge(
+            "audit_pruning_failing",
+            "1 while old records cannot be taken from the database",
+            move || if pruning.is_failing() { 1.0 } else { 0.0 },
+        );
+    }
+}
+
+/// Opens a spool. Where nobody named one, processes that are started from one folder each take the first that is free: what
+/// an ended one left is found by the next.
+fn open(
+    options: SpoolOptions,
+    is_named: bool,
+    mut new_id: impl FnMut() -> Uuid,
+) -> Result<(Spool, SpoolReader), SpoolError> {
+    let mut number = 1;
+    loop {
+        let mut attempt = options.clone();
+        if number > 1 {
+            let mut name = attempt.folder.into_os_string();
+            name.push(format!("-{number}"));
+            attempt.folder = name.into();
+        }
+        match Spool::open(&attempt, new_id()) {
+            Err(SpoolError::InUse(_)) if !is_named && number < MOST_UNNAMED => number += 1,
+            opened => return opened,
+        }
+    }
+}
