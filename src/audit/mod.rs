@@ -7,6 +7,7 @@
 pub mod chain;
 mod columns;
 mod describe;
+mod line;
 mod masking;
 mod record;
 mod recorder;
@@ -18,6 +19,7 @@ mod stub;
 pub mod verify;
 
 pub use describe::{Asked, Took};
+pub use line::line;
 pub use record::{
     COMPACT_FORM, DecisionRecord, RecordedCredential, RecordedGateway, RecordedLimit, RecordedMcp,
     RecordedQuestion, RecordedRequest, RecordedSubject, Text, Unreadable,

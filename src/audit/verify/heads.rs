@@ -58,9 +58,14 @@ impl NotedHeads {
         self.0.is_empty()
     }
 
-    /// The first that the chain contradicts at this place.
+    /// Whether another hash was noted for this place.
     pub(super) fn contradicts(&self, place: &ChainPlace) -> bool {
         self.0.get(&place.sequence).is_some_and(|noted| *noted != place.hash)
+    }
+
+    /// How many are of records before this one.
+    pub(super) fn before(&self, sequence: u64) -> u64 {
+        self.0.range(..sequence).count() as u64
     }
 
     /// The first beyond this sequence.

@@ -41,6 +41,8 @@ pub struct Verified {
     pub head: ChainPlace,
     /// So many noted ends were compared with what is there.
     pub noted: u64,
+    /// So many were noted of records that retention took away since: nothing is left to compare them with.
+    pub noted_gone: u64,
     /// The first place that does not fit; nothing after it was looked at.
     pub misfit: Option<Misfit>,
 }
@@ -95,6 +97,7 @@ impl Verified {
             pruned_at: part.pruned_at,
             head: part.anchor.clone(),
             noted: 0,
+            noted_gone: 0,
             misfit: None,
         }
     }
@@ -127,6 +130,7 @@ impl Walk<'_> {
         if verified.records == 0 || part.anchor.sequence > verified.head.sequence {
             // The beginning; or retention went past while we looked.
             verified.head = part.anchor.clone();
+            verified.noted_gone = self.heads.before(part.anchor.sequence);
             if self.heads.contradicts(&verified.head) {
                 return Ok(Some(Misfit::absent(verified.head.sequence, Wrong::Noted)));
             }

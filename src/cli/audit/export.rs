@@ -3,16 +3,16 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use serde_json::json;
 
 use crate::{
+    audit::line,
     cli::{
         exit::{CommandError, Exit},
         replay::moment::End,
         store::{Access, StoreArguments},
         values::{refuse_token, tenant},
     },
-    store::decisions::{DecisionFilter, DecisionRow},
+    store::decisions::DecisionFilter,
     types::{Clock, SystemClock, TenantId},
 };
 
@@ -81,7 +81,7 @@ impl Export {
             loop {
                 let rows = store.list_decisions(&filter).await?;
                 for row in &rows {
-                    write_line(&mut output, row)?;
+                    writeln!(output, "{}", line(row))?;
                 }
                 filter.after = rows.last().map(|row| row.sequence);
                 if rows.len() < PAGE as usize {
@@ -92,42 +92,5 @@ impl Export {
             Ok(())
         })?;
         Ok(Exit::Done)
-    }
-}
-
-/// The record's own text, with its place in the chain before it.
-fn write_line(output: &mut impl Write, row: &DecisionRow) -> io::Result<()> {
-    let place = format!("{{\"sequence\":{},\"hash\":{}", row.sequence, json!(row.hash));
-    match row.record.strip_prefix('{').filter(|rest| rest.ends_with('}') && !rest.contains(['\n', '\r'])) {
-        Some("}") => writeln!(output, "{place}}}"),
-        Some(rest) => writeln!(output, "{place},{rest}"),
-        // No record of regate's. What it says is worth a look all the same.
-        None => writeln!(output, "{place},\"text\":{}}}", json!(row.record)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::write_line;
-    use crate::store::decisions::{DecisionColumns, DecisionRow};
-
-    #[test]
-    fn every_line_is_an_object() {
-        for (record, expected) in [
-            ("{}", json!({"sequence": 7, "hash": "ab"})),
-            ("{\"a\":1}", json!({"sequence": 7, "hash": "ab", "a": 1})),
-            ("[1]", json!({"sequence": 7, "hash": "ab", "text": "[1]"})),
-            ("{\n}", json!({"sequence": 7, "hash": "ab", "text": "{\n}"})),
-            ("", json!({"sequence": 7, "hash": "ab", "text": ""})),
-        ] {
-            let columns = DecisionColumns::default();
-            let row = DecisionRow { sequence: 7, columns, record: record.into(), hash: "ab".into() };
-            let mut line = Vec::new();
-            write_line(&mut line, &row).unwrap();
-            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
-            assert_eq!(serde_json::from_slice::<Value>(&line).unwrap(), expected);
-        }
     }
 }

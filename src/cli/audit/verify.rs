@@ -118,6 +118,7 @@ fn fields(verified: &Verified, noted: bool) -> Vec<(&'static str, Value)> {
         ("pruned", place(&verified.anchor)),
         ("pruned_at", json!(verified.pruned_at.map(|time| time.to_string()))),
         ("heads_compared", verified.noted.into()),
+        ("heads_of_pruned", verified.noted_gone.into()),
         ("noted", noted.into()),
         ("misfit", json!(misfit)),
     ]
@@ -137,6 +138,9 @@ fn in_words(verified: &Verified, noted: bool) -> io::Result<()> {
     }
     if verified.noted > 0 {
         writeln!(output, "ends that were noted before and are in the chain: {}", verified.noted)?;
+    }
+    if verified.noted_gone > 0 {
+        writeln!(output, "ends that were noted of records that are gone now: {}", verified.noted_gone)?;
     }
     match &verified.misfit {
         Some(misfit) => write_misfit(&mut output, misfit),

@@ -27,7 +27,7 @@ pub(super) enum Input {
     /// Files.
     Files(Lines),
     /// The decision log.
-    Log(LogLines),
+    Log(Box<LogLines>),
 }
 
 impl Input {

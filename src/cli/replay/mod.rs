@@ -178,7 +178,8 @@ impl Replay {
             return Ok(Input::Files(Lines::of(self.files.clone())));
         }
         let moment = |end: Option<End>| end.map(|end| end.moment(now));
-        LogLines::open(configuration, moment(self.since), moment(self.until)).map(Input::Log)
+        let lines = LogLines::open(configuration, moment(self.since), moment(self.until))?;
+        Ok(Input::Log(Box::new(lines)))
     }
 
     fn origin(&self, replay: &replay::Replay) -> Origin {
