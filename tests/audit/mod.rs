@@ -1,6 +1,7 @@
 //! The decision log from disk to the database and beyond: shipped once, verified, exported, pruned.
 
 mod command_line;
+mod faces;
 mod retention;
 mod shipping;
 mod source;

@@ -3,4 +3,5 @@
 mod bad_input;
 mod gateways;
 mod held_up;
+mod limited;
 mod mission;

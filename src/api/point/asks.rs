@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::{DataState, DecisionPoint, ExplainingTurn, Problem, apart};
 use crate::{
     decision::{
-        Decision,
-        AskFault, Asking, AskingGateway, Document, Introspected, NotKnown, ask, introspect, is_live_session,
+        AskFault, Asking, AskingGateway, Decision, Document, Introspected, NotKnown, ask, introspect,
+        is_live_session,
     },
     policy::replay::{Case, Lack, Replay, Undecided},
     types::PresentedCredential,
@@ -19,7 +19,11 @@ impl DecisionPoint {
     ///
     /// # Errors
     /// [`Problem::Stale`]; [`Problem::Invalid`] with what the record, or the data of now, lacks.
-    pub fn explain_again(&self, _turn: &ExplainingTurn<'_>, case: &mut Case<'_>) -> Result<Decision, Problem> {
+    pub fn explain_again(
+        &self,
+        _turn: &ExplainingTurn<'_>,
+        case: &mut Case<'_>,
+    ) -> Result<Decision, Problem> {
         if !matches!(self.data_state(), DataState::Current(_)) {
             return Err(Problem::Stale);
         }
