@@ -54,6 +54,12 @@ impl Here {
     /// Counts a call at all of its limits, or at none of them. The answers are in the order of the limits, and
     /// say of each whether it had room.
     pub(in crate::limits) fn count(&self, limits: &[Limit<'_>], mode: Mode) -> Vec<Counted> {
+        if let ([limit], Mode::Count) = (limits, mode)
+            && let Some((counted, now)) = self.count_one(limit)
+        {
+            self.sweep_in_turn(now);
+            return vec![counted];
+        }
         let (asked, which) = each_once(limits, |limit, _| Fingerprint::of(limit, &self.keyed));
         let (answers, now) = self.count_each(&asked, mode);
         self.sweep_in_turn(now);
@@ -61,6 +67,22 @@ impl Here {
             return answers;
         }
         which.iter().filter_map(|index| answers.get(*index).copied()).collect()
+    }
+
+    /// The usual call, in one go: at one limit, of a key that has a window of its own.
+    fn count_one(&self, limit: &Limit<'_>) -> Option<(Counted, Moment)> {
+        let print = Fingerprint::of(limit, &self.keyed);
+        let mut map = locked(self.maps.get(print.part(MAPS))?);
+        let window = map.windows.get_mut(&print)?;
+        let now = self.moment();
+        window.pass(now);
+        let count = limit.count.max(1);
+        let mut counted = before(limit, count, window, now);
+        if counted.allowed {
+            counted.place.own = Some(window.add(count, now));
+            after(&mut counted, window, now);
+        }
+        Some((counted, now))
     }
 
     fn count_each(&self, asked: &[Asked<'_, '_>], mode: Mode) -> (Vec<Counted>, Moment) {
@@ -143,8 +165,7 @@ impl Here {
     ) {
         let mut add = |window: &mut Window| {
             let slot = window.add(asked.count, at);
-            answer.remaining = window.remaining();
-            answer.reset = window.wait(0, now);
+            after(answer, window, now);
             Some(slot)
         };
         match room {
@@ -179,17 +200,28 @@ fn answer(held: &mut Held<'_>, asked: &Asked<'_, '_>, room: &Room, now: Moment) 
         Room::Common(print) => held.common.as_ref().and_then(|common| common.get(print)),
         Room::Nowhere => None,
     };
-    let allowed = window.is_some_and(|window| window.fits(asked.count));
+    if let Some(window) = window {
+        return before(asked.limit, asked.count, window, now);
+    }
+    // There may be room when some of the windows of others are over.
+    let none = before(asked.limit, u32::MAX, &empty, now);
+    Counted { allowed: false, remaining: 0, ..none }
+}
+
+/// What becomes of so many calls in a window, and how it stands before them.
+fn before(limit: &Limit<'_>, count: u32, window: &Window, now: Moment) -> Counted {
     Counted {
-        allowed,
-        limit: asked.limit.limit,
-        remaining: window.map_or(0, Window::remaining),
-        reset: match window {
-            Some(window) => window.wait(asked.count, now),
-            // When some of the windows of others are over.
-            None => empty.wait(u32::MAX, now),
-        },
+        allowed: window.fits(count),
+        limit: limit.limit,
+        remaining: window.remaining(),
+        reset: window.wait(count, now),
         shared: false,
         place: Place::default(),
     }
+}
+
+/// How the window stands after them.
+fn after(counted: &mut Counted, window: &Window, now: Moment) {
+    counted.remaining = window.remaining();
+    counted.reset = window.wait(0, now);
 }
