@@ -85,10 +85,15 @@ pub(super) fn decided(decision: &Decision) {
     });
 }
 
+/// The trace that the present call to regate belongs to, as who makes it says.
+pub(super) fn trace_of_call() -> Option<TraceParent> {
+    NOTES.try_with(|notes| notes.borrow().asked_in).ok().flatten()
+}
+
 /// The trace that a question belongs to: that of the call that asks it, else that of the request that it is about. The
 /// latter's client may have written any: it is told to people, and trusted for nothing.
 pub(super) fn trace(question: &Question<'_>) -> Option<TraceParent> {
-    let asked_in = NOTES.try_with(|notes| notes.borrow().asked_in).ok().flatten();
+    let asked_in = trace_of_call();
     if asked_in.is_some() {
         return asked_in;
     }
