@@ -122,7 +122,8 @@ impl Serve {
         });
         drop(runtime);
         if let Some(traces) = &traces {
-            traces.stop();
+            // Who sent a second signal does not wait.
+            traces.stop(served.is_err());
         }
         served.map(|()| Exit::Done)
     }

@@ -171,10 +171,11 @@ impl Traces {
         }
     }
 
-    /// Sends what waits, and ends; a collector that does not answer is not waited for.
-    pub fn stop(&self) {
+    /// Ends. Sends what waits first, unless nobody has the time; a collector that does not answer is not waited for.
+    pub fn stop(&self, in_a_hurry: bool) {
+        let time = if in_a_hurry { Duration::ZERO } else { LAST_EXPORT_TIME };
         // What cannot be sent has been counted, and said.
-        let _ = self.provider.shutdown_with_timeout(LAST_EXPORT_TIME);
+        let _ = self.provider.shutdown_with_timeout(time);
     }
 }
 

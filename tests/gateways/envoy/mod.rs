@@ -8,6 +8,7 @@ mod messages;
 mod outages;
 mod paths;
 mod rules;
+mod told;
 
 use super::scene::Stage;
 use crate::harness::envoy::Envoy;
