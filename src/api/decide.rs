@@ -15,7 +15,7 @@ use super::{
     answer::{self, Answer},
     call,
     held::Asker,
-    management::{Caller, Operation},
+    management::{Caller, Operation, decisions},
     openapi::{DecisionProblems, ManagementProblems},
     problem::Problem,
     question::{BatchMessage, QuestionMessage, read},
@@ -122,7 +122,7 @@ pub(super) async fn explain(
 async fn explain_recorded(caller: &Caller, shared: &Shared, id: Uuid) -> Result<Response, Problem> {
     let turn = shared.point.explaining_turn().await;
     let operator = caller.may(Operation::Explain).await?;
-    let row = operator.management()?.store.decision(id, Some(operator.tenant())).await?;
+    let row = decisions::find(&operator, id).await?;
     let no_question = || Problem::Invalid("this decision was about no request of a gateway's".to_owned());
     let Record { question, recorded, time, gateway } =
         read_record(row.record.as_bytes(), &shared.bounds)?.ok_or_else(no_question)?;

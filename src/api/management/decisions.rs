@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     super::{call, openapi::ManagementProblems, problem::Problem},
-    Caller, Operation, page,
+    Caller, Operation, Operator, page,
     page::Page,
     path::Named,
 };
@@ -133,8 +133,16 @@ pub(in crate::api) async fn list(caller: Caller) -> Result<Response, Problem> {
 pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Result<Response, Problem> {
     let operator = caller.may(Operation::ReadDecision).await?;
     let id: Uuid = id.parse().map_err(|_| Problem::NoSuch("decision"))?;
-    let row = operator.management()?.store.decision(id, Some(operator.tenant())).await?;
+    let row = find(&operator, id).await?;
     Ok(call::answer(StatusCode::OK, &RecordedDecision::of(&row)?))
+}
+
+/// The record of a decision of the caller's own tenant.
+///
+/// # Errors
+/// [`Problem::NoSuch`], also for another tenant's.
+pub(in crate::api) async fn find(operator: &Operator<'_>, id: Uuid) -> Result<DecisionRow, Problem> {
+    Ok(operator.management()?.store.decision(id, Some(operator.tenant())).await?)
 }
 
 fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {

@@ -63,7 +63,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::{End, Window, parse};
+    use super::{End, Window};
+    use crate::store::read_time as parse;
     use crate::types::Timestamp;
 
     #[test]
