@@ -143,15 +143,26 @@ pub fn message(question: &serde_json::Value) -> Vec<u8> {
 /// Asks over [`CONNECTIONS`] connections for [`TURN`], each waiting for its answer; with a `pace`, each
 /// asks once in that time, and else without a pause.
 pub async fn ask(address: &str, message: &[u8], expected: &[u8], pace: Option<Duration>) -> Turn {
+    ask_over(CONNECTIONS, address, message, expected, pace).await
+}
+
+/// The same over so many connections.
+pub async fn ask_over(
+    connections: usize,
+    address: &str,
+    message: &[u8],
+    expected: &[u8],
+    pace: Option<Duration>,
+) -> Turn {
     let begun = Instant::now();
     let end = begun + TURN;
-    let connections = (0..CONNECTIONS).map(|number| {
+    let asking = (0..connections).map(|number| {
         let (address, message, expected) = (address.to_owned(), message.to_vec(), expected.to_vec());
         tokio::spawn(async move {
             let mut stream = connect(&address).await;
             let mut buffer = vec![0; 16 * 1024];
             let mut times = Vec::with_capacity(100_000);
-            let mut due = begun + pace.unwrap_or_default() * number as u32 / CONNECTIONS as u32;
+            let mut due = begun + pace.unwrap_or_default() * number as u32 / connections as u32;
             while Instant::now() < end {
                 let mut asked = Instant::now();
                 if let Some(pace) = pace {
@@ -173,7 +184,7 @@ pub async fn ask(address: &str, message: &[u8], expected: &[u8], pace: Option<Du
         })
     });
     let mut times = Vec::new();
-    for connection in connections.collect::<Vec<_>>() {
+    for connection in asking.collect::<Vec<_>>() {
         times.extend(connection.await.expect("an answer to each question"));
     }
     let elapsed = begun.elapsed().as_secs_f64();

@@ -12,6 +12,7 @@
     reason = "a benchmark that cannot go on stops"
 )]
 
+mod audit;
 mod credentials;
 mod envoy;
 mod faces;
@@ -55,6 +56,7 @@ fn main() {
         ["serve-decisions", rows] => http::serve_decisions(rows.parse().expect("a number of rows")),
         ["serve-credentials", rows] => credentials::serve(rows.parse().expect("a number of rows")),
         ["serve-faces", rows] => faces::serve(rows.parse().expect("a number of rows")),
+        ["serve-audit", mode, folder] => audit::serve(mode, std::path::Path::new(folder)),
         ["serve-live", database] => live_server::serve(database),
         // Another program that writes to the database.
         ["change", database, first, count, per_second] => live_changes::write(
@@ -73,6 +75,7 @@ fn main() {
         ["credentials"] => credentials::run(),
         ["faces"] => faces::run(),
         ["limits"] => limits::run(),
+        ["audit"] => audit::run(),
         ["envoy"] => envoy::run(),
         [] => {
             in_process::run();
@@ -83,7 +86,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | envoy | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | profile]"
             );
             std::process::exit(64);
         }
