@@ -22,7 +22,7 @@ fn an_unusable_result_is_a_deny() {
         "decision := \"yes\"",
         "decision := {\"allow\": \"true\"}",
         "decision := {\"reasons\": [\"a.b\"]}",
-        "decision := {\"allow\": true, \"rate_limit\": {\"name\": \"n\", \"key\": \"k\", \"limit\": 1, \"window_seconds\": 1}}",
+        "decision := {\"allow\": true, \"rate_limit\": {\"name\": \"n\", \"key\": \"k\", \"limit\": 0, \"window_seconds\": 1}}",
         // Two rules that conflict are found only when both hold.
         "decision := {\"allow\": true} if input.request.method == \"GET\"\ndecision := {\"allow\": false} if input.token",
     ];
