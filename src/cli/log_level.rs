@@ -5,7 +5,7 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{configuration::Configuration, exit::CommandError};
-use crate::telemetry::LogLevel;
+use crate::telemetry::{LogError, LogLevel};
 
 /// Changes the level of the log while the process runs.
 pub(super) struct LevelChanges {
@@ -34,11 +34,8 @@ impl LevelChanges {
                     continue;
                 }
             };
-            match self.level.set(&wanted) {
-                Ok(()) => {
-                    tracing::info!(level = wanted, "the log level has changed");
-                    self.present = wanted;
-                }
+            match self.change(&wanted) {
+                Ok(()) => self.present = wanted,
                 Err(error) => {
                     let (error, level) = (CommandError::from(error).with_causes(), &self.present);
                     tracing::warn!(%error, level, "the log level stays");
@@ -47,5 +44,18 @@ impl LevelChanges {
         }
         // The signal's stream has no end.
         std::future::pending().await
+    }
+
+    /// Takes another level, and says so once: under the one before where the new one keeps the line away.
+    fn change(&self, wanted: &str) -> Result<(), LogError> {
+        let say = || tracing::warn!(level = wanted, before = self.present, "the log level has changed");
+        self.level.set(wanted)?;
+        if tracing::enabled!(tracing::Level::WARN) {
+            say();
+            return Ok(());
+        }
+        self.level.set(&self.present)?;
+        say();
+        self.level.set(wanted)
     }
 }

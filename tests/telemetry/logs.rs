@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{question, serve};
 use crate::harness::{
     http::{decide, send},
-    program::Serving,
+    program::{Serving, run, stderr},
 };
 
 /// The lines about requests in a log of JSON lines.
@@ -105,10 +105,28 @@ fn the_level_changes_with_sighup_and_nothing_else_does() {
     write("[log]\nlevel = \"regate=loud\"\n");
     hang_up(&serving);
     serving.wait_for_log("the log level stays");
+    write("[log]\nlevel = \"wran\"\n");
+    hang_up(&serving);
+    serving.wait_for_log("\\\"wran\\\" is no level");
     write("[log]\nlevels = \"hunter2\"\n");
     hang_up(&serving);
     let log = serving.wait_for_log("the configuration cannot be read");
     assert!(!log.contains("hunter2"), "{log}");
     assert_eq!(ask("/openapi.json"), 200);
     serving.wait_for_log("\"/openapi.json\"");
+
+    // That it changed is said, also where the new level keeps such lines away.
+    write("[log]\nlevel = \"error\"\n");
+    hang_up(&serving);
+    let log = serving.wait_for_log("\"level\":\"error\"");
+    assert_eq!(log.matches("the log level has changed").count(), 2, "{log}");
+}
+
+#[test]
+fn a_word_that_is_no_level_ends_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("regate.toml"), "[log]\nlevel = \"wran\"\n").unwrap();
+    let ran = run(folder.path(), &["serve", "--demo", "--config", "regate.toml"], "");
+    let said = stderr(&ran);
+    assert!(!ran.status.success() && said.contains("\"wran\" is no level"), "{said}");
 }

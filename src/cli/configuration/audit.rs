@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ::http::{HeaderName, header::AUTHORIZATION};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigurationError;
@@ -144,6 +145,60 @@ impl AuditSection {
             let problem = "it has to be at least twice segment_bytes".to_owned();
             return wrong("audit.max_spool_bytes", problem);
         }
+        if self.spool.as_os_str().is_empty() {
+            return wrong("audit.spool", "it is empty: name a folder, or leave it out".to_owned());
+        }
+        for name in &self.headers {
+            let Ok(header) = name.trim().parse::<HeaderName>() else {
+                return wrong("audit.headers", format!("{name:?} is no name of a header"));
+            };
+            if header == AUTHORIZATION {
+                return wrong(
+                    "audit.headers",
+                    "authorization holds a credential: it is never recorded".to_owned(),
+                );
+            }
+        }
         self.recorded_parts().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::configuration::Configuration;
+
+    fn read(line: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("regate.toml");
+        std::fs::write(&path, line).unwrap();
+        let read = Configuration::read(Some(&path), std::iter::empty());
+        read.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_cannot_be_recorded_is_named() {
+        for (line, key) in [
+            ("spool = \"\"", "audit.spool"),
+            ("headers = [\"x-a\", \"x b\"]", "audit.headers"),
+            ("headers = [\"\"]", "audit.headers"),
+            ("headers = [\"Authorization\"]", "audit.headers"),
+            ("segment_bytes = 65535", "audit.segment_bytes"),
+            ("segment_bytes = 1073741825", "audit.segment_bytes"),
+            ("segment_bytes = 65536\nmax_spool_bytes = 131071", "audit.max_spool_bytes"),
+            ("retention_days = 0", "audit.retention_days"),
+            ("project_paths = [\"/p\"]", "audit.project_paths"),
+        ] {
+            let said = read(&format!("[audit]\n{line}"));
+            assert!(said.contains(key), "{line}: {said}");
+        }
+        for line in [
+            "headers = []",
+            "headers = [\"X-A\"]",
+            "spool = \"records\"",
+            "segment_bytes = 65536\nmax_spool_bytes = 131072",
+            "retention_days = \"forever\"",
+        ] {
+            assert_eq!(read(&format!("[audit]\n{line}")), "");
+        }
     }
 }

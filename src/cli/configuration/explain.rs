@@ -3,8 +3,9 @@
 use crate::types::without_values;
 
 /// Settings that are one of a few words.
-const CHOICES: [(&str, &str); 7] = [
+const CHOICES: [(&str, &str); 8] = [
     (".role_from`", "\"database\" or \"claim\""),
+    ("`audit.mode`", "\"durable\", \"spooled\" or \"off\""),
     ("`gateways.authentication`", "\"required\" or \"optional\""),
     ("`policy.engine`", "\"auto\", \"virtual_machine\" or \"interpreter\""),
     ("`policy.rego_version`", "\"v1\" or \"v0\""),
@@ -81,6 +82,7 @@ mod tests {
         let issuer = "[[issuers]]\nissuer = \"i\"\naudience = \"a\"\n";
         for (section, key, words) in [
             ("[gateways]\n", "authentication", &["required", "optional"][..]),
+            ("[audit]\n", "mode", &["durable", "spooled", "off"]),
             ("[policy]\n", "engine", &["auto", "virtual_machine", "interpreter"]),
             ("[policy]\n", "rego_version", &["v1", "v0"]),
             ("[requests]\n", "encoded_slash", &["deny", "keep"]),
