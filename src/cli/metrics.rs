@@ -40,7 +40,7 @@ pub(super) fn limits(metrics: &mut Metrics, limiter: &Arc<Limiter>) {
     );
     metrics.counter(
         "limiter_shared_failures",
-        "How often Redis did not count a call, and this process alone did",
+        "Attempts to count in Redis that failed; until the next attempt this process alone counts",
         of_limiter(|status| number(status.shared_failures)),
     );
     metrics.gauge(

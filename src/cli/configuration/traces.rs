@@ -9,7 +9,7 @@ use crate::telemetry::TraceSettings;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TraceSection {
-    /// The collector, by OTLP over HTTP, such as `http://127.0.0.1:4318`. Left out: nowhere.
+    /// The collector, by OTLP over HTTP, such as `http://127.0.0.1:4318`, with or without `/v1/traces`. Left out: nowhere.
     pub otlp_endpoint: Option<String>,
     /// Which part of the traces is recorded that begin here.
     pub sample_ratio: f64,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, aio::MultiplexedConnection};
 use tokio::{runtime::Handle, time::sleep};
 
 use super::script::Scripts;
@@ -116,6 +116,7 @@ impl Links {
         };
         if !mem::replace(&mut state.said, true) {
             tracing::warn!(
+                redis = %self.client.get_connection_info().addr(),
                 problem,
                 "the shared rate limiter is lost: until it is back each process counts for itself"
             );
@@ -187,8 +188,47 @@ impl Drop for Connecting {
 
 /// What is to be said of an error: its sort, and no words of Redis or of the URL.
 pub(super) fn what_happened(error: &RedisError) -> String {
+    if error.is_connection_refusal() {
+        return "nothing listens there: the connection was refused".to_owned();
+    }
+    if error.is_timeout() {
+        return "it did not answer in time".to_owned();
+    }
+    if error.kind() == ErrorKind::Parse {
+        return "what answers there is no Redis".to_owned();
+    }
+    if is_unknown_name(error) {
+        return "the name of the host is not known".to_owned();
+    }
     match (error.category(), error.code()) {
         (category, Some(code)) => format!("{category} ({code})"),
         (category, None) => category.to_owned(),
+    }
+}
+
+/// Whether the host has no address. The standard library has no sort of error for it, only these words.
+fn is_unknown_name(error: &RedisError) -> bool {
+    error.is_io_error() && error.to_string().contains("failed to lookup address information")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use redis::RedisError;
+
+    use super::what_happened;
+
+    #[test]
+    fn the_cause_is_said_in_words_of_our_own() {
+        let of = |kind, words: &str| what_happened(&RedisError::from(Error::new(kind, words.to_owned())));
+        assert!(of(ErrorKind::ConnectionRefused, "hunter2").contains("refused"));
+        assert!(of(ErrorKind::NotFound, "hunter2").contains("nothing listens there"));
+        assert!(of(ErrorKind::TimedOut, "hunter2").contains("in time"));
+        let unknown = "failed to lookup address information: hunter2";
+        assert_eq!(of(ErrorKind::Other, unknown), "the name of the host is not known");
+        assert!(!of(ErrorKind::Other, "hunter2").contains("hunter2"));
+        let parse = RedisError::from((redis::ErrorKind::Parse, "hunter2"));
+        assert_eq!(what_happened(&parse), "what answers there is no Redis");
     }
 }

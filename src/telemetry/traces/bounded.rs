@@ -105,12 +105,14 @@ impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
 #[derive(Debug)]
 pub(super) struct Counting<E> {
     next: E,
+    url: String,
     counts: Arc<Counts>,
 }
 
 impl<E> Counting<E> {
-    pub const fn new(next: E, counts: Arc<Counts>) -> Self {
-        Self { next, counts }
+    /// `url`: where `next` sends to, without a secret.
+    pub const fn new(next: E, url: String, counts: Arc<Counts>) -> Self {
+        Self { next, url, counts }
     }
 }
 
@@ -124,7 +126,8 @@ impl<E: SpanExporter> SpanExporter for Counting<E> {
         let failed_before = counts.failing.swap(result.is_err(), Ordering::Relaxed);
         match &result {
             Err(error) if !failed_before => {
-                tracing::warn!(%error, "the trace collector does not take spans: they are lost; decisions go on");
+                let url = &self.url;
+                tracing::warn!(url, %error, "the trace collector does not take spans: they are lost; decisions go on");
             }
             Ok(()) if failed_before => tracing::info!("the trace collector takes spans again"),
             _ => {}
@@ -183,7 +186,7 @@ mod tests {
         let counts = Arc::new(Counts::default());
         let held = Held { begun: Mutex::new(begun), result: Mutex::new(results) };
         let config = BatchConfigBuilder::default().with_max_queue_size(64).with_max_export_batch_size(4);
-        let batches = BatchSpanProcessor::builder(Counting::new(held, Arc::clone(&counts)));
+        let batches = BatchSpanProcessor::builder(Counting::new(held, String::new(), Arc::clone(&counts)));
         let processor =
             Bounded::new(batches.with_batch_config(config.build()).build(), 8, Arc::clone(&counts));
         let provider = SdkTracerProvider::builder().with_span_processor(processor).build();

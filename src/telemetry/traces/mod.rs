@@ -47,7 +47,7 @@ const PATH: &str = "/v1/traces";
 /// Where spans go, and which.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TraceSettings {
-    /// The collector, such as `http://127.0.0.1:4318`.
+    /// The collector, such as `http://127.0.0.1:4318`, with or without `/v1/traces`. It holds no secret: it is logged.
     pub endpoint: String,
     /// Which part of the traces is recorded that begin here, from 0 to 1. Others are where their sender records them.
     pub sample_ratio: f64,
@@ -90,10 +90,11 @@ impl Traces {
     /// # Errors
     /// [`TraceError`] when the endpoint is no URL.
     pub fn start(settings: &TraceSettings) -> Result<Self, TraceError> {
+        let url = where_to(&settings.endpoint);
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(format!("{}{PATH}", settings.endpoint.trim_end_matches('/')))
+            .with_endpoint(url.clone())
             .with_timeout(EXPORT_TIME)
             .with_headers(
                 [("user-agent".to_owned(), concat!("regate/", env!("CARGO_PKG_VERSION")).to_owned())].into(),
@@ -105,7 +106,7 @@ impl Traces {
             .with_max_export_batch_size(BATCH)
             .with_scheduled_delay(PAUSE)
             .build();
-        let batches = BatchSpanProcessor::builder(Counting::new(exporter, Arc::clone(&counts)));
+        let batches = BatchSpanProcessor::builder(Counting::new(exporter, url, Arc::clone(&counts)));
         let processor =
             Bounded::new(batches.with_batch_config(config).build(), MOST_WAITING, Arc::clone(&counts));
         let resource = Resource::builder()
@@ -179,6 +180,13 @@ impl Traces {
     }
 }
 
+/// The endpoint with the path behind it, unless it is there already.
+fn where_to(endpoint: &str) -> String {
+    let endpoint = endpoint.trim_end_matches('/');
+    let base = endpoint.strip_suffix(PATH).unwrap_or(endpoint);
+    format!("{base}{PATH}")
+}
+
 fn moment(time: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(time.unix_millis()).unwrap_or_default())
 }
@@ -189,4 +197,17 @@ fn remote(parent: &TraceParent) -> Option<SpanContext> {
     let span = SpanId::from_hex(parent.parent_id()).ok()?;
     let flags = if parent.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::default() };
     Some(SpanContext::new(trace, span, flags, true, TraceState::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::where_to;
+
+    #[test]
+    fn the_path_is_there_once() {
+        for endpoint in ["http://a:1", "http://a:1/", "http://a:1/v1/traces", "http://a:1/v1/traces/"] {
+            assert_eq!(where_to(endpoint), "http://a:1/v1/traces", "{endpoint}");
+        }
+        assert_eq!(where_to("http://a:1/otlp"), "http://a:1/otlp/v1/traces");
+    }
 }
