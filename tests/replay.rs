@@ -356,7 +356,7 @@ fn a_run_that_cannot_be_says_why() {
         (&["--policies", "new", "--data", "missing.json", "-"], 1, "missing.json cannot be read"),
         (&["--policies", "new"], 64, "FILE"),
         (&["-"], 64, "--policies"),
-        (&["--policies", "new", "--data", "x", "--database-url", "y", "-"], 64, "cannot be used with"),
+        (&["--policies", "new", "--data", "x", "--database-url", "y", "-"], 64, "give one of them"),
     ] {
         let output = run(folder.path(), &[&["replay"], arguments].concat(), &records());
         let errors = stderr(&output);

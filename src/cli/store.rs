@@ -141,6 +141,30 @@ async fn connect_with(
     Ok(store::connect(url.expose(), options).await?)
 }
 
+/// Which database the configuration names, without user and password.
+pub(super) fn described(configuration: &Configuration) -> Result<String, CommandError> {
+    let url = configuration.database.url()?;
+    Ok(match store::sqlite_file(url.expose()) {
+        Some(file) => printable(&file.display().to_string()).to_string(),
+        None => without_user(url.expose()),
+    })
+}
+
+/// Scheme, host, port and name of a URL. Where it cannot be told what belongs to a password, the scheme alone.
+fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.split(':').next().unwrap_or_default().to_owned();
+    };
+    let begin = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = begin.split_at(begin.find('/').unwrap_or(begin.len()));
+    let signs = |text: &str| text.matches('@').count();
+    if signs(rest) != signs(authority) {
+        return scheme.to_owned();
+    }
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    printable(&format!("{scheme}://{host}{path}")).to_string()
+}
+
 /// Randomness for secrets, seeded by the operating system.
 pub(super) fn randomness() -> Result<StdRng, CommandError> {
     StdRng::try_from_rng(&mut rand::rngs::SysRng)
@@ -171,4 +195,27 @@ pub(super) async fn load(store: &dyn Store) -> Result<Snapshot, CommandError> {
 /// Runs a command's work to its end on this thread.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_user;
+
+    #[test]
+    fn a_database_is_named_without_its_password() {
+        for (url, named) in [
+            (
+                "postgres://u:hunter2@db.example:5432/regate?sslmode=require",
+                "postgres://db.example:5432/regate",
+            ),
+            ("postgres://db.example/regate?user=u&password=hunter2", "postgres://db.example/regate"),
+            ("postgres://u:hun@ter2@db/regate", "postgres://db/regate"),
+            ("postgres://u:hun?hunter2@db/regate", "postgres"),
+            ("postgres://u:hun/hunter2@db/regate", "postgres"),
+            ("postgres://db/regate?password=hunter@2", "postgres"),
+            ("sqlite::memory:", "sqlite"),
+        ] {
+            assert_eq!(without_user(url), named);
+        }
+    }
 }

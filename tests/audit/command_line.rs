@@ -103,7 +103,7 @@ async fn what_could_not_be_verified_is_no_misfit() {
     assert!(stderr(&output).contains("there is no database"), "{}", stderr(&output));
     let scene = Scene::with([]).await;
     let (code, report, _) = scene.run(&["audit", "verify"], "");
-    assert_eq!((code, report.contains("the decision log is empty")), (Some(0), true), "{report}");
+    assert_eq!((code, report.contains("regate.sqlite is empty")), (Some(0), true), "{report}");
     for (heads, said) in [(None, "heads cannot be read"), (Some("1 2"), "line 1 is not a sequence")] {
         if let Some(heads) = heads {
             fs::write(scene.path().join("heads"), heads).unwrap();

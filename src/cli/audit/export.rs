@@ -9,7 +9,7 @@ use crate::{
     cli::{
         exit::{CommandError, Exit},
         replay::moment::End,
-        store::{Access, StoreArguments},
+        store::{Access, StoreArguments, described},
         values::{refuse_token, tenant},
     },
     store::decisions::DecisionFilter,
@@ -76,21 +76,28 @@ impl Export {
             limit: PAGE,
             ..DecisionFilter::default()
         };
-        self.store.run(Access::Read, async |store| {
+        let is_empty = self.store.run(Access::Read, async |store| {
+            let mut written = 0;
             let mut output = BufWriter::new(io::stdout().lock());
             loop {
                 let rows = store.list_decisions(&filter).await?;
                 for row in &rows {
                     writeln!(output, "{}", line(row))?;
                 }
+                written += rows.len();
                 filter.after = rows.last().map(|row| row.sequence);
                 if rows.len() < PAGE as usize {
                     break;
                 }
             }
             output.flush()?;
-            Ok(())
+            let any = DecisionFilter { limit: 1, ..DecisionFilter::default() };
+            Ok(written == 0 && store.list_decisions(&any).await?.is_empty())
         })?;
+        if is_empty {
+            let database = described(&self.store.configuration()?)?;
+            let _ = writeln!(io::stderr(), "regate: the decision log of {database} is empty");
+        }
         Ok(Exit::Done)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         exit::{CommandError, Exit},
         printable::printable,
         rows::write_object,
-        store::{Access, StoreArguments},
+        store::{Access, StoreArguments, described},
     },
     store::decisions::ChainPlace,
     types::{Clock, SystemClock},
@@ -68,7 +68,7 @@ impl Verify {
         if self.json {
             write_object(&mut io::stdout().lock(), &fields(&verified, noted))?;
         } else {
-            in_words(&verified, noted)?;
+            in_words(&verified, noted, &described(&self.store.configuration()?)?)?;
         }
         Ok(if verified.misfit.is_none() { Exit::Done } else { Exit::Failed })
     }
@@ -124,7 +124,7 @@ fn fields(verified: &Verified, noted: bool) -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn in_words(verified: &Verified, noted: bool) -> io::Result<()> {
+fn in_words(verified: &Verified, noted: bool, database: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let Verified { records, anchor, head, .. } = verified;
     match records {
@@ -144,7 +144,7 @@ fn in_words(verified: &Verified, noted: bool) -> io::Result<()> {
     }
     match &verified.misfit {
         Some(misfit) => write_misfit(&mut output, misfit),
-        None if head.sequence == 0 => writeln!(output, "the decision log is empty"),
+        None if head.sequence == 0 => writeln!(output, "the decision log of {database} is empty"),
         None => {
             let was = if noted { ", which was noted" } else { "" };
             writeln!(output, "the end of the chain{was}: {} {}", head.sequence, printable(&head.hash))

@@ -17,8 +17,8 @@ use crate::{
 /// Where the data is.
 #[derive(Clone, Debug, Args)]
 pub(super) struct DataArguments {
-    /// The data, as `regate import` takes it
-    #[arg(long, value_name = "FILE", conflicts_with = "database_url")]
+    /// The data, as `regate import` takes it. Beside --from-log and --database-url: the data in place of the rows there
+    #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// The live rows, which are only read: sqlite://FILE or postgres://… [default: the database that the
     /// configuration file or REGATE_DATABASE__URL names; without one, no data]
@@ -30,6 +30,17 @@ pub(super) struct DataArguments {
 }
 
 impl DataArguments {
+    /// # Errors
+    /// [`CommandError::Usage`] when the data is to come from two places.
+    pub(super) fn check(&self, from_log: bool) -> Result<(), CommandError> {
+        if self.data.is_some() && self.database_url.is_some() && !from_log {
+            let text = "--data and --database-url both say where the data is: give one of them (or both beside \
+                        --from-log, whose records are in the database)";
+            return Err(CommandError::Usage(text.to_owned()));
+        }
+        Ok(())
+    }
+
     /// The configuration, with these flags over it.
     pub(super) fn configuration(&self) -> Result<Configuration, CommandError> {
         let mut configuration = Configuration::read(self.config.as_ref(), configuration::variables())?;

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 use crate::{
-    cli::{configuration::Configuration, exit::CommandError, store::connect_to_read},
+    cli::{
+        configuration::Configuration,
+        exit::CommandError,
+        store::{connect_to_read, described},
+    },
     store::{
         Store,
         decisions::{DecisionFilter, DecisionRow},
@@ -69,6 +73,15 @@ impl LogLines {
     pub(super) fn line(&self) -> &[u8] {
         self.row.as_ref().map_or(&[], |row| row.record.as_bytes())
     }
+}
+
+/// That there is no record, and in which log; of `selected` ones.
+pub(super) fn nothing(configuration: &Configuration, selected: bool) -> Result<String, CommandError> {
+    let database = described(configuration)?;
+    Ok(match selected {
+        true => format!("the decision log of {database} has no record of that time"),
+        false => format!("the decision log of {database} is empty"),
+    })
 }
 
 impl Drop for LogLines {

@@ -141,6 +141,7 @@ struct Run<'a> {
 impl Replay {
     /// Decides again, and prints what became of the answers.
     pub(in crate::cli) fn run(&self) -> Result<Exit, CommandError> {
+        self.data.check(self.from_log)?;
         let configuration = self.data.configuration()?;
         let new = Arc::new(policies::compile_source(&source(&self.policies), &configuration, 1)?);
         let old = match &self.against {
@@ -167,7 +168,11 @@ impl Replay {
         run.progress.end();
         done?;
         if run.tally.lines == 0 {
-            return Err(CommandError::Refused("nothing was replayed: there is no line".to_owned()));
+            let what = match self.from_log {
+                true => log::nothing(&configuration, self.since.or(self.until).is_some())?,
+                false => "there is no line".to_owned(),
+            };
+            return Err(CommandError::Refused(format!("nothing was replayed: {what}")));
         }
         run.report.end(&run.tally, &origin)?;
         self.exit(&run.tally)
