@@ -110,8 +110,8 @@ fn finds_a_deny_that_a_second_allow_overrides() {
     plant(
         folder.path(),
         "regate.rego",
-        "input.token.kind == \"mcp\"\n\tdata.regate.overrides.deny == set()\n",
-        "input.token.kind == \"mcp\"\n",
+        "agent := data.regate.mcp_token.decision if {\n\tdata.regate.overrides.deny == set()\n",
+        "agent := data.regate.mcp_token.decision if {\n",
     );
     finds(folder.path(), "a_deny_of_the_organisation_is_final", "^GET (/api/v1)?/mcp/projects/p2$");
 }

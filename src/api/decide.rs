@@ -5,7 +5,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -65,6 +65,12 @@ pub(super) struct RecordedMessage {
     decision_id: Uuid,
 }
 
+/// Whether a decision of the log is to be explained: a question has no such member.
+#[derive(Deserialize)]
+struct MaybeRecorded {
+    decision_id: Option<IgnoredAny>,
+}
+
 /// What is to be explained.
 #[derive(ToSchema)]
 #[serde(untagged)]
@@ -96,7 +102,8 @@ pub(super) async fn explain(
     request: Request,
 ) -> Result<Response, Problem> {
     let body = call::body(request, &shared.bounds).await?;
-    if let Ok(RecordedMessage { decision_id }) = read(&body, &shared.bounds) {
+    if let Ok(MaybeRecorded { decision_id: Some(_) }) = read(&body, &shared.bounds) {
+        let RecordedMessage { decision_id } = read(&body, &shared.bounds)?;
         return explain_recorded(&caller, &shared, decision_id).await;
     }
     let message = QuestionMessage::read(&body, &shared.bounds)?;
@@ -122,15 +129,16 @@ pub(super) async fn explain(
 async fn explain_recorded(caller: &Caller, shared: &Shared, id: Uuid) -> Result<Response, Problem> {
     let turn = shared.point.explaining_turn().await;
     let operator = caller.may(Operation::Explain).await?;
+    // Whoever may ask why need not be one who may read what others were told.
+    caller.may(Operation::ReadDecision).await?;
     let row = decisions::find(&operator, id).await?;
     let no_question = || Problem::Invalid("this decision was about no request of a gateway's".to_owned());
     let Record { question, recorded, time, gateway } =
         read_record(row.record.as_bytes(), &shared.bounds)?.ok_or_else(no_question)?;
-    // As a gateway of that tenant would ask: another's tokens are unknown to it.
-    let id = gateway.map(|gateway| gateway.id).unwrap_or_default();
-    let asking = AskingGateway { id, tenant: Some(operator.tenant().clone()) };
+    // As then: with the gateway that asked, if it authenticated. The record is of the operator's own tenant.
+    let gateway = gateway.map(|gateway| AskingGateway { tenant: Some(operator.tenant().clone()), ..gateway });
     let reader = CredentialReader::default();
-    let question = question.into_question(Asker::wondering(Some(&asking)), &shared.bounds, &reader)?;
+    let question = question.into_question(Asker::wondering(gateway.as_ref()), &shared.bounds, &reader)?;
     let decision = shared.point.explain_again(&turn, &mut Case { question, now: time, recorded })?;
     let recorded = serde_json::from_str(&row.record).map_err(|_| Problem::StoreFailed)?;
     Ok(call::json(&ExplainedAgain { answer: Answer::from(&decision), recorded }))

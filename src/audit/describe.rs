@@ -111,7 +111,7 @@ pub(super) fn describe<'a>(
             id: Cow::Borrowed(&*gateway.id),
             tenant: gateway.tenant.as_ref().map(|tenant| Cow::Borrowed(tenant.as_str())),
         }),
-        subject: subject(asked, decision),
+        subject: subject(asked, decision, &mut masking),
         asked: recorded,
         project,
         allow: decision.allow,
@@ -129,18 +129,22 @@ pub(super) fn describe<'a>(
         latency_micros: took.micros,
         trace_id: took.trace.map(|trace| Cow::Owned(trace.trace_id().to_string())),
         masked: masking.masked,
-        left_out,
+        left_out: left_out.into_iter().chain(masking.cut).collect(),
     }
 }
 
 /// Whose request it was; of an AuthZEN evaluation whom the gateway named.
-fn subject<'a>(asked: Asked<'a>, decision: &'a Decision) -> Option<RecordedSubject<'a>> {
+fn subject<'a>(
+    asked: Asked<'a>,
+    decision: &'a Decision,
+    masking: &mut Masking,
+) -> Option<RecordedSubject<'a>> {
     if let Asked::Evaluation(evaluation) = asked {
         let id = evaluation.subject.id.as_deref();
         return Some(RecordedSubject {
-            kind: Cow::Borrowed(&*evaluation.subject.kind),
+            kind: masking.text("subject", &evaluation.subject.kind),
             token_id: None,
-            user_id: id.filter(|_| evaluation.subject_is_user).map(Cow::Borrowed),
+            user_id: masking.optional("subject", id.filter(|_| evaluation.subject_is_user)),
             tenant: Some(Cow::Borrowed(decision.tenant.as_str())),
         });
     }

@@ -34,12 +34,41 @@ const BEGINNINGS: [&[u8]; 14] = [
 pub(super) struct Masking {
     /// The members whose value was masked.
     pub masked: Vec<Text<'static>>,
+    /// The members whose value is recorded in part.
+    pub cut: Vec<Text<'static>>,
 }
+
+/// The most bytes that are recorded of a text that is longer than anybody means it: whoever asks would choose how much
+/// room the log takes.
+const LONGEST: usize = 2 * 1024;
+/// The same of a path with its query.
+const LONGEST_TARGET: usize = 8 * 1024;
 
 impl Masking {
     /// A text that stands in the member `member`; hidden if it looks like a credential.
     pub fn text<'a>(&mut self, member: &'static str, text: &'a str) -> Text<'a> {
-        if looks_secret(text) { self.hide(Cow::Borrowed(member)) } else { Cow::Borrowed(text) }
+        if looks_secret(text) {
+            return self.hide(Cow::Borrowed(member));
+        }
+        self.whole_or_cut(member, Cow::Borrowed(text), LONGEST)
+    }
+
+    /// Cuts what is too long.
+    fn whole_or_cut<'a>(&mut self, member: &'static str, text: Text<'a>, longest: usize) -> Text<'a> {
+        if text.len() <= longest {
+            return text;
+        }
+        if !self.cut.iter().any(|cut| cut == member) {
+            self.cut.push(Cow::Borrowed(member));
+        }
+        let end = text.floor_char_boundary(longest);
+        match text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+            Cow::Owned(mut text) => {
+                text.truncate(end);
+                Cow::Owned(text)
+            }
+        }
     }
 
     /// The same of a text that may be missing.
@@ -52,19 +81,31 @@ impl Masking {
         if stands_for_a_secret(name) || looks_secret(value) {
             self.hide(Cow::Owned(format!("request.headers.{name}")))
         } else {
-            Cow::Borrowed(value)
+            self.whole_or_cut("request.headers", Cow::Borrowed(value), LONGEST)
         }
     }
 
     /// A request target: its segments, and the values in its query.
     pub fn target<'a>(&mut self, target: &'a str) -> Text<'a> {
+        let shown = self.whole_target(target);
+        self.whole_or_cut("request.path", shown, LONGEST_TARGET)
+    }
+
+    fn whole_target<'a>(&mut self, target: &'a str) -> Text<'a> {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
-        let shown_path = if looks_secret(path) {
-            let shown: Vec<Text<'_>> =
-                path.split('/').map(|segment| self.text("request.path", segment)).collect();
+        // Some servers read `;name=value` behind a segment.
+        let has_parameter = path.contains([';', '%']) && path.split('/').any(has_secret_parameter);
+        let shown_path = if has_parameter || looks_secret(path) {
+            let shown: Vec<Text<'_>> = path
+                .split('/')
+                .map(|segment| match has_secret_parameter(segment) {
+                    true => self.hide(Cow::Borrowed("request.path")),
+                    false => self.text("request.path", segment),
+                })
+                .collect();
             // What begins in one segment and ends in another.
             let joined = shown.join("/");
             if looks_secret(&joined) { self.hide(Cow::Borrowed("request.path")) } else { Cow::Owned(joined) }
@@ -80,24 +121,17 @@ impl Masking {
     }
 
     fn query<'a>(&mut self, query: &'a str) -> Text<'a> {
-        // A server may take `;` for `&`, and a name without `=` for a value.
-        let is_secret = |pair: &str| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let decode =
-                |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-            let name = decode(name);
-            (!value.is_empty() && stands_for_a_secret(&name)) || looks_secret(&name) || looks_secret(value)
-        };
-        if !query.split(['&', ';']).any(is_secret) {
+        if !query.split(SEPARATORS).any(|pair| is_secret_pair(pair, NESTED)) {
             return Cow::Borrowed(query);
         }
         let mut shown = String::with_capacity(query.len());
-        for pair in query.split_inclusive(['&', ';']) {
-            let separator = if pair.ends_with(['&', ';']) { &pair[pair.len() - 1..] } else { "" };
+        for pair in query.split_inclusive(SEPARATORS) {
+            let separator = if pair.ends_with(SEPARATORS) { &pair[pair.len() - 1..] } else { "" };
             let bare = &pair[..pair.len() - separator.len()];
-            if is_secret(bare) {
+            if is_secret_pair(bare, NESTED) {
+                // A name without a value may be one.
                 let name = bare.split_once('=').map_or("", |(name, _)| name);
-                let name = if looks_secret(name) { "" } else { name };
+                let name = if looks_secret(&decoded(name)) { "" } else { name };
                 self.masked.push(Cow::Owned(format!("request.query.{name}")));
                 shown.push_str(name);
                 shown.push('=');
@@ -116,6 +150,40 @@ impl Masking {
         }
         Cow::Borrowed(HIDDEN)
     }
+}
+
+/// What stands between the pairs of a query: a server may take `;` for `&`.
+const SEPARATORS: [char; 2] = ['&', ';'];
+/// How deep a query within a value is looked at.
+const NESTED: usize = 3;
+
+/// As forms are decoded.
+fn decoded(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// Whether a pair of a query holds a secret: by its name, by the look of either, or within its value, which may be a URL.
+fn is_secret_pair(pair: &str, depth: usize) -> bool {
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    if name.is_empty() && value.is_empty() {
+        return false;
+    }
+    let (name, value) = (decoded(name), decoded(value));
+    if (!value.is_empty() && stands_for_a_secret(&name)) || looks_secret(&name) || looks_secret(&value) {
+        return true;
+    }
+    let inner = value.contains('=') || name.contains('=');
+    inner && (depth == 0 || [name, value].iter().any(|text| holds_secret_pair(text, depth - 1)))
+}
+
+fn holds_secret_pair(text: &str, depth: usize) -> bool {
+    text.split(['?', '&', ';', '#']).any(|pair| pair.contains('=') && is_secret_pair(pair, depth))
+}
+
+/// Whether behind a `;` of a segment stands a secret under its name.
+fn has_secret_parameter(segment: &str) -> bool {
+    let segment = decoded(segment);
+    segment.split(';').skip(1).any(|pair| is_secret_pair(pair, NESTED))
 }
 
 /// Whether a text holds what looks like a credential, in any case, percent-encoded or not.
@@ -183,9 +251,23 @@ mod tests {
             ("/a/rgt_global_abcdef/b", "/a/[masked]/b", "request.path"),
             ("/a/RGT%255Fglobal_abcdef/b?x=1", "/a/[masked]/b?x=1", "request.path"),
             ("/a/eyJhbGciOi.eyJzdWIi.c2ln", "/a/[masked]", "request.path"),
+            ("/a?Basic+dXNlcjpwYXNz=", "/a?=[masked]", "request.query."),
+            ("/a?q=Bearer+opaque", "/a?q=[masked]", "request.query.q"),
+            ("/a?next=%2Fcb%3Faccess_token%3Dopaque", "/a?next=[masked]", "request.query.next"),
+            ("/a/b;token=opaque/c", "/a/[masked]/c", "request.path"),
+            ("/a/b%3Btoken=opaque", "/a/[masked]", "request.path"),
         ] {
             assert_eq!(target(sent), (shown.to_owned(), vec![masked.to_owned()]), "{sent}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_said() {
+        let mut masking = Masking::default();
+        assert_eq!(masking.text("mcp.params.name", &"\u{e9}".repeat(5_000)).len(), 2_048);
+        let target = format!("/a/{}", "b".repeat(20_000));
+        assert_eq!(masking.target(&target).len(), 8_192);
+        assert_eq!(masking.cut, ["mcp.params.name", "request.path"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long the end waits for what is left to be shipped. What then is not stays on disk, and the next process ships it.
-const LAST_SHIPPING: Duration = Duration::from_secs(5);
+const LAST_SHIPPING: Duration = Duration::from_secs(2);
 
 /// What records, and what becomes of the records.
 pub(super) struct Recording {
@@ -34,6 +34,8 @@ pub(super) struct Recording {
     end: watch::Sender<bool>,
     working: JoinHandle<()>,
     retaining: Option<JoinHandle<()>>,
+    /// Of records that ended processes left in other folders.
+    adopting: Vec<JoinHandle<()>>,
     /// Of a database that is gone with this process: its records are, too.
     folder: Option<TempDir>,
 }
@@ -68,7 +70,16 @@ impl Recording {
             false => (None, options),
         };
         let is_named = configuration.audit.is_named();
-        let (spool, reader) = open(options, is_named, || ids.next_id(clock.now()))?;
+        let (own, spool, reader) = open(&options, is_named, || ids.next_id(clock.now()))?;
+        let left =
+            if is_named { Vec::new() } else { left_by_others(&options, own, ids.next_id(clock.now())) };
+        let decisions: Arc<dyn DecisionStore> = store.clone();
+        let adopting = left.into_iter().map(|(spool, reader)| {
+            let source = SpoolSource::new(Arc::new(spool), reader);
+            let (decisions, clock) = (Arc::clone(&decisions), Arc::clone(clock));
+            tokio::spawn(adopt(source, decisions, clock))
+        });
+        let adopting: Vec<JoinHandle<()>> = adopting.collect();
         let left = spool.status().records;
         tracing::info!(left, "decisions are recorded; so many of an earlier process are left to be shipped");
         let spool = Arc::new(spool);
@@ -98,7 +109,7 @@ impl Recording {
             }
         };
         let clock = Arc::clone(clock);
-        Ok(Some(Self { recorder, clock, shipping, pruning, end, working, retaining, folder }))
+        Ok(Some(Self { recorder, clock, shipping, pruning, end, working, retaining, adopting, folder }))
     }
 
     /// What decisions are recorded with.
@@ -108,9 +119,7 @@ impl Recording {
 
     /// Ships what is left, as far as the database takes it, when nobody is answered any more.
     pub(super) async fn finish(self) {
-        if let Some(retaining) = &self.retaining {
-            retaining.abort();
-        }
+        self.retaining.iter().chain(&self.adopting).for_each(JoinHandle::abort);
         // What is gathered has to be on disk before the rest is shipped.
         let spool = Arc::clone(self.recorder.spool());
         let _ = tokio::task::spawn_blocking(move || spool.close()).await;
@@ -136,7 +145,9 @@ impl Recording {
         );
         for (why, read) in [
             ("full", (|recorder| number(recorder.spool().status().refused_full)) as fn(&Recorder) -> f64),
-            ("failed", |recorder| number(recorder.spool().status().failed)),
+            ("failed", |recorder| {
+                number(recorder.broken().saturating_sub(recorder.spool().status().refused_full))
+            }),
         ] {
             metrics.labelled_counter(
                 "audit_refused",
@@ -206,24 +217,62 @@ impl Recording {
     }
 }
 
-/// Opens a spool. Where nobody named one, processes that are started from one folder each take the first that is free: what
-/// an ended one left is found by the next.
+/// How long to wait before it is tried again to ship what an ended process left.
+const ADOPTION_PAUSE: Duration = Duration::from_secs(5);
+
+/// Ships what an ended process left in a folder that nobody has, and lets go of it.
+async fn adopt(source: SpoolSource, store: Arc<dyn DecisionStore>, clock: Arc<dyn Clock>) {
+    let status = Arc::new(ShippingStatus::default());
+    let mut shipper = Shipper::new(source, store, clock, ShippingSettings::default(), Arc::clone(&status));
+    while !shipper.drain().await {
+        tokio::time::sleep(ADOPTION_PAUSE).await;
+    }
+    let records = status.numbers().shipped;
+    if records > 0 {
+        tracing::info!(records, "decisions that an ended process had left on disk are in the database");
+    }
+}
+
+/// The folder of the spool of this number.
+fn numbered(options: &SpoolOptions, number: u32) -> SpoolOptions {
+    let mut options = options.clone();
+    if number > 1 {
+        let mut name = options.folder.into_os_string();
+        name.push(format!("-{number}"));
+        options.folder = name.into();
+    }
+    options
+}
+
+/// The other spools of this folder that nobody has and that hold records.
+fn left_by_others(options: &SpoolOptions, own: u32, new_id: Uuid) -> Vec<(Spool, SpoolReader)> {
+    let others = (1..=MOST_UNNAMED).filter(|number| *number != own).map(|number| numbered(options, number));
+    let there = others.filter(|other| other.folder.is_dir());
+    there
+        .filter_map(|other| match Spool::open(&other, new_id) {
+            Ok((spool, reader)) => Some((spool, reader)).filter(|(spool, _)| spool.status().records > 0),
+            Err(SpoolError::InUse(_)) => None,
+            Err(error) => {
+                let error = CommandError::from(error).with_causes();
+                tracing::warn!(%error, "decisions that an ended process left on disk cannot be read");
+                None
+            }
+        })
+        .collect()
+}
+
+/// Opens a spool, and gives its number. Where nobody named one, processes that are started from one folder each take the
+/// first that is free.
 fn open(
-    options: SpoolOptions,
+    options: &SpoolOptions,
     is_named: bool,
     mut new_id: impl FnMut() -> Uuid,
-) -> Result<(Spool, SpoolReader), SpoolError> {
+) -> Result<(u32, Spool, SpoolReader), SpoolError> {
     let mut number = 1;
     loop {
-        let mut attempt = options.clone();
-        if number > 1 {
-            let mut name = attempt.folder.into_os_string();
-            name.push(format!("-{number}"));
-            attempt.folder = name.into();
-        }
-        match Spool::open(&attempt, new_id()) {
+        match Spool::open(&numbered(options, number), new_id()) {
             Err(SpoolError::InUse(_)) if !is_named && number < MOST_UNNAMED => number += 1,
-            opened => return opened,
+            opened => return opened.map(|(spool, reader)| (number, spool, reader)),
         }
     }
 }

@@ -271,12 +271,15 @@ impl Serve {
             stop.send_replace(true);
             let drained = async { while servers.join_next().await.is_some() {} };
             tokio::join!(drained, credential_work.finish());
-            // What was noted until the end is written, unless the database takes too long for it.
-            if tokio::time::timeout(LAST_WRITE_TIME, &mut writing).await.is_err() {
+            // What was noted and recorded until the end is written, unless the database takes too long for it.
+            let noted = tokio::time::timeout(LAST_WRITE_TIME, &mut writing);
+            let recorded = async {
+                if let Some(recording) = recording {
+                    recording.finish().await;
+                }
+            };
+            if tokio::join!(noted, recorded).0.is_err() {
                 writing.abort();
-            }
-            if let Some(recording) = recording {
-                recording.finish().await;
             }
             feed.stop();
             // Nor does the end wait for a database that does not answer.

@@ -190,7 +190,7 @@ fn before_the_gateway(
         },
         Judged::Denied(verdict) => draft.deny(verdict, caller.is_none()),
         Judged::ToolNotListed { scope, limits } => Decision { limits, ..draft.refuse_tool(scope) },
-        Judged::Failed(fault) => draft.fail(fault),
+        Judged::Failed(fault, limits) => Decision { limits, ..draft.fail(fault) },
     };
     let messages = asked_about.iter().map(AskedMessage::from).collect();
     Decision { explanation, messages, evaluated: true, ..decision }
@@ -207,7 +207,8 @@ enum Judged {
         /// The limits that the rules name all the same.
         limits: Vec<RateLimit>,
     },
-    Failed(Fault),
+    /// And the limits that the messages before named.
+    Failed(Fault, Vec<RateLimit>),
 }
 
 /// Asks the rules about each message of the request, or once about a request without one. It is allowed if each is; the
@@ -252,8 +253,13 @@ fn judge_one(
     before: Option<Verdict>,
 ) -> Result<Verdict, Judged> {
     let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
-    let mut verdict = verdict.map_err(Judged::Failed)?;
-    // A call counts whatever comes of it: else a caller could try as often as it likes.
+    let mut verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(fault) => {
+            return Err(Judged::Failed(fault, before.map(|before| before.limits).unwrap_or_default()));
+        }
+    };
+    // A call counts whatever the rules say to it: else a caller could try as often as it likes.
     let gathered = |before: Option<Verdict>, verdict: &mut Verdict| {
         let mut limits = before.map(|before| before.limits).unwrap_or_default();
         RateLimit::gather(&mut limits, std::mem::take(&mut verdict.limits));
@@ -270,7 +276,11 @@ fn judge_one(
     }
     match before {
         None => Ok(verdict),
-        Some(before) => before.and(verdict).map_err(|differ| Judged::Failed(differ.into())),
+        Some(before) => {
+            let mut limits = before.limits.clone();
+            RateLimit::gather(&mut limits, verdict.limits.clone());
+            before.and(verdict).map_err(|differ| Judged::Failed(differ.into(), limits))
+        }
     }
 }
 

@@ -21,8 +21,11 @@ const ARGUMENTS: [&str; 4] = ["--config", "regate.toml", "--database-url", "sqli
 impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("regate.toml"), "[opa]\napisix_headers = [\"authorization\"]\n")
-            .unwrap();
+        std::fs::write(
+            folder.path().join("regate.toml"),
+            "[opa]\napisix_headers = [\"authorization\", \"x-regate-gateway-token\"]\n",
+        )
+        .unwrap();
         let token = |id: &str, kind: &str, user: Option<&str>| {
             let sha256 = regate::auth::hash(&secret(id)).to_string();
             json!({"id": id, "kind": kind, "name": id, "user_id": user, "sha256": sha256, "scope_pull": true})
@@ -169,6 +172,18 @@ fn what_is_refused_before_the_rules_is_recorded_as_well() {
         assert_eq!(record["question"]["request"]["path"], question["request"]["path"]);
         assert!(!record.to_string().contains(SECRET), "{record}");
     }
+}
+
+#[test]
+fn nobody_chooses_how_much_room_a_record_takes() {
+    let scene = Scene::new();
+    let mut question = json!({"request": {"method": "POST", "path": "/mcp"}});
+    question["mcp"] =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x".repeat(500_000)}});
+    let record = scene.record(&scene.decide(&question));
+    assert_eq!(record["decision"]["reason"], "token.missing");
+    assert_eq!(record["question"]["mcp"]["params"]["name"].as_str().unwrap().len(), 2_048);
+    assert_eq!(record["left_out"], json!(["mcp.params.name"]));
 }
 
 #[test]

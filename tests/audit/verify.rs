@@ -176,6 +176,9 @@ async fn what_was_pruned_is_no_misfit(database: TestDatabase) {
     // What was noted of the fourth can be compared with nothing.
     assert_eq!((verified.noted, verified.noted_gone), (1, 1));
     assert_eq!((verified.pruned_at, verified.misfit), (Some(at(50)), None));
+    // All that was noted is gone, and so nothing tells this chain from another.
+    let verified = look_with(&database, &format!("3 {0}\n4 {0}", head.hash)).await;
+    assert_eq!(verified.misfit, Some(absent(4, Wrong::NotedGone)));
     ship(&database.store, [record(13)]).await;
     assert_eq!(look(&database).await.records, 8);
 }

@@ -9,6 +9,7 @@ pub mod http;
 pub mod nginx;
 pub mod oauth;
 pub mod pgbouncer;
+pub mod policies;
 pub mod postgres;
 pub mod program;
 pub mod python;

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use crate::harness::{
     http::{Answer, decide, send},
-    program::Serving,
+    program::{Serving, run, stderr},
 };
 
 /// Three calls an hour for each first segment of a path; `/x/denied` is denied for a reason of its own.
@@ -92,13 +92,17 @@ fn a_call_too_many_is_denied_and_does_not_count() {
     }
     // A deny counts, and says how the limit stands.
     let denied = scene.ask("/a/denied");
-    assert_eq!((&denied["status"], &denied["reason"]), (&json!(403), &json!("test.denied")));
+    assert_eq!(
+        (&denied["status"], &denied["reasons"]),
+        (&json!(403), &json!(["token.missing", "test.denied"]))
+    );
     assert_eq!(denied["rate_limit"]["remaining"], 0);
     for path in ["/a/x", "/a/denied"] {
         let limited = scene.ask(path);
         assert_limited(&limited);
-        let behind = if path == "/a/x" { "test.allowed" } else { "test.denied" };
-        assert_eq!(limited["reasons"], json!(["rate_limit.exceeded", behind]));
+        let behind: &[&str] =
+            if path == "/a/x" { &["test.allowed"] } else { &["token.missing", "test.denied"] };
+        assert_eq!(limited["reasons"], json!([&["rate_limit.exceeded"], behind].concat()));
         assert_eq!(limited["headers"]["set"], json!({}));
     }
     // Somebody else is not concerned.
@@ -176,4 +180,42 @@ fn evaluations_are_counted_too() {
         scene.send("POST", "/access/v1/evaluation", &json, &evaluation.to_string()).json()["decision"].clone()
     };
     assert_eq!((ask(), ask()), (json!(true), json!(false)));
+}
+
+/// systems.md E2, E6, with the shipped bundle.
+#[test]
+fn agents_of_one_user_share_a_window_and_two_users_never_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = |id: &str, user: &str| {
+        let sha256 = regate::auth::hash(id).to_string();
+        json!({"id": id, "kind": "mcp", "name": id, "user_id": user, "sha256": sha256})
+    };
+    let mut revoked = token("a3", "alice");
+    revoked["revoked_at"] = "2020-01-01T00:00:00Z".into();
+    let document = json!({
+        "users": [{"id": "alice"}, {"id": "bob"}],
+        "tokens": [token("a1", "alice"), token("a2", "alice"), revoked, token("b1", "bob")],
+    });
+    let database = ["--database-url", "sqlite://data.sqlite"];
+    let imported = run(folder.path(), &[&["import", "-"], &database[..]].concat(), &document.to_string());
+    assert!(imported.status.success(), "{}", stderr(&imported));
+    let serving = Serving::start(folder.path(), &database);
+    let ask = |token: &str, path: &str| {
+        decide(&serving.address, &json!({"token": token, "request": {"method": "POST", "path": path}}))
+    };
+    for call in 0..30 {
+        assert_eq!(ask(if call % 2 == 0 { "a1" } else { "a2" }, "/mcp")["allow"], true);
+    }
+    for token in ["a1", "a2"] {
+        let limited = ask(token, "/mcp");
+        assert_eq!((&limited["status"], &limited["reason"]), (&json!(429), &json!("rate_limit.exceeded")));
+        assert_eq!(limited["rate_limit"]["name"], "mcp.other");
+    }
+    assert_eq!(ask("b1", "/mcp")["allow"], true);
+    // The credential comes before the limit, and the limit before what else is wrong.
+    assert_eq!(ask("a3", "/mcp")["reason"], "token.revoked");
+    for _ in 0..5 {
+        assert_eq!(ask("a1", "/api/v1/mcp/projects/p9/trigger")["status"], 403);
+    }
+    assert_eq!(ask("a1", "/api/v1/mcp/projects/p9/trigger")["status"], 429);
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     http::{decide, send},
-    postgres,
+    policies, postgres,
     program::{Serving, run, stderr},
 };
 
@@ -121,7 +121,9 @@ fn answers_are_right(database_url: &str) {
     let imported =
         run(folder.path(), &["import", "-", "--database-url", database_url], &document().to_string());
     assert!(imported.status.success(), "{}", stderr(&imported));
-    let serving = Serving::start(folder.path(), &["--database-url", database_url]);
+    policies::with_high_limits(folder.path());
+    let arguments = ["--policies", "policies", "--database-url", database_url];
+    let serving = Serving::start(folder.path(), &arguments);
     let question = |token: &str, method: &str, path: &str| {
         let token = (!token.is_empty()).then_some(token);
         json!({"token": token, "request": {"method": method, "path": path}})

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::harness::{
     http::{Answer, send},
-    postgres,
+    policies, postgres,
     program::{Serving, run, stderr, stdout},
     record,
 };
@@ -116,7 +116,9 @@ impl Scene {
             stdout(&minted).trim_end().to_owned()
         };
         let (admin, acme_admin) = (mint("default"), mint("acme"));
-        let serving = Serving::start(folder.path(), &["--config", "regate.toml", "--database-url", url]);
+        policies::with_high_limits(folder.path());
+        let arguments = ["--config", "regate.toml", "--policies", "policies", "--database-url", url];
+        let serving = Serving::start(folder.path(), &arguments);
         Self { serving, folder, url: url.to_owned(), admin, acme_admin }
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     http::send,
+    policies,
     program::{Serving, run, stderr},
 };
 
@@ -56,6 +57,9 @@ impl Scene {
             fs::create_dir(folder.path().join("rules")).unwrap();
             fs::write(folder.path().join("rules/rules.rego"), rules).unwrap();
             settings.push_str("[policy]\nfolder = \"rules\"\n");
+        } else {
+            policies::with_high_limits(folder.path());
+            settings.push_str("[policy]\nfolder = \"policies\"\n");
         }
         fs::write(folder.path().join("regate.toml"), settings).unwrap();
         let database = ["--database-url", "sqlite://regate.sqlite"];

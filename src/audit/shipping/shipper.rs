@@ -153,7 +153,8 @@ impl<S: RecordSource> Shipper<S> {
     async fn sit(&mut self, known: Option<SpoolPosition>) -> Result<(), Failure> {
         self.pending = None;
         self.seat = None;
-        if self.source.seek(known).await.map_err(Failure::Source)? == Sought::Later {
+        let sought = self.source.seek(known).await.map_err(Failure::Source)?;
+        if sought == Sought::Later {
             ShippingStatus::add(&self.status.gaps, 1);
             tracing::error!(
                 position = known.map(|known| known.to_string()),
@@ -161,7 +162,18 @@ impl<S: RecordSource> Shipper<S> {
             );
         }
         self.seat = Some(Seat(known));
+        // What is there already may be all that fills the room.
+        if let Some(known) = known.filter(|_| sought == Sought::There) {
+            self.acknowledge(known);
+        }
         Ok(())
+    }
+
+    fn acknowledge(&mut self, to: SpoolPosition) {
+        if let Err(error) = self.source.acknowledge(to) {
+            let problem = causes(&*error).join(": ");
+            tracing::warn!(%problem, "the room of decisions that are in the database cannot be had again");
+        }
     }
 
     async fn read(&mut self) -> Result<bool, Failure> {
@@ -194,6 +206,17 @@ impl<S: RecordSource> Shipper<S> {
         match timeout(self.settings.answer_time, appending).await.map_err(|_| Failure::Late)? {
             Ok(Appended::Now(appending)) => {
                 self.appended(to, &appending);
+                Ok(())
+            }
+            // Neither this batch, written by an answer that did not come, nor an older state of the database.
+            Ok(Appended::Elsewhere(Some(known))) if known != to && Some(known) > after => {
+                ShippingStatus::add(&self.status.gaps, 1);
+                tracing::error!(
+                    position = %known,
+                    "the database says that it has records of this spool which nobody has shipped: another process has a copy \
+                     of the spool, or somebody has changed its position; they are shipped all the same"
+                );
+                self.seat = Some(Seat(Some(known)));
                 Ok(())
             }
             Ok(Appended::Elsewhere(known)) => {
@@ -237,10 +260,7 @@ impl<S: RecordSource> Shipper<S> {
         status.waiting_since(None);
         self.careful = self.careful.saturating_sub(1);
         self.seat = Some(Seat(Some(to)));
-        if let Err(error) = self.source.acknowledge(to) {
-            let problem = causes(&*error).join(": ");
-            tracing::warn!(%problem, "the room of decisions that are in the database cannot be had again");
-        }
+        self.acknowledge(to);
     }
 
     /// The database answers, and does not take a record: it must not hold up all others. Which one it is shows when

@@ -68,6 +68,11 @@ impl NotedHeads {
         self.0.range(..sequence).count() as u64
     }
 
+    /// The newest.
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.0.keys().next_back().copied()
+    }
+
     /// The first beyond this sequence.
     pub(super) fn beyond(&self, sequence: u64) -> Option<u64> {
         self.0.range(sequence.saturating_add(1)..).next().map(|(sequence, _)| *sequence)

@@ -52,6 +52,8 @@ pub enum Wrong {
     Noted,
     /// It was noted, and the chain ends before it.
     NotedBeyondTheEnd,
+    /// Retention is said to have taken away all that was noted: nothing tells this chain from one made anew.
+    NotedGone,
     /// What the database says cannot be read.
     Unreadable(String),
 }
@@ -73,6 +75,7 @@ impl Wrong {
             Self::End => "end_does_not_fit",
             Self::Noted => "noted_otherwise",
             Self::NotedBeyondTheEnd => "noted_beyond_the_end",
+            Self::NotedGone => "noted_gone",
             Self::Unreadable(_) => "unreadable",
         }
     }
@@ -112,6 +115,10 @@ impl fmt::Display for Wrong {
             Self::NotedBeyondTheEnd => f.write_str(
                 "it was noted, and the chain ends before it: records were cut off, or an older state of the database \
                  was put back",
+            ),
+            Self::NotedGone => f.write_str(
+                "it was the last that was noted, and retention is said to have taken it away: whether the chain was made anew \
+                 cannot be told; if retention did, begin a new file of heads, and note more often",
             ),
             Self::Unreadable(reason) => f.write_str(reason),
         }

@@ -134,6 +134,9 @@ impl Walk<'_> {
             if self.heads.contradicts(&verified.head) {
                 return Ok(Some(Misfit::absent(verified.head.sequence, Wrong::Noted)));
             }
+            if let Some(newest) = self.heads.newest().filter(|newest| *newest < part.anchor.sequence) {
+                return Ok(Some(Misfit::absent(newest, Wrong::NotedGone)));
+            }
         }
         for (index, row) in part.rows.iter().enumerate() {
             if let Some(wrong) = self.row(part, index, row).await? {
