@@ -30,7 +30,7 @@ impl LevelChanges {
                 Ok(configuration) => configuration.log.level,
                 Err(error) => {
                     let (error, level) = (error.with_causes(), &self.present);
-                    tracing::warn!(%error, level, "the configuration cannot be read: the log level stays");
+                    tracing::error!(%error, level, "the configuration cannot be read: the log level stays");
                     continue;
                 }
             };
@@ -38,7 +38,7 @@ impl LevelChanges {
                 Ok(()) => self.present = wanted,
                 Err(error) => {
                     let (error, level) = (CommandError::from(error).with_causes(), &self.present);
-                    tracing::warn!(%error, level, "the log level stays");
+                    tracing::error!(%error, level, "the log level stays");
                 }
             }
         }

@@ -103,7 +103,15 @@ async fn what_could_not_be_verified_is_no_misfit() {
     assert!(stderr(&output).contains("there is no database"), "{}", stderr(&output));
     let scene = Scene::with([]).await;
     let (code, report, _) = scene.run(&["audit", "verify"], "");
-    assert_eq!((code, report.contains("regate.sqlite is empty")), (Some(0), true), "{report}");
+    assert_eq!((code, report.contains("log of data.sqlite is empty")), (Some(0), true), "{report}");
+    let (code, report, errors) = scene.run(&["audit", "export"], "");
+    assert_eq!(
+        (code, &*report, errors.contains("log of data.sqlite is empty")),
+        (Some(0), "", true),
+        "{errors}"
+    );
+    let (code, _, errors) = scene.run(&["replay", "--policies", "shipped", "--from-log"], "");
+    assert_eq!((code, errors.contains("log of data.sqlite is empty")), (Some(1), true), "{errors}");
     for (heads, said) in [(None, "heads cannot be read"), (Some("1 2"), "line 1 is not a sequence")] {
         if let Some(heads) = heads {
             fs::write(scene.path().join("heads"), heads).unwrap();
@@ -276,6 +284,10 @@ async fn what_was_exported_and_the_log_itself_are_replayed_alike() {
     assert_eq!(from_log, report);
     let since = at(6).to_string();
     assert_eq!(replay("", &["--from-log", "--since", &since]).1["lines"], 1);
+    // The records of the log, over other data than the database's.
+    fs::write(scene.path().join("rows.json"), tokens().to_string()).unwrap();
+    let (code, over_file) = replay("", &["--from-log", "--data", "rows.json"]);
+    assert_eq!((code, &over_file["lines"], &over_file["compared"]), (Some(2), &json!(6), &json!(4)));
     let (code, _, errors) = scene.run(&["replay", "--policies", "new", "--from-log", "file"], "");
     assert_eq!(code, Some(64), "{errors}");
 }

@@ -128,6 +128,7 @@ fn in_words(verified: &Verified, noted: bool, database: &str) -> io::Result<()> 
     let mut output = io::stdout().lock();
     let Verified { records, anchor, head, .. } = verified;
     match records {
+        0 if verified.misfit.is_none() && head.sequence == 0 => {}
         0 => writeln!(output, "no record fits")?,
         1 => writeln!(output, "1 record fits: {}", head.sequence)?,
         _ => writeln!(output, "{records} records fit, up to {}", head.sequence)?,
