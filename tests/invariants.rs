@@ -18,7 +18,7 @@ const TRIES: usize = 10_000;
 /// A copy of the shipped bundle and its tests.
 fn copy() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["policies", "policies/routes", "policy-tests"] {
+    for name in ["policies", "policies/limits", "policies/routes", "policy-tests"] {
         fs::create_dir_all(folder.path().join(name)).unwrap();
         for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap() {
             let path = entry.unwrap().path();

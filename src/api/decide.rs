@@ -74,7 +74,7 @@ struct MaybeRecorded {
 /// What is to be explained.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "the description of what is asked")]
+#[allow(dead_code, clippy::large_enum_variant, reason = "the description of what is asked")]
 pub(super) enum ExplainMessage<'a> {
     Question(QuestionMessage<'a>),
     Recorded(RecordedMessage),

@@ -81,7 +81,12 @@ impl Recording {
         });
         let adopting: Vec<JoinHandle<()>> = adopting.collect();
         let left = spool.status().records;
-        tracing::info!(left, "decisions are recorded; so many of an earlier process are left to be shipped");
+        let folder_of_spool = numbered(&options, own).folder;
+        tracing::info!(
+            folder = %folder_of_spool.display(),
+            left,
+            "decisions are recorded; at most so many of an earlier process are left to be shipped"
+        );
         let spool = Arc::new(spool);
         let recorder = Arc::new(Recorder::new(Arc::clone(&spool), parts));
         let (shipping, pruning) = (Arc::new(ShippingStatus::default()), Arc::new(RetentionStatus::default()));
@@ -158,7 +163,7 @@ impl Recording {
         }
         metrics.gauge(
             "audit_spool_bytes",
-            "Bytes of records on disk that are not in the database yet",
+            "Bytes of the files of records on disk, which are removed when all of their records are in the database",
             of_recorder(|recorder| number(recorder.spool().status().bytes)),
         );
         metrics.gauge(

@@ -247,6 +247,10 @@ fn judge(
 }
 
 /// What the messages before this one and this one are allowed together, or why this one is not.
+#[expect(
+    clippy::result_large_err,
+    reason = "it is taken apart at once: a box would cost each denied caller's answer"
+)]
 fn judge_one(
     result: Result<Document, EvaluationError>,
     parts: &InputParts<'_>,

@@ -278,7 +278,7 @@ fn b10(scene: &Scene) {
     give(scene, &of_token("b10-tokens", &id));
     let flow = begin(scene, "b10-tokens", &id);
     let count = |list: &str, rows: &str| {
-        let listed = scene.expect(200, &scene.admin, "GET", &format!("{list}?search=b10"), None);
+        let listed = scene.expect(200, &scene.admin, "GET", &format!("{list}?search=b10-"), None);
         listed[rows].as_array().unwrap().len()
     };
     assert_eq!((count("/v1/credentials", "credentials"), count("/v1/credential-flows", "flows")), (3, 1));
