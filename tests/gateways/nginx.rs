@@ -60,8 +60,8 @@ fn what_nginx_asks_is_what_goes_on() {
     assert_eq!((ambiguous.status, ambiguous.header("cache-control")), (400, Some("no-store")));
     assert_eq!(ambiguous.json()["allow"], false);
     // So has what is too many calls, with when to try again; a denial for another reason has no such header.
-    let logs = || get(edge.none, Some(&stage.mcp), "/api/v1/mcp/projects/p1/logs", &[]);
-    let too_many = (0..20).map(|_| logs()).find(|answer| answer.status == 429).unwrap();
+    let ask = || get(edge.none, Some(&stage.mcp), "/api/v1/mcp/projects/p1/artifacts", &[]);
+    let too_many = (0..20).map(|_| ask()).find(|answer| answer.status == 429).unwrap();
     assert_eq!(too_many.header("x-regate-reason"), Some("rate_limit.exceeded"));
     assert!(too_many.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
     assert_eq!(ambiguous.header("retry-after"), None);
