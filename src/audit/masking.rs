@@ -11,10 +11,10 @@ use crate::decision::stands_for_a_secret;
 /// What stands in the place of a secret.
 const HIDDEN: &str = "[masked]";
 
-/// How credentials begin, in lower case: regate's own tokens, JWTs, schemes of `Authorization`, what others mint.
-const BEGINNINGS: [&[u8]; 14] = [
+/// How credentials begin, in lower case: regate's own tokens, schemes of `Authorization`, what others mint. JWTs and URLs with a
+/// password are known by more than that.
+const BEGINNINGS: [&[u8]; 13] = [
     b"rgt_",
-    b"eyj",
     b"bearer ",
     b"bearer%20",
     b"basic ",

@@ -91,9 +91,8 @@ impl Recording {
         let recorder = Arc::new(Recorder::new(Arc::clone(&spool), parts));
         let (shipping, pruning) = (Arc::new(ShippingStatus::default()), Arc::new(RetentionStatus::default()));
         let source = SpoolSource::new(spool, reader);
-        let decisions: Arc<dyn DecisionStore> = store.clone();
-        let settings = ShippingSettings::default();
-        let mut shipper = Shipper::new(source, decisions, Arc::clone(clock), settings, Arc::clone(&shipping));
+        let (settings, log) = (ShippingSettings::default(), Arc::clone(&decisions));
+        let mut shipper = Shipper::new(source, log, Arc::clone(clock), settings, Arc::clone(&shipping));
         let (end, mut ended) = watch::channel(false);
         let working = tokio::spawn(async move {
             tokio::select! {
@@ -108,7 +107,6 @@ impl Recording {
             Retention::Days(days) => {
                 let age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
                 let settings = RetentionSettings { age, ..RetentionSettings::default() };
-                let decisions: Arc<dyn DecisionStore> = store.clone();
                 let pruning = Arc::clone(&pruning);
                 Some(tokio::spawn(retention::keep_pruned(decisions, Arc::clone(clock), settings, pruning)))
             }

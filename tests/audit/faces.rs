@@ -175,6 +175,25 @@ fn what_is_refused_before_the_rules_is_recorded_as_well() {
 }
 
 #[test]
+fn a_credential_in_the_place_of_a_subject_is_masked_wherever_it_stands() {
+    let scene = Scene::new();
+    let leaked = "Bearer hunter2";
+    let evaluation = json!({
+        "subject": {"type": "user", "id": leaked}, "action": {"name": "read"}, "resource": {"type": "project", "id": "p1"},
+    });
+    let gateway = format!("Bearer {}", secret("edge"));
+    let headers = [("authorization", gateway.as_str()), ("content-type", "application/json")];
+    let body = evaluation.to_string();
+    let answer = send(&scene.serving.address, "POST", "/access/v1/evaluation", &headers, body.as_bytes());
+    assert_eq!(answer.json()["decision"], false);
+    let record = scene.newest("/access/v1/evaluation");
+    assert_eq!(record["evaluation"]["subject"]["id"], "[masked]");
+    assert_eq!(record["decision"]["subject"]["user_id"], "[masked]");
+    assert_eq!(record["masked"], json!(["subject"]));
+    assert!(!record.to_string().contains("hunter2"), "{record}");
+}
+
+#[test]
 fn nobody_chooses_how_much_room_a_record_takes() {
     let scene = Scene::new();
     let mut question = json!({"request": {"method": "POST", "path": "/mcp"}});
