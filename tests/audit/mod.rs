@@ -2,6 +2,7 @@
 
 mod command_line;
 mod faces;
+mod left_behind;
 mod retention;
 mod shipping;
 mod source;
