@@ -26,6 +26,8 @@ mod live_changes;
 mod live_database;
 mod live_publish;
 mod live_server;
+#[allow(dead_code, reason = "no benchmark draws with all of it")]
+mod plot;
 #[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../../tests/harness"]
 mod harness {
