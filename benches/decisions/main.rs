@@ -13,6 +13,7 @@
 )]
 
 mod audit;
+mod bounds;
 mod credentials;
 mod envoy;
 mod faces;
@@ -26,6 +27,7 @@ mod live_changes;
 mod live_database;
 mod live_publish;
 mod live_server;
+mod options;
 #[allow(dead_code, reason = "no benchmark draws with all of it")]
 mod plot;
 #[allow(dead_code, reason = "the tests use all of it")]
@@ -39,10 +41,15 @@ mod harness {
 #[path = "../../tests/harness/postgres.rs"]
 mod postgres;
 mod sessions;
+mod speed;
+mod speed_client;
+mod speed_questions;
 mod spool;
 mod world;
 
 use std::env;
+
+use crate::options::Options;
 
 /// As the program itself.
 #[global_allocator]
@@ -79,6 +86,7 @@ fn main() {
         ["limits"] => limits::run(),
         ["audit"] => audit::run(),
         ["envoy"] => envoy::run(),
+        ["speed", ref options @ ..] => speed::run(&Options::read(options, "speed")),
         [] => {
             in_process::run();
             println!();
@@ -88,7 +96,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | speed | profile]"
             );
             std::process::exit(64);
         }
