@@ -18,6 +18,7 @@ mod credentials;
 mod envoy;
 mod faces;
 mod figures;
+mod growth;
 mod grpc;
 mod http;
 mod in_process;
@@ -45,6 +46,7 @@ mod speed;
 mod speed_client;
 mod speed_questions;
 mod spool;
+mod start;
 mod world;
 
 use std::env;
@@ -86,6 +88,13 @@ fn main() {
         ["limits"] => limits::run(),
         ["audit"] => audit::run(),
         ["envoy"] => envoy::run(),
+        ["growth", ref options @ ..] => growth::run(&Options::read(options, "growth")),
+        ["growth-bundle", shape, rules] => {
+            growth::compile_alone(shape, rules.parse().expect("a number of rules"))
+        }
+        ["start"] => start::run(start::PROGRAM),
+        // Another build of it, such as the one of an image.
+        ["start", program] => start::run(program),
         ["speed", ref options @ ..] => speed::run(&Options::read(options, "speed")),
         [] => {
             in_process::run();
@@ -96,7 +105,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | speed | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | growth | speed | start | profile]"
             );
             std::process::exit(64);
         }

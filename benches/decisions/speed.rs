@@ -85,7 +85,7 @@ fn measure(
         };
         // The first pair warms up, and is not counted. Each is first as often as the other.
         let pair = |number: usize| {
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 let floor = one(floor, true);
                 (floor, one(&server, false))
             } else {
