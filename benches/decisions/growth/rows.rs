@@ -139,7 +139,7 @@ async fn loaded(sizes: &[usize], options: &Options) -> Vec<Curve> {
             let serving = Started::new(&["serve-live", &url]);
             took.push(begun.elapsed().as_secs_f64());
             let none = Memory::settled(nothing.process()).await.present;
-            holds.push(Memory::settled(serving.process()).await.present.saturating_sub(none) as f64);
+            holds.push(Memory::settled(serving.process()).await.present as f64 - none as f64);
         }
         seconds.push((size, took));
         mebibytes.push((size, holds.iter().map(|held| held / f64::from(1 << 20)).collect()));
