@@ -37,6 +37,7 @@ mod rooms;
 mod sessions;
 mod store;
 mod telemetry;
+mod threats;
 mod token_page;
 mod transport;
 mod upstream_page;
