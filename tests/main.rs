@@ -31,6 +31,7 @@ mod mcp;
 mod opa;
 mod policies;
 mod policy_runner;
+mod proof;
 mod reload;
 mod replay;
 mod rooms;
