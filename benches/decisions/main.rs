@@ -30,17 +30,19 @@ mod live_server;
 #[path = "../../tests/harness"]
 mod harness {
     pub mod envoy;
+    pub mod postgres;
     pub mod record;
+    pub mod redis;
     pub mod supervised;
 }
-#[allow(dead_code, reason = "the tests use all of it")]
-#[path = "../../tests/harness/postgres.rs"]
-mod postgres;
 mod sessions;
+mod soak;
 mod spool;
 mod world;
 
 use std::env;
+
+use harness::postgres;
 
 /// As the program itself.
 #[global_allocator]
@@ -77,6 +79,7 @@ fn main() {
         ["limits"] => limits::run(),
         ["audit"] => audit::run(),
         ["envoy"] => envoy::run(),
+        ["soak", ref options @ ..] => soak::run(options),
         [] => {
             in_process::run();
             println!();
@@ -86,7 +89,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | profile | soak]"
             );
             std::process::exit(64);
         }
