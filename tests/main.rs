@@ -18,6 +18,7 @@ mod decisions;
 mod dependencies;
 mod documents;
 mod faults;
+mod fuzzed;
 mod gateways;
 mod harness;
 mod http;
