@@ -41,10 +41,10 @@ mod harness {
     pub mod supervised;
 }
 mod sessions;
+mod soak;
 mod speed;
 mod speed_client;
 mod speed_questions;
-mod soak;
 mod spool;
 mod start;
 mod world;
@@ -107,8 +107,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | growth | speed | start | profile]"
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | profile | soak]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | growth | speed | soak | start | profile]"
             );
             std::process::exit(64);
         }
