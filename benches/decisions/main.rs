@@ -35,13 +35,13 @@ mod plot;
 #[path = "../../tests/harness"]
 mod harness {
     pub mod envoy;
+    pub mod postgres;
     pub mod record;
+    pub mod redis;
     pub mod supervised;
 }
-#[allow(dead_code, reason = "the tests use all of it")]
-#[path = "../../tests/harness/postgres.rs"]
-mod postgres;
 mod sessions;
+mod soak;
 mod speed;
 mod speed_client;
 mod speed_questions;
@@ -52,6 +52,7 @@ mod world;
 use std::env;
 
 use crate::options::Options;
+use harness::postgres;
 
 /// As the program itself.
 #[global_allocator]
@@ -96,6 +97,7 @@ fn main() {
         // Another build of it, such as the one of an image.
         ["start", program] => start::run(program),
         ["speed", ref options @ ..] => speed::run(&Options::read(options, "speed")),
+        ["soak", ref options @ ..] => soak::run(options),
         [] => {
             in_process::run();
             println!();
@@ -105,7 +107,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | growth | speed | start | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | growth | speed | soak | start | profile]"
             );
             std::process::exit(64);
         }
