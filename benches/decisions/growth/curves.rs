@@ -72,19 +72,22 @@ impl Growth {
         Self { quick: options.quick, optimised: !cfg!(debug_assertions), processors, parts }
     }
 
-    /// Prints a table for each part.
-    pub fn print(&self) {
+    /// A table for each part, and its pictures, as Markdown.
+    pub fn tables(&self) -> String {
         let Self { quick, optimised, processors, .. } = self;
-        println!(
-            "Growth, on {processors} processors that client and server share. Median of the turns (least to most)."
+        let mut text = format!(
+            "# Growth\n\nOn {processors} processors that client and server share. Median of the turns (least to most).\n"
         );
         if *quick || !optimised {
-            println!("\n**These are no figures: it was a short run, or it was not compiled for use.**");
+            text += "\n**These are no figures: it was a short run, or it was not compiled for use.**\n";
         }
         for part in &self.parts {
-            println!("\n### {}\n\n{}\n", part.name, part.how);
-            part.print();
+            text += &format!("\n## {}\n\n{}\n\n{}\n", part.name, part.how, part.table());
+            for Picture { title, file, .. } in &part.pictures {
+                text += &format!("\n![{title}]({file})\n");
+            }
         }
+        text
     }
 
     /// Draws the pictures into this folder.
@@ -98,7 +101,7 @@ impl Growth {
 }
 
 impl Part {
-    fn print(&self) {
+    fn table(&self) -> comfy_table::Table {
         let units = |curve: &Curve| {
             let comma = if curve.unit.is_empty() { "" } else { ", " };
             format!("{}{comma}{}", curve.what, curve.unit)
@@ -117,7 +120,7 @@ impl Part {
             let cells = self.curves.iter().map(|curve| point(curve).unwrap_or_default());
             printed.add_row(std::iter::once(first).chain(cells));
         }
-        println!("{printed}");
+        printed
     }
 
     fn draw(&self, picture: &Picture, file: &Path) {

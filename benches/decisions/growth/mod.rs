@@ -1,7 +1,7 @@
 //! What more of everything costs: rows, rules, connections, questions in one batch.
 //!
-//! Each part gives curves; tables and pictures are made from them and from nothing else. They are written to
-//! `growth.json`, and `--redraw` makes tables and pictures of that file again.
+//! Each part gives curves; tables and pictures are made from them and from nothing else. The curves are written to
+//! `growth.json`, the tables to `README.md` beside it, and `--redraw` makes tables and pictures of that file again.
 
 mod batches;
 mod connections;
@@ -20,7 +20,7 @@ use crate::options::Options;
 const PARTS: [fn(&Options) -> Part; 4] =
     [rows::measure, rules::measure, connections::measure, batches::measure];
 
-/// Measures, writes the data, prints the tables and draws the pictures.
+/// Measures, writes the data, prints and writes the tables, and draws the pictures.
 pub fn run(options: &Options) {
     let growth = if options.redraw {
         options.read_data("growth.json")
@@ -29,6 +29,8 @@ pub fn run(options: &Options) {
         options.write("growth.json", &growth);
         growth
     };
-    growth.print();
+    let tables = growth.tables();
+    std::fs::write(options.output.join("README.md"), &tables).expect("to write the tables");
+    println!("{tables}");
     growth.draw(&options.output);
 }
