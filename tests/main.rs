@@ -15,6 +15,7 @@ mod check;
 mod command_line;
 mod credentials;
 mod decisions;
+mod documented;
 mod documents;
 mod faults;
 mod gateways;
