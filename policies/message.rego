@@ -5,7 +5,10 @@
 package regate.message
 
 # No message came with the question.
-known if object.get(input, "mcp", null) == null
+known if input.mcp == null
+
+# Nor could one: the question is about no request.
+else if not input.mcp.method
 
 # A request.
 else if data.routes.mcp_requests[input.mcp.method]

@@ -3,7 +3,7 @@
 //! Each server is a process of its own; those that are not asked are stopped (SIGSTOP), so that none ships its records
 //! while another is measured. Records go from the spool to a SQLite file, as in a small installation.
 
-use std::{path::Path, process::Command, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use regate::{
     api::{self, Channel, HttpBounds, Shared},
@@ -80,11 +80,6 @@ async fn recorder(promise: Promise, folder: &Path) -> Arc<Recorder> {
     Arc::new(Recorder::new(spool, RecordedParts::default()))
 }
 
-fn signal(server: &Started, signal: &str) {
-    let sent = Command::new("kill").args([signal, &server.process().to_string()]).status();
-    assert!(sent.is_ok_and(|status| status.success()), "a signal");
-}
-
 /// Asks the servers in turn, and prints what each mode gives beside `off`.
 pub fn run() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -94,7 +89,7 @@ pub fn run() {
             let own = folder.path().join(mode);
             std::fs::create_dir(&own).expect("a folder");
             let server = Started::quiet(&["serve-audit", mode, &own.display().to_string()]);
-            signal(&server, "-STOP");
+            server.pause();
             server
         })
         .collect();
@@ -105,11 +100,11 @@ pub fn run() {
     let mut slow: Vec<Vec<f64>> = vec![Vec::new(); MODES.len()];
     for turn in 0..=TURNS {
         for (place, server) in servers.iter().enumerate() {
-            signal(server, "-CONT");
+            server.resume();
             let expected = b"\"allow\":true";
             let asked =
                 runtime.block_on(http::ask_over(CONNECTIONS, &server.address, &message, expected, None));
-            signal(server, "-STOP");
+            server.pause();
             // The first is to get warm.
             if turn > 0 {
                 turns[place].push(asked.per_second);
@@ -117,7 +112,6 @@ pub fn run() {
             }
         }
     }
-    servers.iter().for_each(|server| signal(server, "-CONT"));
     println!("{CONNECTIONS} connections, {ROWS} rows, {TURNS} turns of {:?}", http::TURN);
     for (place, mode) in MODES.iter().enumerate() {
         let ratios: Vec<f64> = turns[place].iter().zip(&turns[0]).map(|(own, off)| own / off).collect();

@@ -109,6 +109,21 @@ impl Started {
         Self { child, address: address.trim().to_owned() }
     }
 
+    /// Stops it where it is: while others are asked, it does nothing.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.process().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "a signal");
+    }
+
     /// The number of the process.
     pub fn process(&self) -> u32 {
         self.child.id()
@@ -117,6 +132,8 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
+        // It may have been stopped, and would not see that the pipe is closed.
+        let _ = Command::new("kill").args(["-CONT", &self.process().to_string()]).status();
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
@@ -192,7 +209,8 @@ pub async fn ask_over(
     Turn { per_second: times.len() as f64 / elapsed, p50: quantile(&times, 0.5), p99: quantile(&times, 0.99) }
 }
 
-async fn connect(address: &str) -> TcpStream {
+/// Connects to a server.
+pub async fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("no delay");
     stream
@@ -215,18 +233,24 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8], expected: &[u8])
         assert!(count > 0, "the server closed the connection");
         filled += count;
         let read = &buffer[..filled];
-        let Some(end) = find(read, b"\r\n\r\n") else { continue };
-        let at = find(&read[..end], b"content-length: ").expect("a length") + b"content-length: ".len();
-        let digits = read[at..].iter().take_while(|b| b.is_ascii_digit());
-        let length = digits.fold(0, |n, d| n * 10 + usize::from(d - b'0'));
-        if filled >= end + 4 + length {
+        if is_whole(read) {
             assert!(find(read, expected).is_some(), "a wrong answer: {}", String::from_utf8_lossy(read));
             return filled;
         }
     }
 }
 
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+/// Whether all of an answer was read.
+pub fn is_whole(read: &[u8]) -> bool {
+    let Some(end) = find(read, b"\r\n\r\n") else { return false };
+    let at = find(&read[..end], b"content-length: ").expect("a length") + b"content-length: ".len();
+    let digits = read[at..].iter().take_while(|b| b.is_ascii_digit());
+    let length = digits.fold(0, |n, d| n * 10 + usize::from(d - b'0'));
+    read.len() >= end + 4 + length
+}
+
+/// Where a part begins in a text.
+pub fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 

@@ -13,10 +13,12 @@
 )]
 
 mod audit;
+mod bounds;
 mod credentials;
 mod envoy;
 mod faces;
 mod figures;
+mod growth;
 mod grpc;
 mod http;
 mod in_process;
@@ -26,21 +28,31 @@ mod live_changes;
 mod live_database;
 mod live_publish;
 mod live_server;
+mod options;
+#[allow(dead_code, reason = "no benchmark draws with all of it")]
+mod plot;
 #[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../../tests/harness"]
 mod harness {
     pub mod envoy;
+    pub mod postgres;
     pub mod record;
+    pub mod redis;
     pub mod supervised;
 }
-#[allow(dead_code, reason = "the tests use all of it")]
-#[path = "../../tests/harness/postgres.rs"]
-mod postgres;
 mod sessions;
+mod soak;
+mod speed;
+mod speed_client;
+mod speed_questions;
 mod spool;
+mod start;
 mod world;
 
 use std::env;
+
+use crate::options::Options;
+use harness::postgres;
 
 /// As the program itself.
 #[global_allocator]
@@ -77,6 +89,15 @@ fn main() {
         ["limits"] => limits::run(),
         ["audit"] => audit::run(),
         ["envoy"] => envoy::run(),
+        ["growth", ref options @ ..] => growth::run(&Options::read(options, "growth")),
+        ["growth-bundle", shape, rules] => {
+            growth::compile_alone(shape, rules.parse().expect("a number of rules"))
+        }
+        ["start"] => start::run(start::PROGRAM),
+        // Another build of it, such as the one of an image.
+        ["start", program] => start::run(program),
+        ["speed", ref options @ ..] => speed::run(&Options::read(options, "speed")),
+        ["soak", ref options @ ..] => soak::run(options),
         [] => {
             in_process::run();
             println!();
@@ -86,7 +107,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | profile]"
+                "usage: cargo bench --bench decisions [-- in-process | http | live | publish | sessions | spool | credentials | faces | limits | audit | envoy | growth | speed | soak | start | profile]"
             );
             std::process::exit(64);
         }

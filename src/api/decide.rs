@@ -1,5 +1,7 @@
 //! `POST /v1/decide` and `POST /v1/decide/batch`; `POST /v1/explain`.
 
+use std::sync::Arc;
+
 use axum::{
     body::Bytes,
     extract::{Request, State},
@@ -36,7 +38,7 @@ use crate::{
     responses((status = 200, description = "The decision", body = Answer), DecisionProblems),
     security((), ("bearer" = [])),
 )]
-pub(super) async fn one(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn one(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     const FACE: &str = "/v1/decide";
     let Received { credential, body } = receive(&shared, FACE, request).await?;
     let message = QuestionMessage::read(&body, &shared.bounds)?;
@@ -98,7 +100,7 @@ struct ExplainedAgain<'a> {
 )]
 pub(super) async fn explain(
     caller: Caller,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let body = call::body(request, &shared.bounds).await?;
@@ -150,7 +152,7 @@ async fn explain_recorded(caller: &Caller, shared: &Shared, id: Uuid) -> Result<
     responses((status = 200, description = "The decisions, in the same order", body = Answers), DecisionProblems),
     security((), ("bearer" = [])),
 )]
-pub(super) async fn batch(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn batch(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     const FACE: &str = "/v1/decide/batch";
     let Received { credential, body } = receive(&shared, FACE, request).await?;
     let BatchMessage { requests } = read(&body, &shared.bounds)?;

@@ -35,7 +35,7 @@ pub(super) async fn health() -> Response {
         (status = 503, description = "It cannot yet, or not any more", body = serde_json::Value),
     ),
 )]
-pub(super) async fn ready(State(shared): State<Shared>) -> Response {
+pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     #[derive(Serialize)]
     struct Ready<'a> {
         ready: bool,

@@ -127,7 +127,7 @@ pub struct Shared {
 }
 
 /// All routes, and their description.
-fn routes() -> OpenApiRouter<Shared> {
+fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
         .routes(routes!(decide::one))
         .routes(routes!(decide::batch))
@@ -168,11 +168,11 @@ fn routes() -> OpenApiRouter<Shared> {
 
 /// Routes that answer methods which they do not have in their face's own words.
 fn other_methods<H, T>(
-    (schemas, paths, methods): UtoipaMethodRouter<Shared>,
+    (schemas, paths, methods): UtoipaMethodRouter<Arc<Shared>>,
     answer: H,
-) -> UtoipaMethodRouter<Shared>
+) -> UtoipaMethodRouter<Arc<Shared>>
 where
-    H: Handler<T, Shared>,
+    H: Handler<T, Arc<Shared>>,
     T: 'static,
 {
     (schemas, paths, methods.fallback(answer))
@@ -180,11 +180,11 @@ where
 
 /// The service of all routes.
 pub fn router(shared: Shared) -> Router {
-    let router: Router<Shared> = routes().into();
+    let router: Router<Arc<Shared>> = routes().into();
     router
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .with_state(shared)
+        .with_state(Arc::new(shared))
 }
 
 /// The service of the listener for gRPC.

@@ -1,6 +1,6 @@
 //! `GET /v1/policies` and `POST /v1/policies/reload`: what decides, and what was refused last.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::policy::{ActivePolicy, FailedActivation, PolicyState, Reloader};
     get, path = "/v1/policies", operation_id = "read_policies", tag = "policies",
     responses((status = 200, description = "The policy", body = StateMessage), ManagementProblems),
 )]
-pub(super) async fn show(caller: Caller, State(shared): State<Shared>) -> Result<Response, Problem> {
+pub(super) async fn show(caller: Caller, State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     caller.may(Operation::ReadPolicies).await?;
     let state = reloader(&shared)?.state();
     Ok(call::answer(StatusCode::OK, &StateMessage::from(&*state)))
@@ -32,7 +32,7 @@ pub(super) async fn show(caller: Caller, State(shared): State<Shared>) -> Result
     post, path = "/v1/policies/reload", operation_id = "reload_policies", tag = "policies",
     responses((status = 200, description = "The files decide", body = StateMessage), ConflictProblems),
 )]
-pub(super) async fn reload(caller: Caller, State(shared): State<Shared>) -> Result<Response, Problem> {
+pub(super) async fn reload(caller: Caller, State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     caller.may(Operation::ReloadPolicies).await?;
     let state = reloader(&shared)?.reload().await.ok_or(Problem::Ending)?;
     match &state.failure {

@@ -11,23 +11,18 @@ use crate::decision::stands_for_a_secret;
 /// What stands in the place of a secret.
 const HIDDEN: &str = "[masked]";
 
-/// How credentials begin, in lower case: regate's own tokens, schemes of `Authorization`, what others mint. JWTs and URLs with a
-/// password are known by more than that.
-const BEGINNINGS: [&[u8]; 13] = [
-    b"rgt_",
-    b"bearer ",
-    b"bearer%20",
-    b"basic ",
-    b"basic%20",
-    b"ghp_",
-    b"gho_",
-    b"ghs_",
-    b"github_pat_",
-    b"glpat-",
-    b"xoxb-",
-    b"xoxp-",
-    b"akia",
-];
+/// How credentials begin, in lower case, by their first letter: regate's own tokens, schemes of `Authorization`, what others mint.
+/// JWTs and URLs with a password are known by more than that.
+const fn beginnings(first: u8) -> &'static [&'static [u8]] {
+    match first {
+        b'a' => &[b"akia"],
+        b'b' => &[b"bearer ", b"bearer%20", b"basic ", b"basic%20"],
+        b'g' => &[b"ghp_", b"gho_", b"ghs_", b"github_pat_", b"glpat-"],
+        b'r' => &[b"rgt_"],
+        b'x' => &[b"xoxb-", b"xoxp-"],
+        _ => &[],
+    }
+}
 
 /// Masks texts, and keeps what it has masked.
 #[derive(Debug, Default)]
@@ -158,8 +153,12 @@ const SEPARATORS: [char; 2] = ['&', ';'];
 const NESTED: usize = 3;
 
 /// As forms are decoded.
-fn decoded(text: &str) -> String {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+fn decoded(text: &str) -> Cow<'_, str> {
+    // Most texts are as they are, and each decision's are looked at.
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned())
 }
 
 /// Whether a pair of a query holds a secret: by its name, by the look of either, or within its value, which may be a URL.
@@ -210,7 +209,7 @@ fn holds_beginning(bytes: &[u8]) -> bool {
     bytes.iter().enumerate().any(|(at, byte)| {
         let rest = &bytes[at..];
         match byte.to_ascii_lowercase() {
-            b'r' | b'b' | b'g' | b'x' | b'a' => BEGINNINGS.iter().any(|beginning| {
+            first @ (b'a' | b'b' | b'g' | b'r' | b'x') => beginnings(first).iter().any(|beginning| {
                 rest.len() > beginning.len() && rest[..beginning.len()].eq_ignore_ascii_case(beginning)
             }),
             // Two dots behind it make it a JWT; words that begin so are few.

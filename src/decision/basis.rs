@@ -1,7 +1,10 @@
 //! What decisions are made from: one bundle and one snapshot, taken together, so that no decision
 //! ever mixes two of either.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use super::{
     Document,
@@ -18,6 +21,14 @@ use crate::types::{DataRevision, TenantId};
 pub struct Basis {
     bundle: Arc<Bundle>,
     snapshot: Snapshot,
+    generation: u64,
+}
+
+/// Numbers the states of all policies and all data of this process. (Revisions are given elsewhere, and may be given twice.)
+static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+
+fn next_generation() -> u64 {
+    GENERATIONS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A step from one state of the data to the next.
@@ -33,7 +44,7 @@ impl Basis {
     /// Joins a bundle and a snapshot. The cost grows with the number of tenants, not of rows.
     pub fn new(bundle: Arc<Bundle>, mut snapshot: Snapshot) -> Self {
         snapshot.set_files(&bundle.data);
-        Self { bundle, snapshot }
+        Self { bundle, snapshot, generation: next_generation() }
     }
 
     /// Puts another bundle in the place of its own: the data stays, the data files are the new bundle's. The
@@ -41,6 +52,7 @@ impl Basis {
     pub fn activate(&mut self, bundle: Arc<Bundle>) {
         self.snapshot.set_files(&bundle.data);
         self.bundle = bundle;
+        self.generation = next_generation();
     }
 
     /// The bundle.
@@ -53,12 +65,18 @@ impl Basis {
         &self.snapshot
     }
 
+    /// The number of this policy with this data: no other of this process has it, but for copies that nobody has changed.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Takes a step. The cost is that of what changes, see [`Snapshot::apply`].
     pub fn update(&mut self, update: &Update) {
         match update {
             Update::Rows(changes, revision) => self.snapshot.apply(changes, *revision),
             Update::Mounted(place, documents) => self.snapshot.mount(*place, Arc::clone(documents)),
         }
+        self.generation = next_generation();
     }
 
     /// A copy that shares no large document, see [`Snapshot::detach`].

@@ -12,7 +12,7 @@ use super::{
     caller::resolve,
     challenge::{Challenges, PLAIN},
     draft::Draft,
-    evaluator::{EvaluationError, Evaluator},
+    evaluator::Evaluator,
     input::InputParts,
     mcp::{self, McpEndpoint},
     outcome::{AskedMessage, Decision, Explanation, Fault, HeaderChanges, Message},
@@ -180,7 +180,7 @@ fn before_the_gateway(
         (Err(_), None) => &[],
         (Err((reason, invalid)), Some(_)) => return draft.refuse_body(*reason, *invalid),
     };
-    let (judged, explanation) = judge(evaluator, basis, tenant.document(), &parts, asked_about);
+    let (judged, explanation) = judge(evaluator, basis, (tenant_id, tenant.document()), &parts, asked_about);
     let decision = match judged {
         Judged::Allowed(verdict) => match messages {
             Ok(_) => after_allow(draft, verdict, question, asked.as_ref()),
@@ -216,7 +216,7 @@ enum Judged {
 fn judge(
     evaluator: &mut Evaluator,
     basis: &Basis,
-    data: &Document,
+    (tenant, data): (&TenantId, &Document),
     parts: &InputParts<'_>,
     messages: &[Mcp<'_>],
 ) -> (Judged, Option<Box<Explanation>>) {
@@ -225,12 +225,23 @@ fn judge(
     let mut message = messages.next();
     loop {
         let parts = InputParts { mcp: message, ..*parts };
-        let input = evaluator.input.build(&parts);
-        let seen = parts.question.explain.then(|| input.clone());
-        let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, data, input);
-        let seen = seen.map(|input| (input, result.clone().unwrap_or(Document::Undefined)));
+        let key = evaluator.memo.key((basis.generation(), basis.bundle().reads()), tenant, &parts);
+        let (verdict, seen) = match evaluator.memo.find(key) {
+            Some(verdict) => (Ok(verdict.clone()), None),
+            None => {
+                let input = evaluator.input.build(&parts);
+                let seen = parts.question.explain.then(|| input.clone());
+                let result = evaluator.evaluate(basis.bundle(), Entrypoint::Decision, data, input);
+                let seen = seen.map(|input| (input, result.clone().unwrap_or(Document::Undefined)));
+                let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
+                if let Ok(verdict) = &verdict {
+                    evaluator.memo.keep(key, verdict);
+                }
+                (verdict, seen)
+            }
+        };
         message = messages.next();
-        let judged = match judge_one(result, &parts, all.take()) {
+        let judged = match judge_one(verdict, &parts, all.take()) {
             Ok(verdict) if message.is_some() => {
                 all = Some(verdict);
                 continue;
@@ -252,11 +263,10 @@ fn judge(
     reason = "it is taken apart at once: a box would cost each denied caller's answer"
 )]
 fn judge_one(
-    result: Result<Document, EvaluationError>,
+    verdict: Result<Verdict, Fault>,
     parts: &InputParts<'_>,
     before: Option<Verdict>,
 ) -> Result<Verdict, Judged> {
-    let verdict = result.map_err(Fault::from).and_then(|result| Ok(Verdict::read(&result)?));
     let mut verdict = match verdict {
         Ok(verdict) => verdict,
         Err(fault) => {

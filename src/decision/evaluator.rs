@@ -14,6 +14,7 @@ use super::{
     bundle::{Bundle, Entrypoint, TIME_CHECK_INTERVAL},
     input::InputBuilder,
     interpreter::InterpretingEngine,
+    memo::Memo,
 };
 
 /// Why an evaluation gave no result. Both deny. Neither text repeats a value that the policy saw:
@@ -48,7 +49,9 @@ pub struct Evaluator {
     /// For bundles that the machine cannot run.
     interpreter: Option<InterpretingEngine>,
     loaded: Option<Arc<Bundle>>,
+    evaluations: u64,
     pub(super) input: InputBuilder,
+    pub(super) memo: Memo,
 }
 
 impl Evaluator {
@@ -60,6 +63,8 @@ impl Evaluator {
             interpreter: None,
             loaded: None,
             input: InputBuilder::default(),
+            evaluations: 0,
+            memo: Memo::default(),
         }
     }
 
@@ -78,6 +83,11 @@ impl Evaluator {
         let index = bundle.program_index(entrypoint).ok_or(EvaluationError::NoEntrypoint)?;
         let path = bundle.path(entrypoint).ok_or(EvaluationError::NoEntrypoint)?;
         self.run(bundle, (index, path), data, input)
+    }
+
+    /// How often rules were evaluated. A question whose verdict was remembered is none.
+    pub const fn evaluations(&self) -> u64 {
+        self.evaluations
     }
 
     /// Evaluates what is at a path of [`CompileOptions::asked`](super::bundle::CompileOptions) over `data` and `input`. It
@@ -103,6 +113,7 @@ impl Evaluator {
         data: &Document,
         input: Document,
     ) -> Result<Document, EvaluationError> {
+        self.evaluations += 1;
         self.load(bundle);
         if let Some(interpreter) = &mut self.interpreter {
             return interpreter.evaluate(path, data, input);

@@ -36,7 +36,6 @@ pub(super) struct InputBuilder {
     mcp: Template<3>,
     user_disabled: Value,
     user_role: Value,
-    mcp_name: Value,
     empty_object: Value,
     empty_array: Value,
     pub(super) authzen: AuthzenTemplates,
@@ -96,7 +95,6 @@ impl Default for InputBuilder {
             mcp: Template::new(["method", "params", "tool"]),
             user_disabled: "disabled".into(),
             user_role: "role".into(),
-            mcp_name: "name".into(),
             empty_object: Value::new_object(),
             empty_array: Value::new_array(),
             authzen: AuthzenTemplates::default(),
@@ -284,12 +282,9 @@ impl InputBuilder {
     }
 
     fn mcp(&self, message: Option<&Mcp<'_>>) -> Value {
-        let Some(Mcp { method, params }) = message else { return Value::Null };
-        let method = method.as_deref();
-        let tool = match params {
-            Value::Object(params) if method == Some("tools/call") => params.get(&self.mcp_name).cloned(),
-            _ => None,
-        };
+        let Some(message) = message else { return Value::Null };
+        let Mcp { method, params } = message;
+        let (method, tool) = (method.as_deref(), message.tool().cloned());
         self.mcp.fill([method.map_or(Value::Null, Value::from), params.clone(), tool.unwrap_or(Value::Null)])
     }
 }

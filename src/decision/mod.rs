@@ -36,6 +36,7 @@ mod interpreter;
 mod introspect;
 mod manage;
 mod mcp;
+mod memo;
 mod mount;
 mod nesting;
 mod outcome;

@@ -107,6 +107,18 @@ pub struct Mcp<'a> {
     pub params: Document,
 }
 
+impl Mcp<'_> {
+    /// What a call of a tool gives as the tool's name, whatever it is.
+    pub(super) fn tool(&self) -> Option<&Document> {
+        match &self.params {
+            Document::Object(params) if self.method.as_deref() == Some("tools/call") => {
+                params.get(&Document::from("name"))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A gateway that authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskingGateway {

@@ -113,6 +113,16 @@ impl Verdict {
         Ok(verdict)
     }
 
+    /// How long its texts are together.
+    pub(super) fn text_bytes(&self) -> usize {
+        // Taken apart, so that whoever adds a text has to think of this.
+        let Self { allow: _, reasons, message, status: _, set, remove, scopes, limits } = self;
+        let texts = reasons.iter().chain(message).chain(scopes).map(|text| text.len());
+        let headers = set.iter().map(|(name, value)| name.len() + value.len());
+        let limits = limits.iter().map(|limit| limit.name.len() + limit.key.len());
+        texts.chain(headers).chain(remove.iter().map(String::len)).chain(limits).sum()
+    }
+
     /// What allows two messages of one batch. The first one's reasons stay. What one of them is to be sent on with, the
     /// other is sent on with as well, so they must want the same.
     pub(super) fn and(mut self, other: Self) -> Result<Self, InvalidVerdict> {

@@ -8,6 +8,7 @@ mod generated;
 mod input;
 mod live;
 mod management;
+mod remembered;
 mod sessions;
 mod tenants;
 mod tools;
@@ -67,7 +68,7 @@ pub fn user(tenant_id: &str, id: &str) -> Fact {
 pub struct World {
     pub basis: Basis,
     pub rules: DecisionRules,
-    evaluator: Evaluator,
+    pub evaluator: Evaluator,
 }
 
 impl World {

@@ -1,5 +1,7 @@
 //! `POST /access/v1/evaluation` and `POST /access/v1/evaluations`.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     response::Response,
@@ -79,7 +81,10 @@ pub(super) async fn read(shared: &Shared, request: Request) -> Result<Call, Fail
     responses((status = 200, description = "The decision", body = DecisionMessage), Failures),
     security((), ("bearer" = [])),
 )]
-pub(in crate::api) async fn one(State(shared): State<Shared>, request: Request) -> Result<Response, Failure> {
+pub(in crate::api) async fn one(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, Failure> {
     let Asked { mut message, gateway } = asked(&shared, request).await?;
     let evaluation = single(&shared, &mut message, gateway.as_ref())?;
     Ok(call::json(&decide(&shared, &evaluation, wants_reasons(&shared, &message)).await?))
@@ -98,7 +103,7 @@ pub(in crate::api) async fn one(State(shared): State<Shared>, request: Request) 
     security((), ("bearer" = [])),
 )]
 pub(in crate::api) async fn several(
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Failure> {
     let Asked { mut message, gateway } = asked(&shared, request).await?;

@@ -1,6 +1,6 @@
 //! `GET /.well-known/authzen-configuration` (section 9): where the endpoints are.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -68,7 +68,7 @@ pub(super) struct MetadataMessage {
     security(()),
 )]
 pub(in crate::api) async fn show(
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Failure> {
     call::check_header(request.headers(), &shared.bounds)?;

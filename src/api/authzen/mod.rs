@@ -14,7 +14,7 @@ mod page;
 mod schema;
 mod search;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{extract::Request, http::HeaderName, middleware::Next, response::Response};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -61,7 +61,7 @@ impl Default for AuthzenOptions {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The routes of this face.
-pub(super) fn routes() -> OpenApiRouter<Shared> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
     // Here, and not in the router of all faces: it has to be below the layer.
     OpenApiRouter::new()
         .routes(other_methods(routes!(evaluation::one), method_not_allowed))

@@ -2,6 +2,8 @@
 //!
 //! The bundle names what is looked at; a result is what the same evaluation permits that the single call would ask.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     response::Response,
@@ -64,7 +66,7 @@ pub(super) struct Found {
     security((), ("bearer" = [])),
 )]
 pub(in crate::api) async fn subjects(
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Failure> {
     search(&shared, request, Searched::Subjects).await
@@ -78,7 +80,7 @@ pub(in crate::api) async fn subjects(
     security((), ("bearer" = [])),
 )]
 pub(in crate::api) async fn resources(
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Failure> {
     search(&shared, request, Searched::Resources).await
@@ -92,7 +94,7 @@ pub(in crate::api) async fn resources(
     security((), ("bearer" = [])),
 )]
 pub(in crate::api) async fn actions(
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Failure> {
     search(&shared, request, Searched::Actions).await

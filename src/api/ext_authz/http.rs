@@ -5,7 +5,7 @@
 //! set them (`headers_to_add`, which replaces the client's): an Envoy that does not set the first lets nobody through, so
 //! that no client finds it open.
 
-use std::sync::LazyLock;
+use std::{sync::Arc, sync::LazyLock};
 
 use axum::{
     extract::{Request, State},
@@ -50,14 +50,14 @@ static ENVOYS: [HeaderName; 8] = [
 static NOT_THE_CALLERS: LazyLock<Vec<HeaderName>> = LazyLock::new(|| sub_request::not_the_callers(&ENVOYS));
 
 /// The routes of this face.
-pub(super) fn routes() -> OpenApiRouter<Shared> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
         .route("/v1/ext-authz", any(check))
         .route("/v1/ext-authz/", any(check))
         .route("/v1/ext-authz/{*path}", any(check))
 }
 
-async fn check(State(shared): State<Shared>, request: Request) -> Response {
+async fn check(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let answered = decide(&shared, request).await;
     answered.unwrap_or_else(|problem| sub_request::refusal(&shared, PREFIX, problem))
 }

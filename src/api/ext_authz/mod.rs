@@ -6,6 +6,8 @@ mod grpc_request;
 mod grpc_values;
 mod http;
 
+use std::sync::Arc;
+
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{CarriedHeaders, Shared};
@@ -20,7 +22,7 @@ pub struct ExtAuthzOptions {
 }
 
 /// The routes of this face.
-pub(super) fn routes() -> OpenApiRouter<Shared> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
     http::routes()
 }
 

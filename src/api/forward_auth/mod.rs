@@ -6,6 +6,8 @@
 
 mod described;
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Query, Request, State},
     http::{HeaderValue, StatusCode, Uri},
@@ -32,18 +34,18 @@ pub struct ForwardAuthOptions {
 }
 
 /// The routes of this face.
-pub(super) fn routes() -> OpenApiRouter<Shared> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new().route("/v1/forward-auth", any(forwarded)).route("/v1/forward-auth/nginx", any(nginx))
 }
 
 /// As Traefik, Caddy and APISIX ask.
-async fn forwarded(State(shared): State<Shared>, request: Request) -> Response {
+async fn forwarded(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let answered = decide(&shared, request, &X_FORWARDED).await;
     answered.unwrap_or_else(|problem| sub_request::refusal(&shared, "/v1/forward-auth", problem))
 }
 
 /// As nginx asks. It knows 2xx, 401 and 403, and makes a 500 of everything else.
-async fn nginx(State(shared): State<Shared>, request: Request) -> Response {
+async fn nginx(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let answered = decide(&shared, request, &NGINX).await;
     let refusal = |problem| sub_request::refusal(&shared, "/v1/forward-auth/nginx", problem);
     let mut response = answered.unwrap_or_else(refusal);

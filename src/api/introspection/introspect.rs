@@ -1,5 +1,7 @@
 //! `POST /v1/introspect`: what a token is at this moment.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -46,7 +48,7 @@ pub(in crate::api) struct TokenForm {
     ),
 )]
 pub(in crate::api) async fn introspect(
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, OauthError> {
     let Received { gateway, credential } = Received::of(&shared, "/v1/introspect", request).await?;

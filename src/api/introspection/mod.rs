@@ -10,6 +10,8 @@ mod form;
 pub(super) mod introspect;
 pub(super) mod revoke;
 
+use std::sync::Arc;
+
 use axum::{extract::Request, http::header};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// The routes of this face.
-pub(super) fn routes() -> OpenApiRouter<Shared> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
         .routes(other_methods(routes!(introspect::introspect), method_not_allowed))
         .routes(other_methods(routes!(revoke::revoke), method_not_allowed))

@@ -1,5 +1,7 @@
 //! `POST /v1/revoke`: a token ends.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
@@ -33,7 +35,7 @@ use crate::api::{Shared, management::Revoked, problem::Problem};
     ),
 )]
 pub(in crate::api) async fn revoke(
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, OauthError> {
     let Received { gateway, credential } = Received::of(&shared, "/v1/revoke", request).await?;

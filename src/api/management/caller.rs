@@ -2,7 +2,7 @@
 //!
 //! A [`Caller`] is somebody; an [`Operator`] is somebody whom the bundle allowed the call, and the only way to the store.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
@@ -33,7 +33,7 @@ pub(in crate::api) struct Caller {
     headers: HeaderMap,
     credential: PresentedCredential,
     subject: Subject,
-    shared: Shared,
+    shared: Arc<Shared>,
 }
 
 /// A caller whom the bundle allowed this call. What they see and change is their own tenant's.
@@ -43,11 +43,11 @@ pub(in crate::api) struct Operator<'a> {
     tenant: TenantId,
 }
 
-impl FromRequestParts<Shared> for Caller {
+impl FromRequestParts<Arc<Shared>> for Caller {
     type Rejection = Problem;
 
     /// Before the body: who may not ask may not make us read.
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let (credential, subject) = recognise(parts, shared)?;
         Ok(Self {
             method: parts.method.clone(),

@@ -1,5 +1,7 @@
 //! `/v1/projects/{id}/collaborators`: who works on a project, as what.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -145,7 +147,7 @@ pub(in crate::api) async fn read(
 pub(in crate::api) async fn put(
     caller: Caller,
     Named((project_id, user_id)): Named<(String, String)>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message: CollaboratorMessage { role }, document } =

@@ -1,6 +1,6 @@
 //! Grants: which token may reach which upstream, from either side.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -108,7 +108,7 @@ pub(in crate::api) async fn of_token(caller: Caller, Named(id): Named<String>) -
 pub(in crate::api) async fn put_of_token(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message, document } = sent::<TokenGrantsMessage>(request, &shared.bounds).await?;
@@ -160,7 +160,7 @@ pub(in crate::api) async fn of_upstream(
 pub(in crate::api) async fn put_of_upstream(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message, document } = sent::<UpstreamGrantsMessage>(request, &shared.bounds).await?;

@@ -1,5 +1,7 @@
 //! `POST /v1/import`: many rows of the operator's own tenant at once, existing keys by their hash among them.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -64,7 +66,7 @@ impl From<ImportReport> for Imported {
 )]
 pub(in crate::api) async fn import(
     caller: Caller,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let body = call::body(request, &shared.bounds).await?;

@@ -1,5 +1,7 @@
 //! `/v1/projects`: what people work on.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -145,7 +147,7 @@ pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Re
 pub(in crate::api) async fn put(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message: ProjectMessage { name, public }, document } =

@@ -1,5 +1,7 @@
 //! `/v1/upstreams`: the servers behind the gateway, and which credential goes on to them.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -249,7 +251,7 @@ pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Re
 pub(in crate::api) async fn put(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message, document } = sent::<UpstreamMessage>(request, &shared.bounds).await?;
@@ -292,7 +294,7 @@ pub(in crate::api) async fn remove(caller: Caller, Named(id): Named<String>) -> 
 pub(in crate::api) async fn put_client_secret(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let message: ClientSecretMessage = sent_secret(request, &shared.bounds).await?;

@@ -1,5 +1,7 @@
 //! `/v1/users`: who belongs to the tenant.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -137,7 +139,7 @@ pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Re
 pub(in crate::api) async fn put(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message: UserMessage { role, disabled }, document } =

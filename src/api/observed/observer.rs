@@ -91,6 +91,10 @@ impl RequestObserver {
     }
 
     async fn tell(&self, routes: &Routes, begun: &Begun, outcome: Outcome) {
+        // Most requests are told of nowhere, and cost no look at the clock.
+        if !self.tells_all() && !outcome.is_refused() {
+            return;
+        }
         let now = self.clock.reading();
         let line = self.line(&outcome, now);
         let traces = self.traces.as_ref().filter(|_| !begun.is_probe());

@@ -1,6 +1,6 @@
 //! `/v1/data` and `/v0/data`: the value of a rule over an input that the client made up.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     body::Bytes,
@@ -27,7 +27,10 @@ use crate::{
 };
 
 /// `POST /v1/data/<path>`, the input below `input`.
-pub(super) async fn post_v1(State(shared): State<Shared>, request: Request) -> Result<Response, OpaError> {
+pub(super) async fn post_v1(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, OpaError> {
     let call = Call::open(&shared, &request)?;
     let (body, mut watch) = (receive(&shared, request).await?, Stopwatch::start());
     let input = input_below(&body, &shared.bounds)?;
@@ -36,7 +39,10 @@ pub(super) async fn post_v1(State(shared): State<Shared>, request: Request) -> R
 }
 
 /// `GET /v1/data/<path>?input=<JSON>`.
-pub(super) async fn get_v1(State(shared): State<Shared>, request: Request) -> Result<Response, OpaError> {
+pub(super) async fn get_v1(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, OpaError> {
     let call = Call::open(&shared, &request)?;
     let mut watch = Stopwatch::start();
     let text = call.parameters.input.as_deref();
@@ -46,7 +52,10 @@ pub(super) async fn get_v1(State(shared): State<Shared>, request: Request) -> Re
 }
 
 /// `POST /v0/data/<path>`: the body is the input, and the answer is the bare value.
-pub(super) async fn post_v0(State(shared): State<Shared>, request: Request) -> Result<Response, OpaError> {
+pub(super) async fn post_v0(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, OpaError> {
     let call = Call::open(&shared, &request)?;
     let body = receive(&shared, request).await?;
     // To OPA no body is `null` here.

@@ -15,6 +15,8 @@ mod parameters;
 mod path;
 mod plugin;
 
+use std::sync::Arc;
+
 use axum::{
     middleware::from_fn,
     routing::{MethodRouter, any, get, post},
@@ -41,7 +43,7 @@ impl OpaOptions {
 }
 
 /// The routes of this face. They are OPA's, and described by OPA: the document of regate's own API does not have them.
-pub(super) fn routes() -> OpenApiRouter<Shared> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
     let read = || get(data::get_v1).post(data::post_v1).fallback(data::read_only);
     let plain = || post(data::post_v0).fallback(data::read_only);
     let router = OpenApiRouter::new()
@@ -53,7 +55,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .route("/v0/data/{*path}", plain().layer(from_fn(data::misdirected)));
     let absent = ["/v1/query", "/v1/compile", "/v1/compile/{*path}", "/v1/config", "/v1/status"];
     let router = absent.into_iter().fold(router, |router, path| router.route(path, any(data::absent)));
-    let asked = |handler: MethodRouter<Shared>| handler.fallback(data::read_only);
+    let asked = |handler: MethodRouter<Arc<Shared>>| handler.fallback(data::read_only);
     router
         .route("/v1/data/regate/apisix", asked(post(plugin::apisix)))
         .route("/v1/data/regate/apisix/{upstream}", asked(post(plugin::apisix_upstream)))

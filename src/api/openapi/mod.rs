@@ -4,7 +4,10 @@
 
 mod schema;
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     extract::{Request, State},
@@ -140,7 +143,10 @@ impl IntoResponses for DecisionProblems {
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), DecisionProblems),
     security((), ("bearer" = [])),
 )]
-pub(super) async fn document(State(shared): State<Shared>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn document(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, Problem> {
     call::check_header(request.headers(), &shared.bounds)?;
     // A gateway, or who need not say that it is one; else somebody who manages.
     if shared.point.gateway(&call::presented(request.headers(), &CredentialReader::default())).is_err() {

@@ -4,6 +4,7 @@ mod asked;
 mod error;
 mod options;
 mod programs;
+mod reads;
 mod reserved;
 mod words;
 
@@ -11,7 +12,6 @@ use std::sync::{Arc, OnceLock};
 
 use regorus::{Engine, rvm::Program};
 
-pub(super) use self::programs::{compile_all, engine_with, message};
 pub use self::{
     asked::NotAskable,
     error::CompileError,
@@ -24,6 +24,10 @@ use self::{
     asked::{Asked, AskedRule},
     programs::{programs, rule_paths},
     reserved::{refuse_mounted_names, refuse_reserved_names},
+};
+pub(super) use self::{
+    programs::{compile_all, engine_with, message},
+    reads::InputReads,
 };
 use super::{
     Document,
@@ -56,6 +60,7 @@ pub struct Bundle {
     present: Vec<String>,
     asked: Asked,
     not_askable: Vec<(String, NotAskable)>,
+    reads: InputReads,
     interpreted: Engine,
     mounts: Arc<[Mount]>,
     /// For explanations: made when the first is asked for.
@@ -116,16 +121,18 @@ impl Bundle {
                 Err(reason) => Machine::Interpreter(reason),
             },
         };
+        let trees = syntax::trees(&engine)?;
         if let Machine::Interpreter(_) = machine {
-            let trees = syntax::trees(&engine)?;
             let (_, outline) = trace::mark(sources, &trees).map_err(CompileError::Unmarked)?;
             if let Some(chain) = recursion::find_in(&outline) {
                 return Err(chain.into());
             }
         }
+        let reads = InputReads::find(trees.iter().zip(&trace::names_of_all(sources, &trees)));
         Ok(Self {
             revision,
             data,
+            reads,
             budget: options.budget,
             machine,
             paths,
@@ -138,6 +145,11 @@ impl Bundle {
             version: options.rego_version,
             tracer: OnceLock::new(),
         })
+    }
+
+    /// What of a question's input the rules can see.
+    pub(in crate::decision) fn reads(&self) -> &InputReads {
+        &self.reads
     }
 
     /// The hash of the content that it was compiled from.

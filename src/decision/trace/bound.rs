@@ -27,7 +27,7 @@ impl Names {
 }
 
 /// The names of a reference, up to the first that is not fixed.
-pub(super) fn path(reference: &Value) -> Vec<String> {
+pub(in crate::decision) fn path(reference: &Value) -> Vec<String> {
     if let Some(name) = reference["Var"]["value"].as_str() {
         return vec![name.to_owned()];
     }
@@ -45,7 +45,7 @@ pub(super) fn path(reference: &Value) -> Vec<String> {
 }
 
 /// Whether each name of a reference is written out.
-pub(super) fn is_fixed(reference: &Value) -> bool {
+pub(in crate::decision) fn is_fixed(reference: &Value) -> bool {
     if reference.get("Var").is_some() {
         return true;
     }

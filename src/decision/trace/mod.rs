@@ -27,7 +27,7 @@ use std::{
 use regorus::{Engine, Value, utils::limits::ExecutionTimerConfig};
 
 pub(super) use self::{
-    bound::Names,
+    bound::{Names, is_fixed, path as reference_path},
     capture::capture,
     marks::{mark, names_of_all, names_of_head, package},
     outline::{Body, Condition, Key, Outline},

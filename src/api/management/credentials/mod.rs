@@ -2,6 +2,8 @@
 
 mod message;
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -140,7 +142,7 @@ pub(in crate::api) async fn read_shared(
 pub(in crate::api) async fn put(
     caller: Caller,
     Named(path): Named<(String, String, String)>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     give(&caller, place(path)?, sent_secret(request, &shared.bounds).await?).await
@@ -160,7 +162,7 @@ pub(in crate::api) async fn put(
 pub(in crate::api) async fn put_shared(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     give(&caller, (id, Holder::Shared), sent_secret(request, &shared.bounds).await?).await

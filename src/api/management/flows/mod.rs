@@ -3,7 +3,7 @@
 
 mod message;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -115,7 +115,7 @@ async fn header_names(
 )]
 pub(in crate::api) async fn begin(
     caller: Caller,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let message: BeginMessage = sent_secret(request, &shared.bounds).await?;
@@ -154,7 +154,7 @@ pub(in crate::api) async fn begin(
 pub(in crate::api) async fn complete(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let message: CompleteMessage = sent_secret(request, &shared.bounds).await?;

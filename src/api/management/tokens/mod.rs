@@ -3,6 +3,8 @@
 mod message;
 mod unshown;
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
@@ -53,7 +55,7 @@ pub(super) fn managed(row: &TokenRow) -> ManagedToken<'_> {
 )]
 pub(in crate::api) async fn mint(
     caller: Caller,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message, document } = sent::<MintMessage>(request, &shared.bounds).await?;
@@ -170,7 +172,7 @@ pub(in crate::api) async fn read(caller: Caller, Named(id): Named<String>) -> Re
 pub(in crate::api) async fn change(
     caller: Caller,
     Named(id): Named<String>,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Sent { message, document } = sent::<ChangeMessage>(request, &shared.bounds).await?;

@@ -9,7 +9,7 @@ mod carried;
 mod kong;
 mod query;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
@@ -35,28 +35,28 @@ use crate::{
 type Upstream = Result<Path<String>, PathRejection>;
 
 /// `POST /v1/data/regate/apisix`
-pub(super) async fn apisix(State(shared): State<Shared>, request: Request) -> Response {
+pub(super) async fn apisix(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     answered(&shared, request, Ok(None), Plugin::Apisix).await
 }
 
 /// `POST /v1/data/regate/apisix/<upstream>`
 pub(super) async fn apisix_upstream(
     upstream: Upstream,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Response {
     answered(&shared, request, upstream.map(|Path(id)| Some(id)), Plugin::Apisix).await
 }
 
 /// `POST /v1/data/regate/kong`
-pub(super) async fn kong(State(shared): State<Shared>, request: Request) -> Response {
+pub(super) async fn kong(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     answered(&shared, request, Ok(None), Plugin::Kong).await
 }
 
 /// `POST /v1/data/regate/kong/<upstream>`
 pub(super) async fn kong_upstream(
     upstream: Upstream,
-    State(shared): State<Shared>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Response {
     answered(&shared, request, upstream.map(|Path(id)| Some(id)), Plugin::Kong).await
