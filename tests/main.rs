@@ -16,6 +16,7 @@ mod command_line;
 mod credentials;
 mod decisions;
 mod dependencies;
+mod documented;
 mod documents;
 mod faults;
 mod fuzzed;
