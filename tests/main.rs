@@ -17,6 +17,7 @@ mod credentials;
 mod decisions;
 mod dependencies;
 mod documents;
+mod examples;
 mod faults;
 mod gateways;
 mod harness;
