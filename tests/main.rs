@@ -18,6 +18,7 @@ mod decisions;
 mod dependencies;
 mod documented;
 mod documents;
+mod examples;
 mod faults;
 mod fuzzed;
 mod gateways;
