@@ -99,7 +99,10 @@ impl Growth {
 
 impl Part {
     fn print(&self) {
-        let units = |curve: &Curve| format!("{}, {}", curve.what, curve.unit);
+        let units = |curve: &Curve| {
+            let comma = if curve.unit.is_empty() { "" } else { ", " };
+            format!("{}{comma}{}", curve.what, curve.unit)
+        };
         let headings = std::iter::once(self.across.clone()).chain(self.curves.iter().map(units));
         let mut printed = table([]);
         printed.set_header(headings);

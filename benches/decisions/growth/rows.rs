@@ -25,13 +25,15 @@ use crate::{
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 /// Reckoned, not measured.
 const BEYOND: usize = 10_000_000;
-/// Different users in turn, where there are so many.
-const USERS: usize = 10_000;
+/// Different users in turn, where there are so many. As many verdicts can be remembered.
+const USERS: usize = 8_000;
 
 const ONE_EVALUATION: &str = "evaluation, one question";
-const MANY_EVALUATIONS: &str = "evaluation, 10,000 users";
+const MANY_EVALUATIONS: &str = "evaluation, 8,000 users";
 const ONE_DECISION: &str = "decision, one question";
-const MANY_DECISIONS: &str = "decision, 10,000 users";
+const MANY_DECISIONS: &str = "decision, 8,000 users";
+const ONE_REMEMBERED: &str = "remembered, one question";
+const MANY_REMEMBERED: &str = "remembered, 8,000 users";
 const TOKEN: &str = "publishing a token";
 const COLLABORATOR: &str = "publishing a collaborator";
 const LOADING: &str = "loading from Postgres";
@@ -48,7 +50,8 @@ pub fn measure(options: &Options) -> Part {
     Part {
         name: "Rows".to_owned(),
         across: "users, as many tokens, as many collaborators".to_owned(),
-        how: "Time: in this process, one thread. Loading: from the start of a process until it decides, with a Postgres on \
+        how: "Time: in this process, one thread; a decision is asked for the first time in its second, or its verdict is \
+              remembered. Users in turn are spread over all (1,000 where there are no more). Loading: from the start of a process until it decides, with a Postgres on \
               the same machine. Memory: of that process at rest, beyond one over an empty database; a row is a user, a \
               token, a collaborator or a project."
             .to_owned(),
@@ -59,7 +62,7 @@ pub fn measure(options: &Options) -> Part {
                 "A decision, as rows grow",
                 "µs",
                 false,
-                &[ONE_EVALUATION, MANY_EVALUATIONS, ONE_DECISION, MANY_DECISIONS],
+                &[ONE_DECISION, MANY_DECISIONS, ONE_REMEMBERED, MANY_REMEMBERED],
             ),
             Picture::of("rows-publishing.svg", "One change, as rows grow", "µs", false, &[TOKEN, COLLABORATOR]),
             Picture::of("rows-loading.svg", "Loading, as rows grow", "seconds", true, &[LOADING]),
@@ -99,6 +102,8 @@ fn in_process(sizes: &[usize], options: &Options) -> Vec<Curve> {
         (MANY_EVALUATIONS, vec![Vec::new(); sizes.len()]),
         (ONE_DECISION, vec![Vec::new(); sizes.len()]),
         (MANY_DECISIONS, vec![Vec::new(); sizes.len()]),
+        (ONE_REMEMBERED, vec![Vec::new(); sizes.len()]),
+        (MANY_REMEMBERED, vec![Vec::new(); sizes.len()]),
         (TOKEN, vec![Vec::new(); sizes.len()]),
         (COLLABORATOR, vec![Vec::new(); sizes.len()]),
     ];
@@ -110,8 +115,10 @@ fn in_process(sizes: &[usize], options: &Options) -> Vec<Curve> {
             let figures = [
                 ones[place].evaluations(calls),
                 manies[place].evaluations(through_all),
-                ones[place].decisions(calls),
-                manies[place].decisions(through_all),
+                ones[place].first_decisions(calls),
+                manies[place].first_decisions(through_all),
+                ones[place].remembered_decisions(calls),
+                manies[place].remembered_decisions(through_all),
                 publishing::steps(&lives[place], calls / 10, size, publishing::token),
                 publishing::steps(&lives[place], calls / 10, size, publishing::collaborator),
             ];
@@ -139,7 +146,7 @@ async fn loaded(sizes: &[usize], options: &Options) -> Vec<Curve> {
             let serving = Started::new(&["serve-live", &url]);
             took.push(begun.elapsed().as_secs_f64());
             let none = Memory::settled(nothing.process()).await.present;
-            holds.push(Memory::settled(serving.process()).await.present.saturating_sub(none) as f64);
+            holds.push(Memory::settled(serving.process()).await.present as f64 - none as f64);
         }
         seconds.push((size, took));
         mebibytes.push((size, holds.iter().map(|held| held / f64::from(1 << 20)).collect()));

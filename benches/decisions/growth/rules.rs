@@ -140,7 +140,10 @@ pub fn measure(options: &Options) -> Part {
     let curve = |(what, unit, turns): (String, &str, Vec<Vec<f64>>)| {
         Curve::new(&what, unit, SIZES.into_iter().zip(turns))
     };
-    let curves: Vec<Curve> = gathered.0.into_iter().map(curve).collect();
+    let mut curves: Vec<Curve> = gathered.0.into_iter().map(curve).collect();
+    // What is compared stands side by side.
+    let kinds = ["evaluation", "compiling", "memory", "in place"];
+    curves.sort_by_key(|curve| kinds.iter().position(|kind| curve.what.starts_with(kind)));
     let picture = |file, title, up, logarithmic, before: &str| {
         let names: Vec<&str> =
             curves.iter().map(|c| c.what.as_str()).filter(|name| name.starts_with(before)).collect();
