@@ -46,6 +46,8 @@ fn row(event: &Event) -> String {
 
 fn events(text: &str, module: &str) -> Vec<Event> {
     let call = Regex::new(r"tracing::(error|warn|info)!\(").unwrap();
+    // The next line of a text begins where its words do.
+    let next_line = Regex::new(r"\\\n\s*").unwrap();
     let found = call.captures_iter(text).map(|call| {
         let mut event = Event {
             level: call[1].to_owned(),
@@ -55,12 +57,7 @@ fn events(text: &str, module: &str) -> Vec<Event> {
         };
         for argument in arguments(&text[call.get(0).unwrap().end()..]) {
             if let Some(message) = argument.strip_prefix('"') {
-                // The next line of a text begins where its words do.
-                let whole = Regex::new(r"\\\n\s*")
-                    .unwrap()
-                    .replace_all(message.trim_end_matches('"'), "")
-                    .into_owned();
-                event.message = whole;
+                event.message = next_line.replace_all(message.trim_end_matches('"'), "").into_owned();
             } else if let Some(target) = argument.strip_prefix("target:") {
                 event.target = target.trim().trim_matches('"').to_owned();
             } else {

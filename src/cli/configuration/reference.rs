@@ -248,7 +248,6 @@ pub(super) fn in_words<S: Serializer>(time: &Duration, serializer: S) -> Result<
     })
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 pub(super) fn in_octal<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format!("{mode:04o}"))
 }
