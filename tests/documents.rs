@@ -44,16 +44,36 @@ fn every_json_example_in_the_readme_is_json() {
     assert!(blocks > 0);
 }
 
+/// The names by which a page's headings are linked to, as GitHub makes them.
+fn anchors(page: &str) -> Vec<String> {
+    let mut in_block = false;
+    let mut anchors = Vec::new();
+    for line in page.lines() {
+        in_block ^= line.starts_with("```");
+        let title = line.trim_start_matches('#');
+        if in_block || title == line || !title.starts_with(' ') {
+            continue;
+        }
+        let kept = title.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        anchors.push(kept.collect::<String>().to_lowercase().replace(' ', "-"));
+    }
+    anchors
+}
+
 #[test]
 fn every_link_of_the_documentation_leads_somewhere() {
-    let link = regex::Regex::new(r"\]\(([^)#]+)").unwrap();
-    let mut pages: Vec<PathBuf> = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    let link = regex::Regex::new(r"\]\(([^)\s]+)").unwrap();
+    let mut pages = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|name| root().join(name)).to_vec();
     let entries = walkdir::WalkDir::new(root().join("docs")).into_iter().map(|entry| entry.unwrap());
     pages.extend(entries.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path));
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         for target in link.captures_iter(&text).map(|c| c[1].to_owned()).filter(|t| !t.contains("://")) {
-            assert!(page.parent().unwrap().join(&target).exists(), "{}: {target}", page.display());
+            let (path, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let file = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            assert!(file.exists(), "{}: {target}", page.display());
+            let is_there = || anchors(&fs::read_to_string(&file).unwrap()).iter().any(|name| name == anchor);
+            assert!(anchor.is_empty() || is_there(), "{}: no heading for {target}", page.display());
         }
     }
 }
@@ -69,15 +89,25 @@ fn block(page: &str, language: &str) -> String {
 fn the_configuration_reference_is_accepted_and_is_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("regate.toml");
-    fs::write(&path, block("docs/operating.md", "toml")).unwrap();
+    fs::write(&path, block("docs/configuration.md", "toml")).unwrap();
     let documented = regate::cli::Configuration::read(Some(&path), std::iter::empty()).unwrap();
     let defaults = regate::cli::Configuration::default();
     assert_eq!(format!("{documented:?}"), format!("{defaults:?}"));
 }
 
 #[test]
+fn the_references_are_what_the_program_prints() {
+    for name in ["configuration", "commands"] {
+        let printed = crate::harness::program::run(&root(), &["reference", name], "");
+        let page = fs::read_to_string(root().join(format!("docs/{name}.md"))).unwrap();
+        let same = printed.status.success() && printed.stdout == page.as_bytes();
+        assert!(same, "run: cargo run -- reference {name} > docs/{name}.md");
+    }
+}
+
+#[test]
 fn the_documented_issuer_is_accepted_and_says_the_defaults() {
-    let page = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/operating/sessions.md")).unwrap();
     let blocks = page.split("```toml\n").map(|rest| rest.split("```").next().unwrap());
     let documented = blocks.filter(|block| block.starts_with("[[issuers]]")).last().unwrap();
     let required = ["[[issuers]]", "issuer =", "keys_url =", "audience =", "algorithms =", "tenant ="];
@@ -98,7 +128,7 @@ fn the_documented_issuer_is_accepted_and_says_the_defaults() {
 #[test]
 fn the_import_document_of_the_documentation_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    let document = block("docs/operating.md", "json");
+    let document = block("docs/operating/data.md", "json");
     let output = crate::harness::program::run(
         folder.path(),
         &["import", "-", "--database-url", "sqlite::memory:"],

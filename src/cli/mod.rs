@@ -25,6 +25,7 @@ mod policies;
 mod printable;
 mod project;
 mod recording;
+mod reference;
 mod replay;
 mod rows;
 mod secret_input;
@@ -79,6 +80,7 @@ enum Command {
     Import(import::Import),
     Audit(audit::Audit),
     Migrate(migrate::Migrate),
+    Reference(reference::Reference),
 }
 
 /// Parses the command line, runs the command and gives the exit code. Messages go to standard error.
@@ -110,6 +112,7 @@ pub fn run() -> Exit {
         Command::Import(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Migrate(command) => command.run(),
+        Command::Reference(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
         // Whoever reads has seen enough, as `head` does.

@@ -115,10 +115,13 @@ impl Said<'_> {
                 self.choice(1);
                 self.text(&token.id);
             }
-            Some(Caller::Session(_)) => {
+            // What it claims is what was signed, and that is in the hash; whose it is, the configuration reads out of it.
+            Some(Caller::Session(session)) => {
                 let PresentedCredential::Session { sha256, .. } = &question.credential else { return None };
                 self.choice(2);
                 self.0.extend_from_slice(&sha256.0);
+                self.text(&session.user_id);
+                self.optional(session.token_id.as_deref());
                 self.optional(user.and_then(|user| user.claimed).map(|role| role.as_str()));
             }
         }

@@ -59,7 +59,7 @@ fn port_of(address: &str) -> String {
 }
 
 /// The binary within the package of PyPI, which `./test` installs beside what is built.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("test-python/lib");
     let versions = fs::read_dir(&built).into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut programs = versions.map(|python| python.join("site-packages/envoy/_bin/envoy"));

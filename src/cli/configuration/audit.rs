@@ -3,21 +3,22 @@
 use std::path::PathBuf;
 
 use ::http::{HeaderName, header::AUTHORIZATION};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ConfigurationError;
+use super::{ConfigurationError, reference};
 use crate::audit::{Promise, RecordedParts, SpoolOptions};
 
 /// A hundred years: what is meant to be longer is meant to be forever.
 const MAX_DAYS: u32 = 36_500;
 
 /// What is promised of the record of a decision that was answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AuditMode {
-    /// It is on the disk.
+    /// The record is on the disk: it survives the end of the machine.
     Durable,
-    /// The operating system has it: it survives the end of this process, however it ends.
+    /// The operating system has the record: it survives the end of this process, however it ends.
     #[default]
     Spooled,
     /// Nothing is recorded.
@@ -60,20 +61,27 @@ impl<'de> Deserialize<'de> for Retention {
 }
 
 /// `[audit]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditSection {
-    /// What is promised.
+    /// What is promised of a decision's record when the decision is answered.
     pub mode: AuditMode,
-    /// The folder of records that are not in the database yet. Each process needs one of its own.
+    /// The folder of records that are not in the database yet. Each process needs one of its own; the usual one is
+    /// numbered where another process has it.
+    #[schemars(extend("format" = "path"))]
     pub spool: PathBuf,
-    /// The most bytes in it: what would exceed them is denied.
+    /// The most bytes in the spool, at least twice `segment_bytes`: what would exceed them is denied
+    /// (`audit.unavailable`).
     pub max_spool_bytes: u64,
     /// The bytes of one of its files.
+    #[schemars(range(min = 65_536, max = 1_073_741_824))]
     pub segment_bytes: u64,
-    /// How long the database keeps records.
+    /// How many days the database keeps records, 1 to 36500, or `"forever"`.
+    #[serde(serialize_with = "reference::days")]
+    #[schemars(schema_with = "reference::retention")]
     pub retention_days: Retention,
-    /// Headers of the request that are recorded.
+    /// Headers of the request that are recorded; a list here replaces this one. [Replay](replay.md) and
+    /// explanations of recorded decisions see these and no others. Never `authorization`.
     pub headers: Vec<String>,
     /// Paths that name a project, with `{project}` in its place.
     pub project_paths: Vec<String>,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigurationError, sections::duration};
+use super::{ConfigurationError, reference, sections::duration};
 use crate::api::{AuthzenOptions, BaseUrl};
 
 /// `[authzen]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthzenSection {
     /// Where gateways reach this process, with `https`. Left out: where the call for the metadata came to.
@@ -20,11 +21,14 @@ pub struct AuthzenSection {
     /// Whether every gateway carries out obligations; else those that say so.
     pub obligations: bool,
     /// Results in a page of a search.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_page_results: usize,
     /// Evaluations for a page of a search.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_page_evaluations: usize,
     /// Time for a page of a search.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub max_page_time: Duration,
 }
 

@@ -8,10 +8,11 @@ use std::{
 };
 
 use config::Config;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Configuration, ConfigurationError,
+    Configuration, ConfigurationError, reference,
     sections::{duration, optional_secret},
 };
 use crate::{
@@ -23,25 +24,31 @@ use crate::{
 };
 
 /// `[credentials]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CredentialSection {
-    /// A file of keys, the first of which seals.
+    /// A file of keys, the first of which seals. A relative path is looked for in the folder that regate is started
+    /// in. Left out, and without `key`: no credentials are taken.
+    #[schemars(extend("format" = "path"))]
     pub key_file: Option<PathBuf>,
-    /// The keys themselves, from the environment alone.
+    /// The keys themselves, from the environment alone: in the file this key is refused.
     #[serde(deserialize_with = "optional_secret")]
+    #[schemars(schema_with = "reference::text")]
     key: Option<SecretText>,
-    /// Where authorization servers may send people back to.
+    /// Where authorization servers may send people back to. `{upstream}` in a path or query is the upstream's id.
     pub redirect_uris: Vec<String>,
-    /// Whether authorization servers may be on this machine.
+    /// Whether authorization servers may be on this machine (`127.0.0.1`, `::1`, `localhost` and the like).
     pub loopback_endpoints: bool,
-    /// Where people are sent who have no usable credential.
+    /// Where people are sent who have no usable credential: your console. `{tenant}`, `{upstream}`, `{holder}` and
+    /// `{holder_id}` are filled in. Left out, for a first try: regate's own list of flows.
     pub connect_url: Option<String>,
-    /// How long before it expires a credential is renewed.
-    #[serde(deserialize_with = "duration")]
+    /// How long before it expires a credential is renewed; `1s` to `24h`.
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub renewal_margin: Duration,
-    /// How long a credential is kept whose token lost the grant.
-    #[serde(deserialize_with = "duration")]
+    /// How long a credential is kept whose token lost the grant; at least `1m`.
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub orphaned_age: Duration,
 }
 

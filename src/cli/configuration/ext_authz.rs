@@ -1,12 +1,13 @@
 //! `[ext_authz]`: Envoy's external authorization.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ConfigurationError, forward_auth::carried};
 use crate::api::ExtAuthzOptions;
 
 /// `[ext_authz]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExtAuthzSection {
     /// Over HTTP, the headers that Envoy takes over from an answer: its `allowed_upstream_headers`.

@@ -1,17 +1,20 @@
 //! `[forward_auth]`: the sub-requests of nginx, Traefik and Caddy.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigurationError;
 use crate::api::{CarriedHeaders, ForwardAuthOptions};
 
 /// `[forward_auth]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ForwardAuthSection {
-    /// Whoever can reach a loopback listener may describe requests, without a gateway's token.
+    /// Believe whoever reaches a loopback listener, without a gateway's token; refused beside `authentication =
+    /// "required"`.
     pub trust_loopback: bool,
-    /// The headers that gateways set from an answer, and remove where it has none.
+    /// The headers that gateways set from an answer, and remove where it has none. A gateway that differs says
+    /// `headers=a,b` in the URL that it asks.
     pub headers: Vec<String>,
 }
 

@@ -1,11 +1,12 @@
 //! `[grpc]`: the listener for gRPC.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::ListenAddress;
 
 /// `[grpc]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GrpcSection {
     /// `ADDRESS:PORT` or `unix:PATH` to listen on, or `off`. Left out: `127.0.0.1:9191`, if it is free.

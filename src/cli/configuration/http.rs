@@ -2,26 +2,31 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{
     listeners::socket_mode,
+    reference,
     sections::{duration, parse_duration},
 };
 use crate::api::{HttpBounds, ListenOptions};
 
 /// `[http]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpSection {
-    /// `ADDRESS:PORT` or `unix:PATH` to listen on.
+    /// `ADDRESS:PORT`, or `unix:PATH`, to listen on. Port 0 takes a free one.
     pub listen: String,
     /// The permissions of a Unix socket's file, in octal.
-    #[serde(deserialize_with = "socket_mode")]
+    #[serde(deserialize_with = "socket_mode", serialize_with = "reference::in_octal")]
+    #[schemars(schema_with = "reference::text")]
     pub socket_mode: u32,
-    /// Bytes of a request body.
+    /// Bytes of a request's body.
+    #[schemars(range(min = 1_024, max = 67_108_864))]
     pub max_body_bytes: usize,
-    /// Bytes of all header names and values.
+    /// Bytes of all names and values of headers, of a call and of the request within a question.
+    #[schemars(range(min = 1_024, max = 1_048_576))]
     pub max_header_bytes: usize,
     /// Bytes of the path within a question.
     pub max_path_bytes: usize,
@@ -30,20 +35,27 @@ pub struct HttpSection {
     /// Questions in a batch.
     pub max_batch_length: usize,
     /// Levels of arrays and objects in a body.
+    #[schemars(range(min = 3, max = 120))]
     pub max_nesting: usize,
-    /// Connections at a time.
+    /// Connections at a time, of each listener. More wait to be accepted.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
-    /// How long a request's body may take to arrive.
-    #[serde(deserialize_with = "duration")]
+    /// How long a request's body may take to arrive, and the client to take the answer.
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub receive_time: Duration,
     /// How long a connection may be idle, or take to send a request's header.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub idle_time: Duration,
-    /// How long a question with `min_revision` waits.
-    #[serde(deserialize_with = "duration")]
+    /// How long a question with `min_revision` waits for that revision.
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub revision_wait: Duration,
-    /// How long connections are still accepted when `/ready` has turned to say that the process ends.
-    #[serde(deserialize_with = "duration_or_none")]
+    /// How long connections are still accepted when `/ready` has turned to say that the process ends. `0s`: not at
+    /// all.
+    #[serde(deserialize_with = "duration_or_none", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub drain_delay: Duration,
 }
 

@@ -2,10 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
-    Configuration, ConfigurationError,
+    Configuration, ConfigurationError, reference,
     sections::{duration, one_or_many, parse_duration},
 };
 use crate::{
@@ -17,60 +18,82 @@ use crate::{
 };
 
 /// `[[issuers]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSection {
-    /// The claim `iss`, exactly.
+    /// The claim `iss`, exactly. Each issuer once.
     pub issuer: String,
-    /// The address of a JWK set.
+    /// The address of a JWK set: `https`, or `http` on this machine.
     pub keys_url: Option<String>,
     /// A file that holds a JWK set, in place of `keys_url`.
+    #[schemars(extend("format" = "path"))]
     pub keys_file: Option<PathBuf>,
-    /// A file that holds a secret that the issuer signs with, in place of `keys_url`.
+    /// A file that holds a secret that the issuer signs with, in place of `keys_url`: 32 bytes or more.
+    #[schemars(extend("format" = "path"))]
     pub shared_secret_file: Option<PathBuf>,
-    /// What the claim `aud` must have one of.
+    /// What the claim `aud` must have one of: a text or a list.
     #[serde(deserialize_with = "one_or_many")]
     pub audience: Vec<String>,
-    /// How it signs.
+    /// How it signs, some of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`. Left
+    /// out: `RS256`, `ES256`, `EdDSA`; with a shared secret `HS256`, where `HS384` and `HS512` may be named as
+    /// well.
     #[serde(default, deserialize_with = "one_or_many")]
     pub algorithms: Vec<String>,
-    /// The claim that is the user's id.
+    /// The claim that is the user's id: a name, or a path such as `realm_access.user`.
     #[serde(default = "user_claim")]
     pub user_claim: String,
-    /// The tenant of all its sessions.
+    /// The tenant of all its sessions. Left out: `default`.
+    #[schemars(with = "Option<String>")]
     pub tenant: Option<TenantId>,
     /// The claim that is the tenant's id, in place of `tenant`.
     pub tenant_claim: Option<String>,
-    /// The tenants that the claim may name.
+    /// The tenants that the claim may name. Left out: any.
+    #[schemars(with = "Option<Vec<String>>")]
     pub tenants: Option<Vec<TenantId>>,
-    /// The claim that names the user's role, with `role_from = "claim"`.
+    /// The claim that names the user's role, with `role_from = "claim"`: its first value that is `admin`, `user` or
+    /// `viewer`.
     #[serde(default = "roles_claim")]
     pub roles_claim: String,
     /// Where the user's role comes from.
     #[serde(default)]
     pub role_from: RoleSource,
-    /// By how much its clock may differ.
-    #[serde(default = "leeway", deserialize_with = "duration_or_none")]
+    /// By how much its clock may differ, for `exp` and `nbf`; at most `5m`.
+    #[serde(
+        default = "leeway",
+        deserialize_with = "duration_or_none",
+        serialize_with = "reference::in_words"
+    )]
+    #[schemars(schema_with = "reference::time")]
     pub leeway: Duration,
     /// Whether a session without `exp` is refused.
     #[serde(default = "require_expiry")]
     pub require_expiry: bool,
     /// How often its keys are read anew.
-    #[serde(default = "refresh_interval", deserialize_with = "duration")]
+    #[serde(
+        default = "refresh_interval",
+        deserialize_with = "duration",
+        serialize_with = "reference::in_words"
+    )]
+    #[schemars(schema_with = "reference::time")]
     pub refresh_interval: Duration,
-    /// How soon a key that is not known makes them be read anew.
-    #[serde(default = "refetch_limit", deserialize_with = "duration")]
+    /// How soon, again, a key that is not known makes them be read anew.
+    #[serde(
+        default = "refetch_limit",
+        deserialize_with = "duration",
+        serialize_with = "reference::in_words"
+    )]
+    #[schemars(schema_with = "reference::time")]
     pub refetch_limit: Duration,
 }
 
 /// Where a user's role comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RoleSource {
-    /// The user's row.
+    /// From the user's row.
     #[default]
     Database,
-    /// The issuer's word.
+    /// It is the issuer's word; users without a row have one too.
     Claim,
 }
 

@@ -2,10 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    ConfigurationError,
+    ConfigurationError, reference,
     sections::{duration, optional_secret, secret_of_file},
 };
 use crate::types::SecretText;
@@ -15,18 +16,22 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `[limits]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSection {
-    /// The Redis that several processes count in; without one each process counts for itself.
+    /// `redis://…`: the Redis that several processes count in. Without one each process counts for itself.
     #[serde(deserialize_with = "optional_secret")]
+    #[schemars(schema_with = "reference::text")]
     pub(super) redis_url: Option<SecretText>,
     /// A file that holds the URL, in place of `redis_url`.
+    #[schemars(extend("format" = "path"))]
     pub redis_url_file: Option<PathBuf>,
-    /// How long Redis may take before this process counts by itself.
-    #[serde(deserialize_with = "duration")]
+    /// How long Redis may take before this process counts by itself; `1ms` to `5s`.
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub redis_timeout: Duration,
-    /// The most keys that this process counts apart.
+    /// The most keys that this process counts apart. While that many are in use, further ones share a window.
+    #[schemars(range(min = 1_000, max = 100_000_000))]
     pub max_keys: usize,
 }
 

@@ -1,15 +1,17 @@
 //! `[mcp]`: where MCP is spoken, and what its clients are told.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigurationError;
 use crate::decision::{Challenges, McpEndpoint, PathRules};
 
 /// `[mcp]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct McpSection {
-    /// Paths of MCP's Streamable HTTP transport; a segment `*` stands for any one. Bodies that a gateway tells are read there.
+    /// Paths of MCP's Streamable HTTP transport; a segment `*` stands for any one. Bodies that a gateway tells are
+    /// read there.
     pub endpoints: Vec<String>,
     /// The URL of the protected resource's metadata (RFC 9728), which challenges name.
     pub resource_metadata: Option<String>,

@@ -16,6 +16,7 @@ mod limits;
 mod listeners;
 mod mcp;
 mod opa;
+pub(super) mod reference;
 mod sections;
 mod tls;
 mod tokens;
@@ -25,6 +26,7 @@ use std::{borrow::Cow, collections::HashMap, fs, path::PathBuf};
 
 use ::http::HeaderName;
 use config::{Config, File, FileFormat};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -61,52 +63,57 @@ pub use tokens::TokenSection;
 pub use traces::TraceSection;
 
 /// All sections.
-#[derive(Clone, Debug, Default, Deserialize)]
+///
+/// **To add a key:** a field with its doc comment and its default, then `regate reference configuration >
+/// docs/configuration.md`; a test holds the page to what is here.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Configuration {
-    /// The HTTP listener.
+    /// The listener for HTTP, and the bounds of both listeners: [transport](gateways/transport.md).
     pub http: HttpSection,
-    /// The listener for gRPC.
+    /// The listener for Envoy's gRPC.
     pub grpc: GrpcSection,
-    /// TLS on both.
+    /// TLS on both listeners, for HTTP and gRPC: [transport](gateways/transport.md#tls).
     pub tls: TlsSection,
     /// Who may ask.
     pub gateways: GatewaySection,
     /// Where the data is.
     pub database: DatabaseSection,
-    /// How current the data must be.
+    /// How current the data must be: [data](operating/data.md#how-current-the-data-is).
     pub data: DataSection,
-    /// Documents from the organisation's own tables.
+    /// Any number of them, `[[documents]]`: rows of your own tables below `data`:
+    /// [documents](operating/data.md#documents-from-your-own-tables).
     pub documents: Vec<DocumentSection>,
-    /// The issuers of users' sessions.
+    /// Any number of them, `[[issuers]]`: who issues [users' sessions](operating/sessions.md).
     pub issuers: Vec<IssuerSection>,
-    /// The policy bundle.
+    /// The bundle, and how it is evaluated: [changing policies](operating/policies.md).
     pub policy: PolicySection,
     /// How questions are read.
     pub requests: RequestSection,
-    /// `[tokens]`
+    /// How many tokens a user may have, and for how long: [tokens](tokens.md#life).
     pub tokens: TokenSection,
-    /// `[credentials]`
+    /// The keys that seal [upstream credentials](upstreams.md), and how people come to consent.
     pub credentials: CredentialSection,
-    /// `[authzen]`
+    /// [OpenID AuthZEN](gateways/authzen.md).
     pub authzen: AuthzenSection,
-    /// `[ext_authz]`
+    /// [Envoy](gateways/envoy.md).
     pub ext_authz: ExtAuthzSection,
-    /// `[forward_auth]`
+    /// The sub-requests of [nginx](gateways/nginx.md), [Caddy](gateways/caddy.md),
+    /// [Traefik](gateways/traefik.md) and [APISIX](gateways/apisix.md).
     pub forward_auth: ForwardAuthSection,
-    /// `[mcp]`
+    /// Where [MCP](mcp.md) is spoken, and what its clients are told.
     pub mcp: McpSection,
-    /// `[opa]`
+    /// [OPA's API](gateways/opa.md), and the plugins of Kong and APISIX.
     pub opa: OpaSection,
-    /// `[audit]`
+    /// [The decision log](audit.md).
     pub audit: AuditSection,
-    /// `[limits]`
+    /// Where calls are counted that policies [limit](policies.md#limits).
     pub limits: LimitSection,
-    /// The log.
+    /// [Log lines](operating/logs.md), on standard error.
     pub log: LogSection,
-    /// The metrics.
+    /// [Metrics](operating/metrics.md) for Prometheus.
     pub metrics: MetricsSection,
-    /// The traces.
+    /// [Spans](operating/logs.md#traces), by OTLP.
     pub traces: TraceSection,
 }
 
@@ -187,6 +194,7 @@ impl Configuration {
             .with_list_parse_key("credentials.redirect_uris")
             .with_list_parse_key("ext_authz.headers")
             .with_list_parse_key("forward_auth.headers")
+            .with_list_parse_key("gateways.credential_headers")
             .with_list_parse_key("mcp.endpoints")
             .with_list_parse_key("opa.apisix_headers")
             .with_list_parse_key("opa.paths")

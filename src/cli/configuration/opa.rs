@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ConfigurationError, forward_auth::carried};
 use crate::api::{DataPath, GATEWAY_HEADER, OpaOptions};
 
 /// `[opa]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpaSection {
-    /// The rules that `/v1/data` and `/v0/data` answer, as paths with `/` between.
+    /// The rules that `/v1/data` and `/v0/data` answer, as paths with `/` between. `input` is whatever the asker
+    /// writes, and no token is looked at.
     pub paths: Vec<String>,
-    /// The headers that the `send_headers_upstream` of APISIX's plugin names.
+    /// The headers that `send_headers_upstream` of [APISIX's plugin](gateways/apisix.md) names, as they are spelt
+    /// there.
     pub apisix_headers: Vec<String>,
 }
 

@@ -3,9 +3,10 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use super::ConfigurationError;
+use super::{ConfigurationError, reference};
 use crate::{
     decision::{EngineChoice, EntrypointPaths, EvaluationBudget, InvalidDocumentPath, Mount, RegoVersion},
     feed::{FeedOptions, OwnDocument, TenantOfRow},
@@ -15,12 +16,14 @@ use crate::{
 };
 
 /// `[gateways]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatewaySection {
-    /// Whether a gateway must present a token of kind `gateway`.
+    /// Whether a gateway must present a token of kind `gateway`. `serve` refuses to listen where other machines
+    /// reach it unless this is `required`.
     pub authentication: Authentication,
-    /// Headers beside `Authorization` that carry callers' credentials: no rule sees them, and none goes on.
+    /// Headers beside `Authorization` that carry callers' credentials, such as `x-api-key`: no rule sees them, and
+    /// none goes on.
     pub credential_headers: Vec<String>,
 }
 
@@ -31,30 +34,38 @@ impl Default for GatewaySection {
 }
 
 /// Whether a gateway must say who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Authentication {
     /// It must.
     Required,
-    /// It may: on loopback only.
+    /// It may. Only where loopback and Unix sockets alone are listened on.
     Optional,
 }
 
 /// `[database]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseSection {
+    /// `sqlite://FILE`, `sqlite::memory:` or `postgres://…`.
     #[serde(deserialize_with = "secret")]
+    #[schemars(schema_with = "reference::text", extend("default" = "sqlite://regate.sqlite"))]
     pub(super) url: SecretText,
     /// A file that holds the URL, in place of `url`.
+    #[schemars(extend("format" = "path"))]
     pub url_file: Option<PathBuf>,
     /// The most connections to hold.
+    #[schemars(range(min = 1, max = 1_000))]
     pub max_connections: u32,
     /// Bring the tables up to date at the start.
     pub migrate: bool,
+    /// An address of Postgres itself, when `url` leads to a pooler:
+    /// [data](operating/data.md#how-current-the-data-is).
     #[serde(deserialize_with = "optional_secret")]
+    #[schemars(schema_with = "reference::text")]
     listener_url: Option<SecretText>,
     /// A file that holds the listener's URL, in place of `listener_url`.
+    #[schemars(extend("format" = "path"))]
     pub listener_url_file: Option<PathBuf>,
 }
 
@@ -79,17 +90,20 @@ impl DatabaseSection {
 }
 
 /// `[data]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataSection {
-    /// Data that is older denies.
-    #[serde(deserialize_with = "duration")]
+    /// Data that is not known to be current for longer denies (`data.stale`).
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub max_staleness: Duration,
     /// How often the database is asked for changes, whatever it announces.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub poll_interval: Duration,
     /// How long the database may say nothing before the connection is given up.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub answer_time: Duration,
 }
 
@@ -105,27 +119,33 @@ impl Default for DataSection {
 }
 
 /// `[[documents]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentSection {
-    /// Where it stands below `data`.
+    /// Where it stands below `data`: `company.teams` is `data.company.teams`.
     pub path: String,
-    /// A query over the organisation's own tables.
+    /// A query over your own tables, in the database of `[database] url`.
     pub query: String,
-    /// An array of rows.
+    /// An array of rows, in place of `key`.
     #[serde(default)]
     pub list: bool,
-    /// The columns by whose values the rows are found, outermost first.
+    /// The column, or the columns, by whose values the rows are found, outermost first.
     #[serde(default, deserialize_with = "one_or_many")]
     pub key: Vec<String>,
-    /// The tenant whose decisions see the rows.
+    /// The tenant whose decisions see the rows. Left out: `default`.
+    #[schemars(with = "Option<String>")]
     pub tenant: Option<TenantId>,
-    /// The column that holds the id of the tenant whose decisions see the row.
+    /// The column that holds the id of the tenant whose decisions see the row, in place of `tenant`.
     pub tenant_column: Option<String>,
-    /// A NOTIFY channel on which a change is announced.
+    /// Postgres: the query is run too when somebody says `NOTIFY` on this channel.
     pub channel: Option<String>,
     /// How often the query is run, announced or not.
-    #[serde(default = "document_interval", deserialize_with = "duration")]
+    #[serde(
+        default = "document_interval",
+        deserialize_with = "duration",
+        serialize_with = "reference::in_words"
+    )]
+    #[schemars(schema_with = "reference::time")]
     pub interval: Duration,
     /// More rows are a failure.
     #[serde(default = "document_rows")]
@@ -141,20 +161,25 @@ const fn document_interval() -> Duration {
 }
 
 /// `[policy]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicySection {
     /// The policy folder. Left out: the shipped bundle, which is built in.
+    #[schemars(extend("format" = "path"))]
     pub folder: Option<PathBuf>,
     /// A folder of tests that a bundle must pass before it decides. Left out: only those within the bundle.
+    #[schemars(extend("format" = "path"))]
     pub tests: Option<PathBuf>,
-    /// Whether the system is asked to tell of changes of the files.
+    /// Whether the system is asked to tell of changes of the files. `false`: they are looked at by `check_interval`
+    /// alone.
     pub watch: bool,
     /// How often the files are looked at, told or not.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub check_interval: Duration,
     /// How long all tests of a bundle may take together.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub max_test_time: Duration,
     /// Bytes of all files of a bundle; of the tests as well.
     pub max_bundle_bytes: u64,
@@ -164,14 +189,18 @@ pub struct PolicySection {
     pub management_entrypoint: String,
     /// The rule that AuthZEN asks.
     pub authzen_entrypoint: String,
-    /// `v0` or `v1`.
+    /// The version of the language.
+    #[schemars(schema_with = "reference::rego_version")]
     pub rego_version: RegoVersion,
-    /// `auto`, `virtual_machine` or `interpreter`.
+    /// What evaluates the rules: [how](policies.md#how-rules-are-evaluated).
+    #[schemars(schema_with = "reference::engine")]
     pub engine: EngineChoice,
-    /// Instructions that one evaluation may take.
+    /// Instructions of the virtual machine that one evaluation may take.
+    #[schemars(range(min = 1))]
     pub max_instructions: usize,
     /// Time that one evaluation may take.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub max_time: Duration,
 }
 
@@ -199,14 +228,15 @@ impl Default for PolicySection {
 }
 
 /// `[requests]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestSection {
-    /// Paths that any GET or HEAD may have without a credential.
+    /// Paths that any GET or HEAD may have without a credential, in questions that name no upstream.
     pub public_paths: Vec<String>,
     /// What becomes of an encoded `/` in a path.
     pub encoded_slash: EncodedSlash,
     /// The tenant of anonymous callers.
+    #[schemars(with = "String")]
     pub default_tenant: TenantId,
 }
 
@@ -221,24 +251,27 @@ impl Default for RequestSection {
 }
 
 /// What becomes of an encoded `/` in a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EncodedSlash {
-    /// The path is ambiguous.
+    /// The path is ambiguous, and the question denied.
     Deny,
     /// It stays inside its segment. Only where everything behind the gateway reads it so.
     Keep,
 }
 
 /// `[log]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSection {
-    /// `text` or `json`.
+    /// What lines look like.
+    #[schemars(schema_with = "reference::log_format")]
     pub format: LogFormat,
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter.
+    /// `error`, `warn`, `info`, `debug`, `trace`, `off`, or a filter such as `info,regate::policy=debug`. SIGHUP
+    /// reads it anew.
     pub level: String,
-    /// Which requests have a line of their own: `none`, `refused` or `all`.
+    /// Which requests have a line of their own, at their end.
+    #[schemars(schema_with = "reference::request_lines")]
     pub requests: RequestLines,
 }
 
@@ -249,10 +282,10 @@ impl Default for LogSection {
 }
 
 /// `[metrics]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsSection {
-    /// Address and port on which `GET /metrics` answers, for Prometheus. Left out: nowhere.
+    /// `ADDRESS:PORT` on which `GET /metrics` answers. Left out: nowhere.
     pub listen: Option<String>,
 }
 

@@ -2,20 +2,24 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigurationError;
 use crate::api::TlsFiles;
 
 /// `[tls]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSection {
-    /// A PEM file: the certificate, and those between it and its authority.
+    /// A PEM file: the certificate, and those between it and its authority. It is read anew when it changes.
+    #[schemars(extend("format" = "path"))]
     pub certificate: Option<PathBuf>,
-    /// A PEM file: the certificate's private key.
+    /// A PEM file: the certificate's private key, without a password.
+    #[schemars(extend("format" = "path"))]
     pub key: Option<PathBuf>,
     /// A PEM file: the authorities of clients' certificates. Each client must show one then.
+    #[schemars(extend("format" = "path"))]
     pub client_ca: Option<PathBuf>,
 }
 

@@ -2,21 +2,25 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigurationError, sections::duration};
+use super::{ConfigurationError, reference, sections::duration};
 use crate::store::TokenLimits;
 
 /// `[tokens]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenSection {
-    /// Live tokens that one user may have; wider than it needs, so that any number is told its bounds.
+    /// Tokens of one user that are neither revoked nor expired.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_live_per_user: i64,
-    /// Days that a token may live.
+    /// Days that a token may live, and each project on its list.
+    #[schemars(range(min = 1, max = 36_500))]
     pub max_days: i64,
     /// How often is written when tokens were last used.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration", serialize_with = "reference::in_words")]
+    #[schemars(schema_with = "reference::time")]
     pub last_used_interval: Duration,
 }
 

@@ -1,17 +1,20 @@
 //! `[traces]`: where spans go, and which.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigurationError;
 use crate::telemetry::TraceSettings;
 
 /// `[traces]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TraceSection {
-    /// The collector, by OTLP over HTTP, such as `http://127.0.0.1:4318`, with or without `/v1/traces`. Left out: nowhere.
+    /// The collector, by OTLP over HTTP, such as `http://127.0.0.1:4318`, with or without `/v1/traces`. Left out:
+    /// no traces.
     pub otlp_endpoint: Option<String>,
-    /// Which part of the traces is recorded that begin here.
+    /// Which part of the traces is recorded that begin here. Others are recorded where their sender records them.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub sample_ratio: f64,
     /// What this process is called in the traces.
     pub service_name: String,

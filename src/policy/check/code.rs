@@ -1,4 +1,4 @@
-//! The codes of findings. Each has a section in `docs/check.md`, which is what `--explain` prints: its
+//! The codes of findings. Each has a section in `docs/check-codes.md`, which is what `--explain` prints: its
 //! examples are tried by a test.
 //!
 //! **To add one more:** a row below, a section there, and the module that finds it.
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::finding::Severity;
 
 /// The page with a section for each code.
-const PAGE: &str = include_str!("../../../docs/check.md");
+const PAGE: &str = include_str!("../../../docs/check-codes.md");
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $severity:ident, $summary:literal;)+) => {

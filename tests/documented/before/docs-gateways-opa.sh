@@ -1,0 +1,2 @@
+regate import examples/decide.json
+regate serve

@@ -1,0 +1,2 @@
+# A database to keep.
+regate import examples/decide.json
