@@ -38,7 +38,8 @@ pub fn parse(bytes: &[u8]) -> Result<ImportDocument, Problems> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let JsonObject(document) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let place = match error.path().to_string() {
-            path if path == "." => "document".to_owned(),
+            // The place of a member without a name has none either.
+            path if path.is_empty() || path == "." => "document".to_owned(),
             path => path,
         };
         Problems::one(place, without_values(&error.into_inner().to_string()))
