@@ -240,7 +240,7 @@ pub(super) fn in_words<S: Serializer>(time: &Duration, serializer: S) -> Result<
     const UNITS: [(u128, &str); 4] =
         [(3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms")];
     let micros = time.as_micros();
-    let unit = UNITS.iter().find(|(length, _)| micros >= *length && micros % length == 0);
+    let unit = UNITS.iter().find(|(length, _)| micros >= *length && micros.is_multiple_of(*length));
     serializer.serialize_str(&match unit {
         Some((length, name)) => format!("{}{name}", micros / length),
         None if micros == 0 => "0s".to_owned(),
