@@ -17,6 +17,7 @@ mod credentials;
 mod decisions;
 mod documents;
 mod faults;
+mod floods;
 mod gateways;
 mod harness;
 mod http;
