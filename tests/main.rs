@@ -21,6 +21,7 @@ mod documents;
 mod examples;
 mod faults;
 mod fuzzed;
+mod floods;
 mod gateways;
 mod harness;
 mod http;

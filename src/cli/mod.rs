@@ -21,6 +21,7 @@ mod import;
 mod log_level;
 mod metrics;
 mod migrate;
+mod open_files;
 mod policies;
 mod printable;
 mod project;

@@ -12,7 +12,7 @@ use super::{
     doors::Doors,
     exit::{CommandError, Exit},
     log_level::LevelChanges,
-    metrics,
+    metrics, open_files,
     recording::Recording,
     signals::Signals,
     store::{self, StoreArguments},
@@ -173,7 +173,11 @@ impl Serve {
         let credential_store: Arc<dyn UpstreamStore> = live_store.clone();
         let credential_work = CredentialWork::begin(configuration, &credential_store, keys.as_ref(), &clock)?;
         let new_ids: api::NewIds = Arc::new(|| Box::new(RandomIds::new()));
-        let bounds = Arc::new(configuration.bounds());
+        let mut bounds = configuration.bounds();
+        let listeners = [true, configuration.grpc.is_on(), configuration.metrics.listen.is_some()];
+        let listeners = listeners.into_iter().filter(|on| *on).count();
+        bounds.connections = open_files::connections(bounds.connections, listeners);
+        let bounds = Arc::new(bounds);
         let observer =
             RequestObserver::new(Arc::clone(&clock), configuration.log.requests, traces.map(Arc::clone));
         let doors = Doors::open(configuration, &bounds, Arc::new(observer)).await?;

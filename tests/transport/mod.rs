@@ -4,13 +4,13 @@ pub mod certificates;
 mod drain;
 mod forms;
 mod forms_http2;
-mod frames;
+pub mod frames;
 mod http2;
 mod listeners;
 mod reload;
 mod tls;
 mod told;
-mod wire;
+pub mod wire;
 
 use std::{
     thread,

@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     Soak,
+    outages::MACHINE,
     question::{ALLOWS, Question},
 };
 
@@ -212,10 +213,13 @@ impl Soak {
     /// Whether such a refusal may be answered at that time: the database was away, or had just come back.
     pub fn is_stated(&self, code: &str, asked: Instant, answered: Instant) -> bool {
         match code {
-            "data.stale" | "store.unavailable" | "data.revision_not_reached" => {
-                self.outages.overlap("Postgres", asked, answered)
+            "data.stale" | "store.unavailable" => {
+                self.standstill.is_now()
+                    || self.outages.overlap("Postgres", asked, answered)
+                    || self.outages.overlap(MACHINE, asked, answered)
             }
-            "store.busy" => true,
+            // Another write came in between; the revision did not come within `revision_wait`.
+            "store.busy" | "data.revision_not_reached" => true,
             _ => false,
         }
     }

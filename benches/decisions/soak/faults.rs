@@ -49,7 +49,7 @@ pub fn begin(
             if !soak.goes_on_for(away + RECOVERY) {
                 break;
             }
-            soak.outages.begin(what, how);
+            let number = soak.outages.begin(what, how);
             match (what, how) {
                 ("Postgres", "stopped") => postgres.stop(),
                 ("Postgres", "killed") => postgres.kill(),
@@ -64,8 +64,9 @@ pub fn begin(
                 (_, "frozen") => redis.thaw(),
                 _ => redis.start_again(),
             }
-            soak.outages.back();
+            soak.outages.back(number);
             runtime.block_on(recovery(&soak, what, how));
+            soak.outages.over(number);
         }
         (postgres, redis)
     })
@@ -90,7 +91,6 @@ async fn recovery(soak: &Arc<Soak>, what: &str, how: &str) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    soak.outages.over();
 }
 
 async fn ready(client: &mut super::client::Client) -> bool {

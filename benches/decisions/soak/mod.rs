@@ -18,6 +18,7 @@ mod question;
 mod records;
 mod report;
 mod sampler;
+mod standstill;
 mod tally;
 mod world;
 mod writers;
@@ -32,7 +33,8 @@ use std::{
 use clap::Parser;
 
 use self::{
-    client::Client, model::Model, outages::Outages, policies::Folders, program::Serving, tally::Tally,
+    client::Client, model::Model, outages::Outages, policies::Folders, program::Serving,
+    standstill::Standstill, tally::Tally,
 };
 use crate::harness::{postgres::Postgres, redis::Redis};
 
@@ -70,6 +72,7 @@ pub struct Soak {
     ends: Instant,
     model: Model,
     outages: Outages,
+    standstill: Standstill,
     tally: Tally,
 }
 
@@ -133,9 +136,11 @@ async fn soak(options: Options) -> bool {
         ends: began + time,
         model: Model::default(),
         outages: Outages::default(),
+        standstill: Standstill::default(),
         tally: Tally::default(),
     });
     let samples = sampler::begin(&soak, serving.process);
+    standstill::begin(&soak, &url);
     load::begin(&soak);
     writers::begin(&soak, &url);
     policies::begin(&soak, &policies);

@@ -23,23 +23,38 @@ pub struct Outage {
 #[derive(Default)]
 pub struct Outages(Mutex<Vec<Outage>>);
 
+/// What is away when nothing runs, neither regate nor this program.
+pub const MACHINE: &str = "the machine";
+
+/// What is known is old when it goes on; so long regate has to ask the database again.
+const AFTER_STANDSTILL: Duration = Duration::from_secs(5);
+
 /// An answer may have been on its way for so long when the first good one was there.
 const REST: Duration = Duration::from_secs(2);
 
 impl Outages {
-    /// It begins now.
-    pub fn begin(&self, what: &'static str, how: &'static str) {
-        self.0.lock().unwrap().push(Outage { what, how, from: Instant::now(), back: None, over: None });
+    /// It begins now; gives what it is to be called by.
+    pub fn begin(&self, what: &'static str, how: &'static str) -> usize {
+        let mut all = self.0.lock().unwrap();
+        all.push(Outage { what, how, from: Instant::now(), back: None, over: None });
+        all.len() - 1
     }
 
-    /// What was away last is back now.
-    pub fn back(&self) {
-        self.0.lock().unwrap().last_mut().expect("an outage").back = Some(Instant::now());
+    /// What was away is back now.
+    pub fn back(&self, number: usize) {
+        self.0.lock().unwrap()[number].back = Some(Instant::now());
     }
 
     /// All is well again.
-    pub fn over(&self) {
-        self.0.lock().unwrap().last_mut().expect("an outage").over = Some(Instant::now());
+    pub fn over(&self, number: usize) {
+        self.0.lock().unwrap()[number].over = Some(Instant::now());
+    }
+
+    /// It was away from then until now, and nobody did that on purpose.
+    pub fn seen(&self, what: &'static str, how: &'static str, from: Instant) {
+        let now = Instant::now();
+        let over = Some(now + AFTER_STANDSTILL);
+        self.0.lock().unwrap().push(Outage { what, how, from, back: Some(now), over });
     }
 
     /// Whether it was away at some time between these.
@@ -52,7 +67,8 @@ impl Outages {
 
     /// Whether anything is away now.
     pub fn now(&self) -> bool {
-        self.0.lock().unwrap().last().is_some_and(|outage| outage.over.is_none())
+        let (all, now) = (self.0.lock().unwrap(), Instant::now());
+        all.iter().any(|outage| outage.over.is_none_or(|over| over > now))
     }
 
     /// All so far.

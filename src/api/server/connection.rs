@@ -18,7 +18,11 @@ use tokio::{
     sync::watch,
 };
 
-use super::{activity::Activity, form};
+use super::{
+    activity::Activity,
+    form,
+    room::{Places, Room},
+};
 use crate::api::{
     HttpBounds,
     observed::{RequestObserver, Routes, WatchedListener},
@@ -26,6 +30,9 @@ use crate::api::{
 
 /// Requests at a time on one HTTP/2 connection; a gateway that has more of them waits, or opens another.
 const STREAMS: u32 = 256;
+
+/// What a client may send of bodies on an HTTP/2 connection, and on a stream of it, before regate has read it.
+const WINDOW: u32 = 64 * 1024;
 
 /// Streams that a client may have reset before they were looked at ("rapid reset", CVE-2023-44487), and those that
 /// were reset because of its mistakes; more of either end the connection. The first is what the `h2` crate takes as well.
@@ -43,6 +50,7 @@ pub(super) struct Connections {
     builder: auto::Builder<TokioExecutor>,
     service: TowerToHyperService<Router>,
     idle_time: Duration,
+    places: Places,
     watched: Option<Arc<WatchedListener>>,
     stopping: watch::Receiver<bool>,
 }
@@ -54,21 +62,23 @@ impl Connections {
         observer: Option<Arc<RequestObserver>>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
+        // Room for a header that is too large, so that it can be answered with a problem document. Beyond it the answer is
+        // a bare 431.
+        let header_room = bounds.header_bytes.saturating_mul(2).max(64 * 1024);
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(bounds.idle_time)
-            // Room for a header that is too large, so that it can be answered with a problem document.
-            .max_buf_size(bounds.header_bytes.saturating_mul(8).max(64 * 1024))
+            .max_buf_size(header_room)
             .max_headers(256);
-        // The same room; less of it, since there are many requests at a time. Beyond it the answer is a bare 431.
-        let header_list = bounds.header_bytes.saturating_mul(2).max(64 * 1024);
         builder
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
-            .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(header_room).unwrap_or(u32::MAX))
+            .initial_connection_window_size(WINDOW)
+            .initial_stream_window_size(WINDOW)
             .max_pending_accept_reset_streams(RESETS)
             .max_local_error_reset_streams(MISTAKES)
             .keep_alive_interval(PING_INTERVAL)
@@ -76,7 +86,8 @@ impl Connections {
         let routes = Routes::of(&router);
         let watched = observer.map(|observer| Arc::new(WatchedListener::new(observer, routes)));
         let service = TowerToHyperService::new(router);
-        Self { builder, service, idle_time: bounds.idle_time, watched, stopping }
+        let (idle_time, places) = (bounds.idle_time, Places::default());
+        Self { builder, service, idle_time, places, watched, stopping }
     }
 
     /// Done when the listener is to end.
@@ -92,10 +103,12 @@ impl Connections {
         peer: Option<SocketAddr>,
     ) {
         let activity = Arc::new(Activity::default());
+        let room = Room::new(&self.places);
         let service = service_fn(|mut request: Request<Incoming>| {
             let turn = activity.begin();
             let watched = self.watched.as_ref().map(|listener| listener.begin(&request, peer));
-            let answering = form::settle(&mut request).map(|()| self.service.call(request));
+            let answering =
+                form::settle(&mut request).map(|()| self.service.call(request.map(|body| room.hold(body))));
             async move {
                 let answering = async {
                     match answering {

@@ -6,6 +6,7 @@ mod activity;
 mod address;
 mod connection;
 mod form;
+mod room;
 mod socket;
 mod tls;
 

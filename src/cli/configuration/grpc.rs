@@ -27,6 +27,11 @@ pub enum GrpcListener {
 impl GrpcSection {
     const DEFAULT: &'static str = "127.0.0.1:9191";
 
+    /// Whether to listen at all.
+    pub fn is_on(&self) -> bool {
+        !matches!(self.listener(), GrpcListener::Off)
+    }
+
     /// Where to listen.
     pub fn listener(&self) -> GrpcListener {
         match self.listen.as_deref() {
