@@ -109,7 +109,7 @@ async fn by_api(soak: Arc<Soak>, url: String) {
                 Key::Disabled(user) => {
                     ("PUT", format!("/v1/users/u{user}"), json!({"disabled": value == 1}).to_string())
                 }
-                other => unreachable!("{other:?} is not changed by the API"),
+                other => panic!("{other:?} is not changed by the API"),
             };
             match call(&soak, &mut client, method, &path, &body).await {
                 Called::Done(_) => {
