@@ -52,8 +52,10 @@ pids() {
 }
 
 signal_all() {
-    pids=$(pids)
-    [ -z "$pids" ] || kill -s "$1" $pids 2>/dev/null
+    for pid in $(pids); do
+        # It may have ended since it was listed.
+        kill -s "$1" "$pid" 2>/dev/null || [ ! -e "/proc/$pid" ] || return 1
+    done
 }
 
 # Leaves nothing that would make the next start believe that it is still running: whose child it has
