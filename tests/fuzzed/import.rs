@@ -72,7 +72,9 @@ fn assert_told(problems: &Problems) {
                 .chunk_by(|a, b| a.is_ascii_hexdigit() == b.is_ascii_hexdigit())
                 .any(|run| run.len() >= 64 && run[0].is_ascii_hexdigit())
         };
-        assert!(!hash(&problem.text), "a problem repeats a hash");
+        // The name of a member that nobody knows is told, whatever it is.
+        let names_a_member = problem.text.starts_with("unknown field");
+        assert!(names_a_member || !hash(&problem.text), "a problem repeats a hash");
     }
 }
 
