@@ -69,7 +69,7 @@ fn an_image_is_built_from_all_that_the_source_needs_and_from_nothing_else() {
     let mut count = 0;
     for entry in walkdir::WalkDir::new(root().join("src")).into_iter().map(Result::unwrap) {
         let path = entry.into_path();
-        if !path.extension().is_some_and(|extension| extension == "rs") {
+        if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
         for found in taken.captures_iter(&read(&path)) {

@@ -259,6 +259,7 @@ impl World {
     }
 
     /// What was recorded since the last time. A record can always be read, and holds no credential that the harness gave.
+    #[expect(clippy::await_holding_refcell_ref, reason = "one question at a time, on one thread")]
     async fn recorded(&self) -> (Vec<Value>, Vec<Vec<u8>>) {
         let mut log = self.log.borrow_mut();
         let (mut records, mut compact) = (Vec::new(), Vec::new());

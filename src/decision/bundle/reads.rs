@@ -281,7 +281,7 @@ mod tests {
             "d contains x if x := input.request.headers",
             "default d := false\nd := input",
             "f(input_) := 1\nd := f(input)",
-            "d := e with input.request as input.request\ne := 1",
+            "d if { e with input.request as input.request }\ne := 1",
         ] {
             assert_eq!(headers(rego), HeaderReads::All, "{rego}");
         }
