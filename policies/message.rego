@@ -7,8 +7,8 @@ package regate.message
 # No message came with the question.
 known if input.mcp == null
 
-# Nor could one: the question is about no request.
-else if not input.mcp.method
+# Nor is there a place for one.
+else if not present
 
 # A request.
 else if data.routes.mcp_requests[input.mcp.method]
@@ -18,3 +18,6 @@ else if input.mcp.method == null
 
 # A notification asks for nothing.
 else if startswith(input.mcp.method, "notifications/")
+
+# Something stands there, whatever it is.
+present if input.mcp != null
