@@ -27,10 +27,16 @@ fn ten_thousand_connections_that_say_nothing() {
     // As a login shell or a service manager starts it: it may have more, if it asks.
     let scene = Scene::start_under(&["/bin/sh", "-c", "ulimit -Sn 1024; exec \"$@\"", "sh"]);
     let mut streams: Vec<TcpStream> = (0..MANY).map(|_| connect(&scene.serving.address)).collect();
-    // Those in the kernel's queue are no connections of regate's yet.
-    while scene.open_files() < MANY {
+    // Those in the kernel's queue are no connections of regate's yet; some stay there where it may have fewer files.
+    let mut open = 0;
+    for _ in 0..1_000 {
+        open = scene.open_files().max(open);
+        if open >= MANY / 10 * 9 {
+            break;
+        }
         scene.honest.until_more(1);
     }
+    assert!(open >= MANY / 10 * 9, "{open} connections were taken");
     scene.holds("connections that say nothing", MANY, 300 * MEBIBYTE);
     until_gone(&mut streams);
     scene.is_over("connections that say nothing");

@@ -4,7 +4,10 @@
 
 use std::{
     cell::RefCell,
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,6 +27,7 @@ use regate::{
         Bundle, CompileOptions, DecisionRules, EvaluationBudget, SnapshotBuilder,
         facts::{Collaborator, CredentialMode, Fact, Project, ProjectRole, Token, Upstream, User, UserRole},
     },
+    limits::{Limiter, LimiterOptions},
     policy::{self, Live, PolicySource, Source},
     types::{Clock, DataRevision, RandomIds, TenantId, Timestamp, TokenKind},
 };
@@ -62,6 +66,19 @@ impl Clock for StillClock {
 
     fn uptime(&self) -> Duration {
         Duration::ZERO
+    }
+}
+
+/// The limiter's own: a day is over each time it looks, so that no call is one too many and the same bytes get the same answer.
+struct LeapingClock(AtomicU64);
+
+impl Clock for LeapingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(NOW).later_by(self.uptime())
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.0.fetch_add(24 * 60 * 60, Ordering::Relaxed))
     }
 }
 
@@ -223,10 +240,12 @@ impl World {
             Duration::MAX,
         );
         let recorder = Arc::new(Recorder::new(Arc::new(spool), RecordedParts::default()));
+        let clock = Arc::new(LeapingClock(AtomicU64::new(0)));
+        let limiter = Arc::new(Limiter::local(LimiterOptions::default(), clock));
         let faces =
             Faces { opa: OpaOptions::new(Vec::new(), vec!["authorization".into()]), ..Faces::default() };
         let shared = Shared {
-            point: Arc::new(point.recording(Some(recorder))),
+            point: Arc::new(point.limiting(limiter).recording(Some(recorder))),
             // Nothing changes here: who waits for a revision that is not there waits in vain.
             bounds: Arc::new(HttpBounds { revision_wait: Duration::ZERO, ..HttpBounds::default() }),
             channel: Channel::Loopback,
