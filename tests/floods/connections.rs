@@ -1,6 +1,6 @@
 //! Very many connections, and few files.
 
-use std::net::TcpStream;
+use std::{net::TcpStream, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -26,7 +26,7 @@ fn ten_thousand_connections_that_say_nothing() {
     raise_own_limit();
     // As a login shell or a service manager starts it: it may have more, if it asks.
     // The first must not be cut while the last is still being made, on however slow a machine.
-    let scene = Scene::start_idle(&["/bin/sh", "-c", "ulimit -Sn 1024; exec \"$@\"", "sh"], "90s");
+    let scene = Scene::start_idle(&["/bin/sh", "-c", "ulimit -Sn 1024; exec \"$@\"", "sh"], "60s");
     let mut streams: Vec<TcpStream> = (0..MANY).map(|_| connect(&scene.serving.address)).collect();
     // Those in the kernel's queue are no connections of regate's yet; some stay there where it may have fewer files.
     let mut open = 0;
@@ -39,6 +39,8 @@ fn ten_thousand_connections_that_say_nothing() {
     }
     assert!(open >= MANY / 10 * 9, "{open} connections were taken");
     scene.holds("connections that say nothing", MANY, 300 * MEBIBYTE);
+    let patience = Some(Duration::from_secs(180));
+    streams.iter().for_each(|stream| stream.set_read_timeout(patience).unwrap());
     until_gone(&mut streams);
     scene.is_over("connections that say nothing");
 }
