@@ -1,6 +1,6 @@
 //! Very many connections, and few files.
 
-use std::{net::TcpStream, time::Duration};
+use std::net::TcpStream;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -25,22 +25,17 @@ fn raise_own_limit() {
 fn ten_thousand_connections_that_say_nothing() {
     raise_own_limit();
     // As a login shell or a service manager starts it: it may have more, if it asks.
-    // The first must not be cut while the last is still being made, on however slow a machine.
-    let scene = Scene::start_idle(&["/bin/sh", "-c", "ulimit -Sn 1024; exec \"$@\"", "sh"], "60s");
-    let mut streams: Vec<TcpStream> = (0..MANY).map(|_| connect(&scene.serving.address)).collect();
-    // Those in the kernel's queue are no connections of regate's yet; some stay there where it may have fewer files.
-    let mut open = 0;
-    for _ in 0..2_000 {
-        open = scene.open_files().max(open);
-        if open >= MANY / 10 * 9 {
-            break;
+    let scene = Scene::start_under(&["/bin/sh", "-c", "ulimit -Sn 1024; exec \"$@\"", "sh"]);
+    // The first are cut while the last are being made; how many there are at a time depends on the machine.
+    let (mut streams, mut most) = (Vec::with_capacity(MANY), 0);
+    for number in 0..MANY {
+        streams.push(connect(&scene.serving.address));
+        if number % 250 == 0 {
+            most = scene.open_files().max(most);
         }
-        scene.honest.until_more(1);
     }
-    assert!(open >= MANY / 10 * 9, "{open} connections were taken");
+    assert!(most > 2_048, "{most} files were open: it did not ask for more");
     scene.holds("connections that say nothing", MANY, 300 * MEBIBYTE);
-    let patience = Some(Duration::from_secs(180));
-    streams.iter().for_each(|stream| stream.set_read_timeout(patience).unwrap());
     until_gone(&mut streams);
     scene.is_over("connections that say nothing");
 }
