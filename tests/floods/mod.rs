@@ -32,7 +32,7 @@ pub const MEBIBYTE: usize = 1024 * 1024;
 
 /// Clients that hang are gone soon after the flood, and not while it is being made. What somebody honest asks all the time is
 /// not recorded: the demo keeps its log in memory, which is what is measured.
-const SETTINGS: &str = "[http]\nidle_time = \"IDLE\"\nreceive_time = \"5s\"\n[audit]\nmode = \"off\"\n";
+const SETTINGS: &str = "[http]\nidle_time = \"10s\"\nreceive_time = \"5s\"\n[audit]\nmode = \"off\"\n";
 
 /// A process, and somebody honest who asks it all the time.
 struct Scene {
@@ -50,13 +50,8 @@ impl Scene {
 
     /// Started by another program, whose arguments end where those of regate begin.
     fn start_under(starter: &[&str]) -> Self {
-        Self::start_idle(starter, "10s")
-    }
-
-    /// The same with another time that connections may be idle.
-    fn start_idle(starter: &[&str], idle: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("regate.toml"), SETTINGS.replace("IDLE", idle)).unwrap();
+        fs::write(folder.path().join("regate.toml"), SETTINGS).unwrap();
         let arguments = ["--demo", "--config", "regate.toml"];
         let serving = Serving::start_under(starter, folder.path(), &arguments);
         let honest = Honest::begin(&serving.address);
