@@ -54,12 +54,12 @@ impl Memo {
             self.verdicts.clear();
             (self.generation, self.second) = (generation, second);
         }
-        let mut said = Said(&mut self.said);
-        said.0.clear();
-        said.question(reads, tenant, parts)?;
-        let key = (said.0.len() <= LONGEST_QUESTION).then(|| MemoKey(Sha256::digest(&*said.0).into()));
-        // Nothing that a caller sent stays behind.
+        let is_said = Said(&mut self.said).question(reads, tenant, parts).is_some();
+        let is_kept = is_said && self.said.len() <= LONGEST_QUESTION;
+        let key = is_kept.then(|| MemoKey(Sha256::digest(&self.said).into()));
+        // Nothing that a caller sent stays behind, and no more room than usual.
         self.said.clear();
+        self.said.shrink_to(LONGEST_QUESTION);
         key
     }
 

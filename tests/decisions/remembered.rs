@@ -100,6 +100,8 @@ fn pairs() -> Vec<(&'static str, Asked, Asked)> {
         ),
         ("input.request.headers[\"x-a\"] == \"1\"", usual().header("X-A", "1"), usual().header("x-a", "2")),
         ("not input.request.headers[\"x-a\"]", usual().header("x-b", "1"), usual().header("x-a", "1")),
+        // Whether it is there is all that this looks at.
+        ("{ _ := input.request.headers[\"x-a\"] }", usual().header("x-a", "1"), usual()),
         ("\"1\" in input.request.headers", usual().header("x-c", "1"), usual().header("x-c", "2")),
         (
             "{ headers := input.request.headers\n headers[concat(\"-\", [\"x\", \"a\"])] == \"1\" }",

@@ -134,9 +134,12 @@ struct Found {
     different_each_time: bool,
 }
 
-/// The name and the place, if this gives a variable nothing but a place below `input`.
+/// The name and the place, if this gives a variable nothing but a place below `input` that is always there. Of any other the
+/// assignment itself asks whether it is there, which is to look at it.
 fn alias(assignment: &Value) -> Option<(String, Vec<String>)> {
+    const ALWAYS_THERE: [&[&str]; 3] = [&[], &["request"], &["request", "headers"]];
     let place = place(&assignment["rhs"]).filter(|_| is_fixed(&assignment["rhs"]))?;
+    ALWAYS_THERE.iter().find(|there| place == **there)?;
     let name = assignment["lhs"]["Var"]["value"].as_str()?;
     (assignment["op"] == "ColEq" && name != "input").then(|| (name.to_owned(), place))
 }
@@ -249,6 +252,13 @@ mod tests {
         assert_eq!(headers("d if input.request.headers[\"x-a\"]"), one);
         assert_eq!(headers("d if { headers := input.request.headers\n not headers[\"x-a\"] }"), one);
         assert_eq!(headers("d if { r := input.request\n not r.headers[\"x-a\"] }"), one);
+        // Whether it is there at all is looked at, whatever becomes of the variable.
+        assert_eq!(headers("d if { x := input.request.headers[\"x-a\"] }"), one);
+        assert_eq!(headers("d if { _ := input.request.headers[\"x-a\"] }"), one);
+        assert!(
+            reads("d if { x := input.context.a }").context
+                && reads("d if { q := input.request.query.a }").query
+        );
         assert!(!seen("mcp == null").params && !seen("mcp != null").params);
         assert!(seen("mcp == 1").params && seen("mcp.params == null").params);
     }
